@@ -1,0 +1,344 @@
+//! `/v1/admin/*`: what an administrator asks and gets. Times are RFC 3339, serials lower-case hex.
+
+use serde::{Deserialize, Serialize};
+use signet_pki::crl::Reason;
+use signet_pki::name::PrincipalKind;
+use signet_pki::{DeviceId, DnsName};
+
+use crate::credential::CredentialId;
+
+/// `POST /v1/admin/tokens`: one token for each target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateTokens {
+    pub kind: TokenKind,
+    pub profile: String,
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Seconds; 5 to 15 minutes for `interactive`, up to 90 days for `batch`. Default 15 minutes, 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<i64>,
+    /// A name for the lot; required for more than one target, so that the lot can be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// Network that the request must come from, for example `10.20.0.0/16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cidr: Option<String>,
+    /// Whether an administrator approves each enrollment. Always so for batch tokens without any binding.
+    #[serde(default)]
+    pub approval: bool,
+    /// Allows a device that is already enrolled to enroll again.
+    #[serde(default)]
+    pub replace: bool,
+    pub targets: Vec<TokenTarget>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    Interactive,
+    Batch,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenTarget {
+    /// The id that the device will have; made up by the server when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    /// Hardware serial number that the device must state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+    /// SHA-256 of the SPKI that the CSR must carry, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spki: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_names: Vec<DnsName>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedTokens {
+    pub batch: Option<String>,
+    /// SHA-256 of the root certificate, hex.
+    pub root_fingerprint: String,
+    pub tokens: Vec<CreatedToken>,
+}
+
+/// Shown once: the server keeps a keyed hash only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedToken {
+    pub id: CredentialId,
+    pub device: DeviceId,
+    pub token: String,
+    pub link: String,
+    pub expires_at: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenInfo {
+    pub id: CredentialId,
+    pub kind: TokenKind,
+    /// `active`, `pending`, `approved`, `denied`, `redeemed`, `revoked` or `expired`.
+    pub status: String,
+    pub device: DeviceId,
+    pub profile: String,
+    pub groups: Vec<String>,
+    pub batch: Option<String>,
+    pub serial_number: Option<String>,
+    pub spki: Option<String>,
+    pub cidr: Option<String>,
+    pub approval: bool,
+    pub created_at: String,
+    pub created_by: String,
+    pub expires_at: String,
+    pub redeemed_at: Option<String>,
+    pub redeemed_serial: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    pub id: DeviceId,
+    pub kind: PrincipalKind,
+    /// `preregistered`, `pending`, `active`, `suspended`, `revoked` or `retired`.
+    pub status: String,
+    pub profile: String,
+    pub groups: Vec<String>,
+    pub dns_names: Vec<DnsName>,
+    pub serial_number: Option<String>,
+    pub created_at: String,
+    /// The newest certificate that is not revoked or superseded.
+    pub certificate: Option<CertificateInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceDetail {
+    pub device: DeviceInfo,
+    /// Newest first.
+    pub certificates: Vec<CertificateInfo>,
+    pub tokens: Vec<TokenInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateInfo {
+    pub serial: String,
+    pub device: DeviceId,
+    pub profile: String,
+    /// `pending` (not used yet beside an older one), `active`, `superseded`, `revoked` or `expired`.
+    pub status: String,
+    pub generation: u64,
+    /// SHA-256 of the SPKI, hex.
+    pub spki: String,
+    pub not_before: String,
+    pub not_after: String,
+    pub issued_at: String,
+    pub revoked_at: Option<String>,
+    pub reason: Option<Reason>,
+}
+
+/// Query of `GET /v1/admin/devices`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceQuery {
+    /// Part of the id or of the hardware serial number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Only devices whose certificate ends within so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiring: Option<i64>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// 1 to 1000, default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Query of `GET /v1/admin/tokens`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Pass as `after` for the next page; absent on the last.
+    pub next: Option<String>,
+}
+
+/// `POST /v1/admin/revocations`. Exactly one of the targets is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Every unused token of the batch, and every device that was enrolled with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a revocation ended, or would end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeReport {
+    pub dry_run: bool,
+    pub devices: Vec<DeviceId>,
+    /// Serials.
+    pub certificates: Vec<String>,
+    pub tokens: Vec<CredentialId>,
+    /// The published CRL that carries it; absent for a dry run and when the CRL could not be published yet.
+    pub crl_number: Option<u64>,
+}
+
+/// `POST /v1/admin/tokens/{id}/revoke` and `/v1/admin/batches/{batch}/revoke`: tokens only, no certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedTokens {
+    pub tokens: Vec<CredentialId>,
+}
+
+/// `POST /v1/admin/issue`: a certificate without a token, on the administrator's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueRequest {
+    pub device: DeviceId,
+    /// PKCS#10, PEM.
+    pub csr: String,
+    pub profile: String,
+    #[serde(default)]
+    pub groups: Vec<String>,
+    #[serde(default)]
+    pub dns_names: Vec<DnsName>,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<i64>,
+    /// Allows a device that is already enrolled.
+    #[serde(default)]
+    pub replace: bool,
+}
+
+/// `POST /v1/admin/devices/{id}`: what changes; absent fields stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceChange {
+    /// `suspend`, `resume`, `retire`, `approve` or `deny`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<DeviceAction>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceAction {
+    Suspend,
+    Resume,
+    Retire,
+    Approve,
+    Deny,
+}
+
+/// One leaf of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    pub sequence: u64,
+    pub at: String,
+    pub kind: String,
+    pub actor: String,
+    pub subject: String,
+    pub detail: serde_json::Value,
+    /// The canonical bytes, which are JSON text.
+    pub canonical: String,
+    /// SHA-256 over 0x00 and the canonical bytes (RFC 6962 2.1), hex.
+    pub leaf_hash: String,
+}
+
+/// Query of `GET /v1/admin/audit`: entries after a sequence, oldest first; without `after` the newest `limit`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
+/// `GET /v1/admin/audit/verify`: the service's own check of its chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditVerdict {
+    pub entries: u64,
+    pub intact: bool,
+    /// The first sequence that does not fit.
+    pub broken_at: Option<u64>,
+    /// Hash of the newest leaf.
+    pub head: String,
+}
+
+/// `GET /v1/admin/why/{request_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyReport {
+    pub request_id: String,
+    /// The refusal, when the service still remembers it.
+    pub refusal: Option<Refusal>,
+    /// Audit entries that this request caused.
+    pub entries: Vec<AuditEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub at: String,
+    pub method: String,
+    pub path: String,
+    pub remote: String,
+    pub status: u16,
+    pub code: crate::problem::ErrorCode,
+    /// What the caller was told.
+    pub told: String,
+    /// What the caller was not told.
+    pub cause: String,
+}
+
+/// `GET /v1/admin/crl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlInfo {
+    pub issuer: String,
+    pub number: u64,
+    pub this_update: String,
+    pub next_update: String,
+    pub entries: u64,
+    pub bytes: u64,
+    /// SHA-256 of the DER, hex.
+    pub sha256: String,
+}
+
+/// `GET /v1/admin/issuers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuerInfo {
+    pub id: String,
+    pub subject: String,
+    pub key: String,
+    pub not_after: String,
+    pub active: bool,
+}

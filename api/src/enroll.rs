@@ -1,0 +1,87 @@
+//! `POST /v1/enroll` and `POST /v1/renew`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use signet_pki::DeviceId;
+
+/// The JSON envelope; a bare PKCS#10 body in PEM or DER is accepted as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrollRequest {
+    /// PKCS#10, PEM.
+    pub csr: String,
+    #[serde(default)]
+    pub facts: HardwareFacts,
+}
+
+/// What the device says about itself. `serial_number` is compared with a token's constraint; the rest is kept for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HardwareFacts {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// At most 16 further facts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other: BTreeMap<String, String>,
+}
+
+/// The issued certificate. As `application/pem-certificate-chain` the same is `certificate` followed by `chain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    pub device: DeviceId,
+    pub spiffe_id: String,
+    pub profile: String,
+    /// Lower-case hex.
+    pub serial: String,
+    /// The leaf, PEM.
+    pub certificate: String,
+    /// The issuer, PEM; the root is not part of it.
+    pub chain: String,
+    /// RFC 3339.
+    pub not_before: String,
+    pub not_after: String,
+    /// When to renew, chosen by the server inside the device's window; RFC 3339.
+    pub renew_after: String,
+}
+
+/// 202: an administrator has to approve first. Send the same request again after `retry_after` seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingEnrollment {
+    pub status: String,
+    pub device: DeviceId,
+    pub retry_after: u64,
+}
+
+/// `POST /v1/renew`, JSON form. `profile` and `device` may repeat what the record says and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {
+    /// PKCS#10, PEM.
+    pub csr: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
+}
+
+/// `GET /v1/whoami`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhoAmI {
+    /// `device`, `service`, `admin` or `server`.
+    pub kind: String,
+    pub id: DeviceId,
+    pub serial: String,
+    pub profile: String,
+    pub groups: Vec<String>,
+    pub not_after: String,
+    pub renew_after: String,
+}

@@ -1,0 +1,24 @@
+//! What Signet's programs say to each other: wire types, stable error codes, credential formats and, with the
+//! feature `client`, the HTTPS client.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod admin;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod credential;
+pub mod enroll;
+pub mod link;
+pub mod problem;
+
+pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
+pub use problem::{ErrorCode, Problem};
+
+/// Response header: when the client should renew (RFC 3339).
+pub const HEADER_RENEW_AFTER: &str = "signet-renew-after";
+/// Response header: `true` when the answer is that of an earlier, identical request.
+pub const HEADER_REPLAY: &str = "idempotent-replay";
+/// Response header: the id under which the server knows this request.
+pub const HEADER_REQUEST_ID: &str = "request-id";
+/// Request header: the hardware serial number, for clients that post a bare CSR.
+pub const HEADER_HARDWARE_SERIAL: &str = "signet-hardware-serial";

@@ -1,0 +1,143 @@
+//! Refusals: RFC 9457 problem documents with a stable code, one sentence, a hint and a request id.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $sentence:literal, $hint:literal;)*) => {
+        /// Stable machine-readable codes. Texts may change, these do not.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum ErrorCode {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl ErrorCode {
+            pub const ALL: &[ErrorCode] = &[$(ErrorCode::$name,)*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(ErrorCode::$name => $text,)* }
+            }
+
+            /// HTTP status of the refusal.
+            pub fn status(self) -> u16 {
+                match self { $(ErrorCode::$name => $status,)* }
+            }
+
+            pub fn sentence(self) -> &'static str {
+                match self { $(ErrorCode::$name => $sentence,)* }
+            }
+
+            pub fn hint(self) -> &'static str {
+                match self { $(ErrorCode::$name => $hint,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedRequest = "malformed_request", 400, "The request could not be understood.",
+        "Check the body and the headers against the API document.";
+    TwoSecrets = "two_secrets", 400, "The request carries more than one secret.",
+        "Send either an Authorization header or an X-API-Key header, not both.";
+    NotAuthenticated = "not_authenticated", 401, "The request does not say who is asking.",
+        "Present a client certificate or the credential that this path needs.";
+    TokenInvalid = "token_invalid", 401, "The token is not valid here.",
+        "Copy the whole token again, or ask an administrator for a new one.";
+    TokenRevoked = "token_revoked", 403, "The token was revoked.",
+        "Ask an administrator for a new token.";
+    TokenConstraint = "token_constraint", 403, "The token is not meant for this device.",
+        "The token is bound to a hardware serial, a key or a network that does not match.";
+    TokenBoundToOtherKey = "token_bound_to_other_key", 409, "The token was already used with another key.",
+        "If this device did not use it, tell an administrator: the token may have been stolen.";
+    TokenSpent = "token_spent", 409, "The token was already used and its certificate is in use.",
+        "Renew with the certificate, or ask an administrator for a new token.";
+    TokenExpired = "token_expired", 410, "The token has expired.",
+        "Ask an administrator for a new token.";
+    DeviceSuspended = "device_suspended", 403, "The device is suspended.",
+        "An administrator can resume it with 'ca device resume'.";
+    DeviceRevoked = "device_revoked", 403, "The device was revoked.",
+        "It has to be enrolled anew under another id.";
+    DeviceDenied = "device_denied", 403, "The enrollment was denied.",
+        "Ask an administrator.";
+    CertificateRevoked = "certificate_revoked", 403, "The client certificate was revoked.",
+        "Enroll again with a new token.";
+    CertificateSuperseded = "certificate_superseded", 403, "The client certificate was replaced by a newer one.",
+        "Use the newer certificate. If this device never got it, tell an administrator: the key may have been copied.";
+    CertificateUnknown = "certificate_unknown", 403, "The client certificate is not known here.",
+        "Enroll with a token.";
+    Forbidden = "forbidden", 403, "This identity may not do that.",
+        "Use an administrator's certificate.";
+    IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",
+        "An administrator changes them; the next renewal picks them up.";
+    NotFound = "not_found", 404, "There is nothing here.",
+        "Check the path and the id.";
+    Conflict = "conflict", 409, "The request conflicts with the present state.",
+        "Look at the present state first.";
+    BodyTooLarge = "body_too_large", 413, "The request body is too large.",
+        "A CSR has a few hundred bytes; the limit is 64 KiB.";
+    UnsupportedMedia = "unsupported_media", 415, "The content type is not understood.",
+        "Send application/pkcs10, application/x-pem-file or application/json.";
+    CsrRefused = "csr_refused", 422, "The certificate signing request was refused.",
+        "Make a new one, for example: openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=device -keyout device.key -out device.csr";
+    KeyRefused = "key_refused", 422, "The public key was refused.",
+        "Make a new P-256 key on the device and send a request for it.";
+    InvalidArgument = "invalid_argument", 422, "A value in the request is not acceptable.",
+        "Correct the value and send the request again.";
+    TooManyRequests = "too_many_requests", 429, "Too many requests.",
+        "Wait as long as Retry-After says.";
+    Internal = "internal", 500, "Something went wrong here.",
+        "The administrator finds the cause with 'ca why' and the request id.";
+    StoreUnavailable = "store_unavailable", 503, "The store is not available.",
+        "Try again later; nothing was changed, or the retry will get the same answer.";
+    SignerUnavailable = "signer_unavailable", 503, "The signing key is not available.",
+        "Try again later; the request was not used up.";
+    Busy = "busy", 503, "The service is busy.",
+        "Wait as long as Retry-After says.";
+    ClockRefused = "clock_refused", 503, "The service's clock cannot be right, so it does not sign.",
+        "The operator must correct the clock of the issuing host.";
+}
+
+/// `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:signet:problem:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub code: ErrorCode,
+    /// What exactly was wrong, when the caller may know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    pub hint: String,
+    pub request_id: String,
+}
+
+impl Problem {
+    pub fn new(code: ErrorCode, detail: Option<String>, request_id: String) -> Problem {
+        Problem {
+            kind: format!("urn:signet:problem:{}", code.as_str()),
+            title: code.sentence().to_owned(),
+            status: code.status(),
+            code,
+            detail,
+            hint: code.hint().to_owned(),
+            request_id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_round_trip() {
+        for code in ErrorCode::ALL {
+            let json = serde_json::to_string(code).unwrap();
+            assert_eq!(json, format!("\"{}\"", code.as_str()));
+            assert_eq!(serde_json::from_str::<ErrorCode>(&json).unwrap(), *code);
+            assert!((400..600).contains(&code.status()));
+            assert!(code.sentence().ends_with('.') && !code.hint().is_empty());
+        }
+    }
+}

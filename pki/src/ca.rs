@@ -1,0 +1,248 @@
+//! CA certificates: the self-signed root, the issuers below it, and the request that travels between the two hosts.
+
+use rcgen::{BasicConstraints, CrlDistributionPoint, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints};
+use thiserror::Error;
+
+use crate::chain::{self, ChainError};
+use crate::csr::CheckedCsr;
+use crate::encode::{IssuerFacts, authority_info_access, base_params, common_name, name_der, tbs};
+use crate::issue::{IssueError, Locations, sign_tbs};
+use crate::key::PublicKey;
+use crate::lint;
+use crate::name::DnsName;
+use crate::serial::Serial;
+use crate::signer::{self, Signer};
+use crate::time::UnixTime;
+use crate::view::{CertificateView, ViewError};
+
+/// A CA certificate that was parsed, may sign certificates and CRLs, and whose name we can write byte for byte.
+#[derive(Debug, Clone)]
+pub struct IssuerCert {
+    view: CertificateView,
+    key_identifier: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IssuerError {
+    #[error(transparent)]
+    View(#[from] ViewError),
+    #[error("{0} is not a certification authority that may sign certificates and CRLs")]
+    NotCa(String),
+    #[error("{0} has no subject key identifier")]
+    NoKeyId(String),
+    #[error("{0} has a name of another shape than CN with an optional O, which cannot be written back exactly")]
+    Name(String),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+impl IssuerCert {
+    pub fn from_der(bytes: &[u8]) -> Result<IssuerCert, IssuerError> {
+        let view = CertificateView::parse(bytes)?;
+        let who = view.subject_text.clone();
+        if !view.is_ca || !view.key_cert_sign || !view.crl_sign {
+            return Err(IssuerError::NotCa(who));
+        }
+        let key_identifier = view.subject_key_id.clone().ok_or(IssuerError::NoKeyId(who.clone()))?;
+        let issuer = IssuerCert { view, key_identifier };
+        let rewritten = name_der(&issuer.name()).map_err(|_| IssuerError::Name(who.clone()))?;
+        if rewritten != issuer.view.subject {
+            return Err(IssuerError::Name(who));
+        }
+        Ok(issuer)
+    }
+
+    /// Also checks the chain `[self, root]` at a time.
+    pub fn below(bytes: &[u8], root: &IssuerCert, at: UnixTime) -> Result<IssuerCert, IssuerError> {
+        let issuer = IssuerCert::from_der(bytes)?;
+        chain::verify(&[issuer.view.clone(), root.view.clone()], Some(at))?;
+        Ok(issuer)
+    }
+
+    pub fn view(&self) -> &CertificateView {
+        &self.view
+    }
+
+    pub fn der(&self) -> &[u8] {
+        &self.view.der
+    }
+
+    pub fn public_key(&self) -> &PublicKey {
+        &self.view.public_key
+    }
+
+    /// The subject, DER.
+    pub fn subject(&self) -> &[u8] {
+        &self.view.subject
+    }
+
+    pub fn not_after(&self) -> UnixTime {
+        self.view.not_after
+    }
+
+    pub fn key_identifier(&self) -> &[u8] {
+        &self.key_identifier
+    }
+
+    /// A short stable name for files and URLs: the first eight octets of the key identifier in hex.
+    pub fn short_id(&self) -> String {
+        self.key_identifier.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    }
+
+    pub(crate) fn facts(&self) -> IssuerFacts<'_> {
+        IssuerFacts {
+            name: self.name(),
+            key: self.public_key(),
+            key_identifier: self.key_identifier.clone(),
+        }
+    }
+
+    fn name(&self) -> rcgen::DistinguishedName {
+        common_name(self.view.common_name.as_deref().unwrap_or_default(), self.view.organization.as_deref())
+    }
+}
+
+/// A name for a CA: CN and optional O, each of 1 to 64 printable characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaName {
+    common_name: String,
+    organization: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a CA's name and organisation have 1 to 64 printable characters each")]
+pub struct CaNameError;
+
+impl CaName {
+    pub fn new(common_name: &str, organization: Option<&str>) -> Result<CaName, CaNameError> {
+        // RFC 5280 appendix A: ub-common-name and ub-organization-name are 64.
+        let good = |t: &str| (1..=64).contains(&t.chars().count()) && !t.chars().any(char::is_control);
+        if !good(common_name) || !organization.is_none_or(good) {
+            return Err(CaNameError);
+        }
+        Ok(CaName { common_name: common_name.to_owned(), organization: organization.map(str::to_owned) })
+    }
+}
+
+/// A self-signed root over the signer's own key.
+pub fn self_signed(
+    signer: &dyn Signer,
+    name: &CaName,
+    validity: (UnixTime, UnixTime),
+    random: [u8; 20],
+) -> Result<IssuerCert, IssueError> {
+    let key = signer.public_key();
+    let serial = Serial::from_random(random);
+    let dn = common_name(&name.common_name, name.organization.as_deref());
+    let params = ca_params(&serial, dn.clone(), validity, key, None, &Locations::default(), &[]);
+    let facts = IssuerFacts { name: dn.clone(), key, key_identifier: key.key_identifier().to_vec() };
+    let bytes = tbs(&params, key, facts).map_err(IssueError::Encoding)?;
+    let issuer_name = name_der(&dn).map_err(IssueError::Encoding)?;
+    let locations = Locations::default();
+    lint::ca(
+        &bytes,
+        &CaExpectation {
+            issuer_name: &issuer_name,
+            signing_key: key,
+            signing_key_id: &key.key_identifier(),
+            key,
+            serial: &serial,
+            validity,
+            path_len: None,
+            locations: &locations,
+            permitted_dns: &[],
+        },
+    )?;
+    let scheme = signer::scheme(key)?;
+    let der = crate::encode::assemble(&bytes, scheme, &signer.sign(&bytes)?);
+    let root = IssuerCert::from_der(&der).map_err(|e| IssueError::Encoding(e.to_string()))?;
+    chain::issued_by(&root.view, &root.view).map_err(|_| IssueError::BadSignature)?;
+    Ok(root)
+}
+
+/// What the root will certify for an issuer: extensions are decided here, never by the request.
+#[derive(Debug)]
+pub struct IssuerPlan {
+    pub request: CheckedCsr,
+    pub name: CaName,
+    pub validity: (UnixTime, UnixTime),
+    /// Where the root's own CRL and certificate are published.
+    pub locations: Locations,
+    /// DNS name constraints; empty for none. Never URI constraints: webpki rejects SPIFFE leaves under them.
+    pub permitted_dns: Vec<DnsName>,
+}
+
+/// Certifies an issuer with path length 0.
+pub fn certify_issuer(
+    root: &IssuerCert,
+    signer: &dyn Signer,
+    plan: IssuerPlan,
+    random: [u8; 20],
+) -> Result<IssuerCert, IssueError> {
+    let IssuerPlan { request, name, validity: (from, to), locations, permitted_dns } = plan;
+    let validity = (from, to.min(root.not_after()));
+    if validity.1 <= validity.0 {
+        return Err(IssueError::IssuerEnds(root.not_after()));
+    }
+    let key = request.into_public_key();
+    let serial = Serial::from_random(random);
+    let dn = common_name(&name.common_name, name.organization.as_deref());
+    let params = ca_params(&serial, dn, validity, &key, Some(0), &locations, &permitted_dns);
+    let bytes = tbs(&params, &key, root.facts()).map_err(IssueError::Encoding)?;
+    lint::ca(
+        &bytes,
+        &CaExpectation {
+            issuer_name: root.subject(),
+            signing_key: root.public_key(),
+            signing_key_id: root.key_identifier(),
+            key: &key,
+            serial: &serial,
+            validity,
+            path_len: Some(0),
+            locations: &locations,
+            permitted_dns: &permitted_dns,
+        },
+    )?;
+    let der = sign_tbs(&bytes, signer::scheme(root.public_key())?, root, signer)?;
+    IssuerCert::from_der(&der).map_err(|e| IssueError::Encoding(e.to_string()))
+}
+
+pub(crate) struct CaExpectation<'a> {
+    pub(crate) issuer_name: &'a [u8],
+    pub(crate) signing_key: &'a PublicKey,
+    pub(crate) signing_key_id: &'a [u8],
+    pub(crate) key: &'a PublicKey,
+    pub(crate) serial: &'a Serial,
+    pub(crate) validity: (UnixTime, UnixTime),
+    pub(crate) path_len: Option<u32>,
+    pub(crate) locations: &'a Locations,
+    pub(crate) permitted_dns: &'a [DnsName],
+}
+
+fn ca_params(
+    serial: &Serial,
+    name: rcgen::DistinguishedName,
+    validity: (UnixTime, UnixTime),
+    key: &PublicKey,
+    path_len: Option<u8>,
+    locations: &Locations,
+    permitted_dns: &[DnsName],
+) -> rcgen::CertificateParams {
+    let mut params = base_params(serial, name, validity, key.key_identifier());
+    params.is_ca = IsCa::Ca(path_len.map_or(BasicConstraints::Unconstrained, BasicConstraints::Constrained));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    if !locations.crl.is_empty() {
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris: locations.crl.clone() }];
+    }
+    params.custom_extensions.extend(authority_info_access(&locations.ca_issuers, &[]));
+    if !permitted_dns.is_empty() {
+        let permitted_subtrees =
+            permitted_dns.iter().map(|d| GeneralSubtree::DnsName(d.as_str().to_owned())).collect();
+        params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    }
+    params
+}
+
+#[cfg(test)]
+#[path = "ca_tests.rs"]
+mod tests;

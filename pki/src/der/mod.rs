@@ -1,0 +1,10 @@
+//! The small part of DER (X.690) that Signet writes and polices itself.
+
+mod strict;
+mod write;
+
+pub use strict::{DerError, Limits, check};
+pub(crate) use strict::read_tlv;
+pub(crate) use write::{
+    bit_string, context, context_primitive, integer, null, octet_string, oid, sequence, time, tlv,
+};

@@ -1,0 +1,125 @@
+//! PEM in and out. The only module that knows the archived `rustls-pemfile`; replacing it is a change to this file.
+
+use data_encoding::BASE64;
+use rustls_pemfile::Item;
+use thiserror::Error;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    Certificate,
+    Request,
+    Crl,
+    PrivateKey,
+    EncryptedPrivateKey,
+}
+
+impl Label {
+    fn text(self) -> &'static str {
+        match self {
+            Label::Certificate => "CERTIFICATE",
+            Label::Request => "CERTIFICATE REQUEST",
+            Label::Crl => "X509 CRL",
+            Label::PrivateKey => "PRIVATE KEY",
+            Label::EncryptedPrivateKey => "ENCRYPTED PRIVATE KEY",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PemError {
+    #[error("the PEM text is damaged")]
+    Damaged,
+    #[error("there is no {0} block in the PEM text")]
+    Missing(&'static str),
+    #[error("there is more than one {0} block in the PEM text")]
+    Several(&'static str),
+}
+
+/// One block with lines of 64 characters (RFC 7468).
+pub fn encode(label: Label, der: &[u8]) -> String {
+    let base64 = BASE64.encode(der);
+    let mut out = format!("-----BEGIN {}-----\n", label.text());
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        out.push_str(line);
+        out.push('\n');
+        rest = after;
+    }
+    out.push_str(&format!("-----END {}-----\n", label.text()));
+    out
+}
+
+/// All blocks of this label, in order. Other blocks and the text between blocks are passed over.
+pub fn decode_all(label: Label, text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    // The reader knows no label for encrypted keys; it is the PKCS#8 label with a prefix.
+    let relabelled;
+    let text = if label == Label::EncryptedPrivateKey {
+        relabelled = String::from_utf8_lossy(text).replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY").into_bytes();
+        relabelled.as_slice()
+    } else {
+        text
+    };
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((item, after)) = rustls_pemfile::read_one_from_slice(rest).map_err(|_| PemError::Damaged)? {
+        rest = after;
+        match (label, item) {
+            (Label::Certificate, Item::X509Certificate(der)) => found.push(der.to_vec()),
+            (Label::Request, Item::Csr(der)) => found.push(der.to_vec()),
+            (Label::Crl, Item::Crl(der)) => found.push(der.to_vec()),
+            (Label::PrivateKey | Label::EncryptedPrivateKey, Item::Pkcs8Key(der)) => {
+                found.push(der.secret_pkcs8_der().to_vec());
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Exactly one block of this label.
+pub fn decode_one(label: Label, text: &[u8]) -> Result<Vec<u8>, PemError> {
+    let mut all = decode_all(label, text)?;
+    match (all.pop(), all.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(_), false) => Err(PemError::Several(label.text())),
+        (None, _) => Err(PemError::Missing(label.text())),
+    }
+}
+
+/// A document that may arrive as PEM (text in front of the block is passed over) or as DER: DER begins with a SEQUENCE.
+pub fn pem_or_der(label: Label, bytes: &[u8]) -> Result<Vec<u8>, PemError> {
+    if bytes.first() == Some(&0x30) { Ok(bytes.to_vec()) } else { decode_one(label, bytes) }
+}
+
+/// Certificates of a chain or bundle file; at least one.
+pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    let all = decode_all(Label::Certificate, text)?;
+    if all.is_empty() { Err(PemError::Missing(Label::Certificate.text())) } else { Ok(all) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_round_trips() {
+        for length in 0..200u8 {
+            let der: Vec<u8> = (0..length).collect();
+            let text = encode(Label::Certificate, &der);
+            assert_eq!(decode_one(Label::Certificate, text.as_bytes()), Ok(der));
+            assert!(text.lines().all(|l| l.len() <= 64));
+        }
+    }
+
+    #[test]
+    fn missing_several_and_damaged_are_told_apart() {
+        let one = encode(Label::Crl, b"x");
+        assert!(matches!(decode_one(Label::Request, one.as_bytes()), Err(PemError::Missing(_))));
+        assert!(matches!(decode_one(Label::Crl, one.repeat(2).as_bytes()), Err(PemError::Several(_))));
+        let cut = &one[..one.len() - 12];
+        assert!(decode_one(Label::Crl, cut.as_bytes()).is_err());
+        let key = encode(Label::EncryptedPrivateKey, b"abc");
+        assert_eq!(decode_one(Label::EncryptedPrivateKey, key.as_bytes()), Ok(b"abc".to_vec()));
+    }
+}
