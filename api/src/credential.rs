@@ -127,8 +127,7 @@ impl Credential {
             return Err(CredentialError::Format);
         }
         let (secret_text, check) = tail.split_at(SECRET_LENGTH);
-        let decoded =
-            Zeroizing::new(crockford().decode(secret_text.as_bytes()).map_err(|_| CredentialError::Format)?);
+        let decoded = Zeroizing::new(crockford().decode(secret_text.as_bytes()).map_err(|_| CredentialError::Format)?);
         if checksum(found, &id, secret_text) != check {
             return Err(CredentialError::Checksum);
         }
@@ -231,7 +230,8 @@ mod tests {
 
     #[test]
     fn debug_hides_the_secret() {
-        let one = Credential::from_random(CredentialKind::Enrollment, &[7; 24]);
+        let random: [u8; 24] = std::array::from_fn(|i| i as u8 * 37);
+        let one = Credential::from_random(CredentialKind::Enrollment, &random);
         let secret = one.expose()[15..].to_owned();
         assert!(!format!("{one:?}").contains(&secret[..8]));
     }

@@ -1,1 +1,48 @@
-fn main() {}
+//! `ca`: the offline root tool and the administrator's command line.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod failure;
+mod offline;
+#[cfg(feature = "online")]
+mod online;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Signet's certificate authority on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "ca", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(offline::init::Init),
+    #[command(subcommand)]
+    Root(offline::root::RootCommand),
+    #[command(subcommand)]
+    Issuer(offline::issuer::IssuerCommand),
+    #[cfg(feature = "online")]
+    #[command(flatten)]
+    Online(online::OnlineCommand),
+}
+
+fn main() -> ExitCode {
+    // clap exits with 2 on a usage error by itself.
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Init(command) => command.run(),
+        Command::Root(command) => command.run(),
+        Command::Issuer(command) => command.run(),
+        #[cfg(feature = "online")]
+        Command::Online(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

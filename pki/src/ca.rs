@@ -90,11 +90,7 @@ impl IssuerCert {
     }
 
     pub(crate) fn facts(&self) -> IssuerFacts<'_> {
-        IssuerFacts {
-            name: self.name(),
-            key: self.public_key(),
-            key_identifier: self.key_identifier.clone(),
-        }
+        IssuerFacts { name: self.name(), key: self.public_key(), key_identifier: self.key_identifier.clone() }
     }
 
     fn name(&self) -> rcgen::DistinguishedName {
@@ -236,8 +232,7 @@ fn ca_params(
     }
     params.custom_extensions.extend(authority_info_access(&locations.ca_issuers, &[]));
     if !permitted_dns.is_empty() {
-        let permitted_subtrees =
-            permitted_dns.iter().map(|d| GeneralSubtree::DnsName(d.as_str().to_owned())).collect();
+        let permitted_subtrees = permitted_dns.iter().map(|d| GeneralSubtree::DnsName(d.as_str().to_owned())).collect();
         params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
     }
     params

@@ -89,9 +89,8 @@ impl CheckedCsr {
 pub fn make(signer: &dyn Signer, subject_cn: &str) -> Result<Vec<u8>, SignerError> {
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = common_name(subject_cn, None);
-    let request = params
-        .serialize_request(&RcgenSigner::new(signer)?)
-        .map_err(|e| SignerError::Unavailable(e.to_string()))?;
+    let request =
+        params.serialize_request(&RcgenSigner::new(signer)?).map_err(|e| SignerError::Unavailable(e.to_string()))?;
     Ok(request.der().to_vec())
 }
 

@@ -108,11 +108,7 @@ pub struct Facts {
 }
 
 impl LintedTbs {
-    pub fn prepare(
-        issuer: &IssuerCert,
-        locations: &Locations,
-        plan: LeafPlan<'_>,
-    ) -> Result<LintedTbs, IssueError> {
+    pub fn prepare(issuer: &IssuerCert, locations: &Locations, plan: LeafPlan<'_>) -> Result<LintedTbs, IssueError> {
         let LeafPlan { profile, subject, csr, serial, validity } = plan;
         let key = csr.into_public_key();
         let scheme = signer::scheme(issuer.public_key())?;

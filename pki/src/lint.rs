@@ -129,8 +129,7 @@ pub(crate) fn ca(bytes: &[u8], expected: &CaExpectation<'_>) -> Result<(), LintE
             (ParsedExtension::NameConstraints(constraints), true) if !expected.permitted_dns.is_empty() => {
                 let permitted = constraints.permitted_subtrees.iter().flatten();
                 let found: Vec<_> = permitted.map(|s| s.base.clone()).collect();
-                let wanted: Vec<_> =
-                    expected.permitted_dns.iter().map(|d| GeneralName::DNSName(d.as_str())).collect();
+                let wanted: Vec<_> = expected.permitted_dns.iter().map(|d| GeneralName::DNSName(d.as_str())).collect();
                 require(found == wanted && constraints.excluded_subtrees.is_none(), "name constraints are wrong")?;
                 seen.note(Bit::Constraints)?;
             }

@@ -59,8 +59,7 @@ impl Serial {
         if digits.len() > 64 {
             return Err(SerialError::OutOfRange);
         }
-        let nibbles: Option<Vec<u8>> =
-            digits.iter().map(|b| char::from(*b).to_digit(16).map(|d| d as u8)).collect();
+        let nibbles: Option<Vec<u8>> = digits.iter().map(|b| char::from(*b).to_digit(16).map(|d| d as u8)).collect();
         let mut nibbles = nibbles.ok_or(SerialError::NotHex)?;
         if nibbles.len() % 2 == 1 {
             nibbles.insert(0, 0);

@@ -3,8 +3,6 @@
 mod strict;
 mod write;
 
-pub use strict::{DerError, Limits, check};
 pub(crate) use strict::read_tlv;
-pub(crate) use write::{
-    bit_string, context, context_primitive, integer, null, octet_string, oid, sequence, time, tlv,
-};
+pub use strict::{DerError, Limits, check};
+pub(crate) use write::{bit_string, context, context_primitive, integer, null, octet_string, oid, sequence, time, tlv};

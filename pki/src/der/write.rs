@@ -77,10 +77,7 @@ pub(crate) fn context_primitive(number: u8, content: &[u8]) -> Vec<u8> {
 /// RFC 5280 4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050.
 pub(crate) fn time(at: UnixTime) -> Vec<u8> {
     let t = at.civil();
-    let tail = format!(
-        "{:02}{:02}{:02}{:02}{:02}Z",
-        t.month, t.day, t.hour, t.minute, t.second
-    );
+    let tail = format!("{:02}{:02}{:02}{:02}{:02}Z", t.month, t.day, t.hour, t.minute, t.second);
     if (1950..2050).contains(&t.year) {
         tlv(0x17, format!("{:02}{tail}", t.year % 100).as_bytes())
     } else {

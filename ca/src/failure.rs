@@ -1,0 +1,53 @@
+//! How a command ends badly: one sentence, one hint, one of three exit codes.
+
+use std::process::ExitCode;
+
+/// stderr gets `ca: error: …` and `ca: hint: …`; stdout stays data.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Refused or not found: exit 1.
+    Refused,
+    /// Wrong usage: exit 2.
+    Usage,
+    /// Unreachable or internal: exit 3.
+    Internal,
+}
+
+impl Failure {
+    pub(crate) fn refused(message: impl ToString) -> Failure {
+        Failure { kind: Kind::Refused, message: message.to_string(), hint: None }
+    }
+
+    pub(crate) fn usage(message: impl ToString) -> Failure {
+        Failure { kind: Kind::Usage, message: message.to_string(), hint: None }
+    }
+
+    pub(crate) fn internal(message: impl ToString) -> Failure {
+        Failure { kind: Kind::Internal, message: message.to_string(), hint: None }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl ToString) -> Failure {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("ca: error: {}", self.message);
+        if let Some(hint) = &self.hint {
+            eprintln!("ca: hint: {hint}");
+        }
+        ExitCode::from(match self.kind {
+            Kind::Refused => 1,
+            Kind::Usage => 2,
+            Kind::Internal => 3,
+        })
+    }
+}
