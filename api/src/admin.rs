@@ -133,6 +133,8 @@ pub struct CertificateInfo {
     pub issued_at: String,
     pub revoked_at: Option<String>,
     pub reason: Option<Reason>,
+    /// Flagged for a person to look at: its token was presented again with another key, or it came back after it was superseded.
+    pub review: bool,
 }
 
 /// Query of `GET /v1/admin/devices`.

@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn debug_hides_the_secret() {
-        let random: [u8; 24] = std::array::from_fn(|i| i as u8 * 37);
+        let random: [u8; 24] = std::array::from_fn(|i| (i as u8).wrapping_mul(37));
         let one = Credential::from_random(CredentialKind::Enrollment, &random);
         let secret = one.expose()[15..].to_owned();
         assert!(!format!("{one:?}").contains(&secret[..8]));

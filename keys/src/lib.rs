@@ -7,5 +7,8 @@ pub mod passphrase;
 pub mod private;
 pub mod random;
 
+#[cfg(test)]
+mod contract;
+
 pub use passphrase::Passphrase;
 pub use private::{KeyKind, PrivateKey};

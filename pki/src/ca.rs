@@ -8,8 +8,8 @@ use crate::csr::CheckedCsr;
 use crate::encode::{IssuerFacts, authority_info_access, base_params, common_name, name_der, tbs};
 use crate::issue::{IssueError, Locations, sign_tbs};
 use crate::key::PublicKey;
-use crate::lint;
-use crate::name::DnsName;
+use crate::lint::{self, CaExpectation};
+use crate::name::{DnsName, is_printable};
 use crate::serial::Serial;
 use crate::signer::{self, Signer};
 use crate::time::UnixTime;
@@ -42,6 +42,9 @@ impl IssuerCert {
         let who = view.subject_text.clone();
         if !view.is_ca || !view.key_cert_sign || !view.crl_sign {
             return Err(IssuerError::NotCa(who));
+        }
+        if let Some(extension) = view.unknown_critical.first() {
+            return Err(ChainError::Critical { name: who, extension: extension.clone() }.into());
         }
         let key_identifier = view.subject_key_id.clone().ok_or(IssuerError::NoKeyId(who.clone()))?;
         let issuer = IssuerCert { view, key_identifier };
@@ -112,11 +115,23 @@ pub struct CaNameError;
 impl CaName {
     pub fn new(common_name: &str, organization: Option<&str>) -> Result<CaName, CaNameError> {
         // RFC 5280 appendix A: ub-common-name and ub-organization-name are 64.
-        let good = |t: &str| (1..=64).contains(&t.chars().count()) && !t.chars().any(char::is_control);
+        let good = |t: &str| (1..=64).contains(&t.chars().count()) && t.chars().all(is_printable);
         if !good(common_name) || !organization.is_none_or(good) {
             return Err(CaNameError);
         }
         Ok(CaName { common_name: common_name.to_owned(), organization: organization.map(str::to_owned) })
+    }
+
+    pub fn common_name(&self) -> &str {
+        &self.common_name
+    }
+
+    pub fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
+    }
+
+    fn to_rcgen(&self) -> rcgen::DistinguishedName {
+        common_name(&self.common_name, self.organization.as_deref())
     }
 }
 
@@ -128,28 +143,14 @@ pub fn self_signed(
     random: [u8; 20],
 ) -> Result<IssuerCert, IssueError> {
     let key = signer.public_key();
-    let serial = Serial::from_random(random);
-    let dn = common_name(&name.common_name, name.organization.as_deref());
-    let params = ca_params(&serial, dn.clone(), validity, key, None, &Locations::default(), &[]);
-    let facts = IssuerFacts { name: dn.clone(), key, key_identifier: key.key_identifier().to_vec() };
-    let bytes = tbs(&params, key, facts).map_err(IssueError::Encoding)?;
-    let issuer_name = name_der(&dn).map_err(IssueError::Encoding)?;
-    let locations = Locations::default();
-    lint::ca(
-        &bytes,
-        &CaExpectation {
-            issuer_name: &issuer_name,
-            signing_key: key,
-            signing_key_id: &key.key_identifier(),
-            key,
-            serial: &serial,
-            validity,
-            path_len: None,
-            locations: &locations,
-            permitted_dns: &[],
-        },
-    )?;
     let scheme = signer::scheme(key)?;
+    let serial = Serial::from_random(random);
+    let locations = Locations::default();
+    let expected =
+        CaExpectation { root: None, name, key, serial: &serial, validity, locations: &locations, permitted_dns: &[] };
+    let facts = IssuerFacts { name: name.to_rcgen(), key, key_identifier: key.key_identifier().to_vec() };
+    let bytes = tbs(&ca_params(&expected), key, facts).map_err(IssueError::Encoding)?;
+    lint::ca(&bytes, &expected)?;
     let der = crate::encode::assemble(&bytes, scheme, &signer.sign(&bytes)?);
     let root = IssuerCert::from_der(&der).map_err(|e| IssueError::Encoding(e.to_string()))?;
     chain::issued_by(&root.view, &root.view).map_err(|_| IssueError::BadSignature)?;
@@ -168,7 +169,7 @@ pub struct IssuerPlan {
     pub permitted_dns: Vec<DnsName>,
 }
 
-/// Certifies an issuer with path length 0.
+/// Certifies an issuer with path length 0. Its end is cut to the root's.
 pub fn certify_issuer(
     root: &IssuerCert,
     signer: &dyn Signer,
@@ -180,59 +181,38 @@ pub fn certify_issuer(
     if validity.1 <= validity.0 {
         return Err(IssueError::IssuerEnds(root.not_after()));
     }
+    locations.check()?;
     let key = request.into_public_key();
-    let serial = Serial::from_random(random);
-    let dn = common_name(&name.common_name, name.organization.as_deref());
-    let params = ca_params(&serial, dn, validity, &key, Some(0), &locations, &permitted_dns);
-    let bytes = tbs(&params, &key, root.facts()).map_err(IssueError::Encoding)?;
-    lint::ca(
-        &bytes,
-        &CaExpectation {
-            issuer_name: root.subject(),
-            signing_key: root.public_key(),
-            signing_key_id: root.key_identifier(),
-            key: &key,
-            serial: &serial,
-            validity,
-            path_len: Some(0),
-            locations: &locations,
-            permitted_dns: &permitted_dns,
-        },
-    )?;
+    let expected = CaExpectation {
+        root: Some(root),
+        name: &name,
+        key: &key,
+        serial: &Serial::from_random(random),
+        validity,
+        locations: &locations,
+        permitted_dns: &permitted_dns,
+    };
+    let bytes = tbs(&ca_params(&expected), &key, root.facts()).map_err(IssueError::Encoding)?;
+    lint::ca(&bytes, &expected)?;
     let der = sign_tbs(&bytes, signer::scheme(root.public_key())?, root, signer)?;
     IssuerCert::from_der(&der).map_err(|e| IssueError::Encoding(e.to_string()))
 }
 
-pub(crate) struct CaExpectation<'a> {
-    pub(crate) issuer_name: &'a [u8],
-    pub(crate) signing_key: &'a PublicKey,
-    pub(crate) signing_key_id: &'a [u8],
-    pub(crate) key: &'a PublicKey,
-    pub(crate) serial: &'a Serial,
-    pub(crate) validity: (UnixTime, UnixTime),
-    pub(crate) path_len: Option<u32>,
-    pub(crate) locations: &'a Locations,
-    pub(crate) permitted_dns: &'a [DnsName],
-}
-
-fn ca_params(
-    serial: &Serial,
-    name: rcgen::DistinguishedName,
-    validity: (UnixTime, UnixTime),
-    key: &PublicKey,
-    path_len: Option<u8>,
-    locations: &Locations,
-    permitted_dns: &[DnsName],
-) -> rcgen::CertificateParams {
-    let mut params = base_params(serial, name, validity, key.key_identifier());
-    params.is_ca = IsCa::Ca(path_len.map_or(BasicConstraints::Unconstrained, BasicConstraints::Constrained));
+fn ca_params(plan: &CaExpectation<'_>) -> rcgen::CertificateParams {
+    let mut params = base_params(plan.serial, plan.name.to_rcgen(), plan.validity, plan.key.key_identifier());
+    params.is_ca = IsCa::Ca(match plan.root {
+        None => BasicConstraints::Unconstrained,
+        Some(_) => BasicConstraints::Constrained(0),
+    });
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    if !locations.crl.is_empty() {
-        params.crl_distribution_points = vec![CrlDistributionPoint { uris: locations.crl.clone() }];
+    let Locations { crl, ca_issuers, ocsp } = plan.locations;
+    if !crl.is_empty() {
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris: crl.clone() }];
     }
-    params.custom_extensions.extend(authority_info_access(&locations.ca_issuers, &[]));
-    if !permitted_dns.is_empty() {
-        let permitted_subtrees = permitted_dns.iter().map(|d| GeneralSubtree::DnsName(d.as_str().to_owned())).collect();
+    params.custom_extensions.extend(authority_info_access(ca_issuers, ocsp));
+    if !plan.permitted_dns.is_empty() {
+        let subtree = |dns: &DnsName| GeneralSubtree::DnsName(dns.as_str().to_owned());
+        let permitted_subtrees = plan.permitted_dns.iter().map(subtree).collect();
         params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
     }
     params

@@ -17,6 +17,10 @@ pub enum ChainError {
     PathTooLong(String),
     #[error("{name} is valid from {from} to {to} only")]
     Validity { name: String, from: UnixTime, to: UnixTime },
+    #[error("{name} has the critical extension {extension}, which is not understood here")]
+    Critical { name: String, extension: String },
+    #[error("{name} may not carry the DNS name {dns}: {constrained_by} does not permit it")]
+    NotPermitted { name: String, dns: String, constrained_by: String },
     #[error("{0} is not self-signed, so it is no root")]
     NotRoot(String),
 }
@@ -50,6 +54,10 @@ pub fn verify(chain: &[CertificateView], at: Option<UnixTime>) -> Result<(), Cha
         if cert.path_len.is_some_and(|limit| depth > 0 && below > limit as usize) {
             return Err(ChainError::PathTooLong(cert.subject_text.clone()));
         }
+        if let Some(extension) = cert.unknown_critical.first() {
+            return Err(ChainError::Critical { name: cert.subject_text.clone(), extension: extension.clone() });
+        }
+        names_permitted(&chain[..depth], cert)?;
     }
     for pair in chain.windows(2) {
         issued_by(&pair[0], &pair[1])?;
@@ -60,3 +68,28 @@ pub fn verify(chain: &[CertificateView], at: Option<UnixTime>) -> Result<(), Cha
         None => Err(ChainError::NotRoot("an empty chain".into())),
     }
 }
+
+/// DNS name constraints of `parent` over everything below it (RFC 5280 4.2.1.10): the name itself and names under it.
+fn names_permitted(below: &[CertificateView], parent: &CertificateView) -> Result<(), ChainError> {
+    let Some(permitted) = &parent.permitted_dns else { return Ok(()) };
+    let within = |dns: &str| {
+        let dns = dns.to_ascii_lowercase();
+        permitted.iter().any(|base| {
+            let head = dns.strip_suffix(base.to_ascii_lowercase().as_str());
+            head.is_some_and(|head| head.is_empty() || head.ends_with('.') || base.is_empty())
+        })
+    };
+    let all = below.iter().flat_map(|cert| cert.dns_names.iter().map(move |dns| (cert, dns)));
+    match all.into_iter().find(|(_, dns)| !within(dns)) {
+        None => Ok(()),
+        Some((cert, dns)) => Err(ChainError::NotPermitted {
+            name: cert.subject_text.clone(),
+            dns: dns.clone(),
+            constrained_by: parent.subject_text.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -184,9 +184,46 @@ impl<'a> SignedParts<'a> {
     }
 }
 
+/// The raw fields of `TBSCertificate` (RFC 5280 4.1), each a whole element.
+pub(crate) struct Fields<'a> {
+    pub(crate) version: &'a [u8],
+    pub(crate) serial: &'a [u8],
+    pub(crate) algorithm: &'a [u8],
+    pub(crate) issuer: &'a [u8],
+    pub(crate) validity: &'a [u8],
+    pub(crate) subject: &'a [u8],
+    pub(crate) spki: &'a [u8],
+    /// What follows: `[3]` and, if the bytes are bad, more or something else.
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn split(tbs: &'a [u8]) -> Result<Fields<'a>, DerError> {
+        let mut rest = read_tlv(tbs)?.1;
+        let mut next = || -> Result<&'a [u8], DerError> {
+            let (_, _, whole, after) = read_tlv(rest)?;
+            rest = after;
+            Ok(whole)
+        };
+        Ok(Fields {
+            version: next()?,
+            serial: next()?,
+            algorithm: next()?,
+            issuer: next()?,
+            validity: next()?,
+            subject: next()?,
+            spki: next()?,
+            rest,
+        })
+    }
+}
+
 pub(crate) fn assemble(tbs: &[u8], scheme: SignatureScheme, signature: &[u8]) -> Vec<u8> {
     der::sequence(&[tbs, &scheme.identifier(), &der::bit_string(signature)])
 }
+
+/// `[0] EXPLICIT Version`, v3.
+pub(crate) const VERSION_3: &[u8] = &[0xa0, 0x03, 0x02, 0x01, 0x02];
 
 /// The base point of P-256 (SEC 2 2.4.2), uncompressed.
 const P256_GENERATOR: [u8; 65] = [

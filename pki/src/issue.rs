@@ -41,6 +41,17 @@ pub struct Locations {
     pub ocsp: Vec<String>,
 }
 
+impl Locations {
+    /// `uniformResourceIdentifier` is an IA5String (RFC 5280 4.2.1.6), and rcgen panics on any other character.
+    pub(crate) fn check(&self) -> Result<(), IssueError> {
+        let fit = |url: &String| !url.is_empty() && url.bytes().all(|b| b.is_ascii_graphic());
+        match self.crl.iter().chain(&self.ca_issuers).chain(&self.ocsp).find(|url| !fit(url)) {
+            None => Ok(()),
+            Some(bad) => Err(IssueError::Encoding(format!("{bad:?} cannot be written as a URI"))),
+        }
+    }
+}
+
 /// Everything that a leaf will say. Of the CSR only the public key is left.
 #[derive(Debug)]
 pub struct LeafPlan<'a> {
@@ -110,6 +121,7 @@ pub struct Facts {
 impl LintedTbs {
     pub fn prepare(issuer: &IssuerCert, locations: &Locations, plan: LeafPlan<'_>) -> Result<LintedTbs, IssueError> {
         let LeafPlan { profile, subject, csr, serial, validity } = plan;
+        locations.check()?;
         let key = csr.into_public_key();
         let scheme = signer::scheme(issuer.public_key())?;
         let name = common_name(subject.id.as_str(), None);

@@ -88,7 +88,8 @@ pub enum KeyError {
     NotOnCurve,
 }
 
-/// A public key that parses, lies on its curve, and is written in the one way that X.509 prescribes.
+/// A public key that parses, lies on its curve, and is written in the one way that X.509 prescribes. For Ed25519 the
+/// curve is checked with the first signature only: every verification decompresses the point.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     algorithm: KeyAlgorithm,
@@ -265,7 +266,9 @@ fn ec_algorithm(params: &[u8], bits: &[u8]) -> Result<KeyAlgorithm, KeyError> {
 fn ed25519(bits: &[u8]) -> Result<KeyAlgorithm, KeyError> {
     let mut y: [u8; 32] = bits.try_into().map_err(|_| KeyError::NotOnCurve)?;
     y[31] &= 0x7f;
-    if ED25519_SMALL_ORDER_Y.contains(&y) {
+    // Little-endian: from the top octet down. p = 2^255 - 19; a y beyond it is a second spelling of a smaller one.
+    let beyond_p = y[31] == 0x7f && y[1..31].iter().all(|b| *b == 0xff) && y[0] >= 0xed;
+    if beyond_p || ED25519_SMALL_ORDER_Y.contains(&y) {
         return Err(KeyError::NotOnCurve);
     }
     Ok(KeyAlgorithm::Ed25519)
@@ -302,17 +305,14 @@ const OID_P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const OID_ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 const OID_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
-/// y coordinates (sign bit cleared, little-endian) of the points of small order, canonical and not:
-/// 0, 1, the two of order 8, p-1, p, p+1. A "signature" of such a key can be valid for any message.
-const ED25519_SMALL_ORDER_Y: [[u8; 32]; 7] = {
+/// y coordinates (sign bit cleared, little-endian) of the points of small order: 0, 1, the two of order 8, p-1.
+/// A "signature" of such a key can be valid for any message.
+const ED25519_SMALL_ORDER_Y: [[u8; 32]; 5] = {
     let mut one = [0; 32];
     one[0] = 1;
-    let mut high = [0xff; 32];
-    high[31] = 0x7f;
-    let (mut minus_one, mut p, mut p_plus_one) = (high, high, high);
+    let mut minus_one = [0xff; 32];
     minus_one[0] = 0xec;
-    p[0] = 0xed;
-    p_plus_one[0] = 0xee;
+    minus_one[31] = 0x7f;
     [
         [0; 32],
         one,
@@ -325,8 +325,6 @@ const ED25519_SMALL_ORDER_Y: [[u8; 32]; 7] = {
             0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
         ],
         minus_one,
-        p,
-        p_plus_one,
     ]
 };
 

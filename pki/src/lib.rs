@@ -23,6 +23,8 @@ pub mod time;
 pub mod view;
 
 mod encode;
+#[cfg(test)]
+mod testing;
 
 pub use key::{Fingerprint, PublicKey};
 pub use name::{DeviceId, DnsName, SpiffeId, TrustDomain};

@@ -24,7 +24,7 @@ macro_rules! text_newtype {
 
         impl $name {
             pub fn parse(text: &str) -> Result<Self, NameError> {
-                if $check(text) { Ok($name(text.to_owned())) } else { Err(NameError::$error(excerpt(text))) }
+                if $check(text) { Ok($name(text.to_owned())) } else { Err(NameError::$error(printable(text, 64))) }
             }
 
             pub fn as_str(&self) -> &str {
@@ -121,9 +121,17 @@ impl PrincipalKind {
     }
 }
 
-/// A short, printable piece of a refused name for the error message.
-fn excerpt(text: &str) -> String {
-    text.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+/// At most `limit` characters of a stranger's text, fit for a terminal.
+pub(crate) fn printable(text: &str, limit: usize) -> String {
+    text.chars().take(limit).map(|c| if is_printable(c) { c } else { '?' }).collect()
+}
+
+/// Neither a control character nor one that hides or turns text: soft hyphen, zero-width and bidirectional controls,
+/// line and paragraph separators, tags.
+pub(crate) fn is_printable(c: char) -> bool {
+    let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    !c.is_control() && !hidden
 }
 
 fn is_label(text: &str) -> bool {
@@ -159,6 +167,37 @@ mod tests {
         assert!(DnsName::parse("localhost").is_ok());
         for bad in ["*.x.org", "10.0.0.1", "x..y", "X.org", "x.org.", "xn--\u{e4}"] {
             assert!(DnsName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn t07_a_stranger_s_text_cannot_move_the_cursor_or_turn_the_line() {
+        assert_eq!(printable("a\u{1b}[2J\0\u{202e}b\u{200b}\u{feff}ö\n", 64), "a?[2J??b??ö?");
+        assert_eq!(printable(&"x".repeat(1000), 64).len(), 64);
+    }
+
+    #[test]
+    fn t07_homoglyphs_and_their_company_are_no_names() {
+        // Cyrillic a, full-width a, a soft hyphen, a zero-width space, a dotless i.
+        for bad in ["\u{430}dmin", "\u{ff41}dmin", "ad\u{ad}min", "ad\u{200b}min", "adm\u{131}n", "admin\0", "admin "] {
+            assert!(DeviceId::parse(bad).is_err() && DnsName::parse(bad).is_err() && TrustDomain::parse(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn a_dns_name_ends_at_253_characters_and_a_label_at_63() {
+        let label = "a".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(longest.len(), 253);
+        assert!(DnsName::parse(&longest).is_ok());
+        assert!(DnsName::parse(&format!("{longest}a")).is_err());
+        assert!(DnsName::parse(&format!("{label}a.org")).is_err());
+    }
+
+    #[test]
+    fn names_are_checked_when_they_are_deserialised() {
+        for bad in ["*.x.org", "", "a b"] {
+            assert!(DnsName::try_from(bad.to_owned()).is_err());
         }
     }
 

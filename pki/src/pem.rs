@@ -3,6 +3,7 @@
 use data_encoding::BASE64;
 use rustls_pemfile::Item;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
@@ -52,14 +53,8 @@ pub fn encode(label: Label, der: &[u8]) -> String {
 
 /// All blocks of this label, in order. Other blocks and the text between blocks are passed over.
 pub fn decode_all(label: Label, text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
-    // The reader knows no label for encrypted keys; it is the PKCS#8 label with a prefix.
-    let relabelled;
-    let text = if label == Label::EncryptedPrivateKey {
-        relabelled = String::from_utf8_lossy(text).replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY").into_bytes();
-        relabelled.as_slice()
-    } else {
-        text
-    };
+    let relabelled = relabel(label, text);
+    let text = relabelled.as_ref().map_or(text, |t| t.as_bytes());
     let mut found = Vec::new();
     let mut rest = text;
     while let Some((item, after)) = rustls_pemfile::read_one_from_slice(rest).map_err(|_| PemError::Damaged)? {
@@ -75,6 +70,22 @@ pub fn decode_all(label: Label, text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
         }
     }
     Ok(found)
+}
+
+/// Labels that the reader does not know, turned into ones that it does: it has none for encrypted keys, which are the
+/// PKCS#8 label with a prefix, nor for the older name of a request, which keytool still writes (RFC 7468 7).
+fn relabel(label: Label, text: &[u8]) -> Option<Zeroizing<String>> {
+    let lossy = || Zeroizing::new(String::from_utf8_lossy(text).into_owned());
+    match label {
+        Label::EncryptedPrivateKey => {
+            // A key in the clear must not pass for an encrypted one.
+            let hidden = Zeroizing::new(lossy().replace("-----BEGIN PRIVATE KEY", "-----BEGIN OTHER KEY"));
+            let hidden = Zeroizing::new(hidden.replace("-----END PRIVATE KEY", "-----END OTHER KEY"));
+            Some(Zeroizing::new(hidden.replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY")))
+        }
+        Label::Request => Some(Zeroizing::new(lossy().replace("NEW CERTIFICATE REQUEST", "CERTIFICATE REQUEST"))),
+        Label::Certificate | Label::Crl | Label::PrivateKey => None,
+    }
 }
 
 /// Exactly one block of this label.
@@ -119,6 +130,37 @@ mod tests {
         assert!(matches!(decode_one(Label::Crl, one.repeat(2).as_bytes()), Err(PemError::Several(_))));
         let cut = &one[..one.len() - 12];
         assert!(decode_one(Label::Crl, cut.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn encrypted_and_plain_keys_are_not_taken_for_each_other() {
+        let (plain, sealed) = (encode(Label::PrivateKey, b"plain"), encode(Label::EncryptedPrivateKey, b"sealed"));
+        for file in [format!("{plain}{sealed}"), format!("{sealed}{plain}")] {
+            assert_eq!(decode_one(Label::PrivateKey, file.as_bytes()), Ok(b"plain".to_vec()));
+            assert_eq!(decode_one(Label::EncryptedPrivateKey, file.as_bytes()), Ok(b"sealed".to_vec()));
+        }
+        assert!(matches!(decode_one(Label::EncryptedPrivateKey, plain.as_bytes()), Err(PemError::Missing(_))));
+        assert!(matches!(decode_one(Label::PrivateKey, sealed.as_bytes()), Err(PemError::Missing(_))));
+    }
+
+    #[test]
+    fn the_older_label_of_a_request_is_read_too() {
+        let text = encode(Label::Request, b"x").replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST");
+        assert_eq!(decode_one(Label::Request, text.as_bytes()), Ok(b"x".to_vec()));
+        let both = text + &encode(Label::Request, b"y");
+        assert!(matches!(decode_one(Label::Request, both.as_bytes()), Err(PemError::Several(_))));
+        let crlf = encode(Label::Request, &[7; 100]).replace('\n', "\r\n");
+        assert_eq!(decode_one(Label::Request, crlf.as_bytes()), Ok(vec![7; 100]));
+    }
+
+    #[test]
+    fn text_that_is_no_utf8_does_not_hurt_the_block_behind_it() {
+        let text = [&[0xff, 0xfe, b'\n'][..], encode(Label::Request, b"x").as_bytes()].concat();
+        assert_eq!(decode_one(Label::Request, &text), Ok(b"x".to_vec()));
+    }
+
+    #[test]
+    fn a_sealed_key_round_trips() {
         let key = encode(Label::EncryptedPrivateKey, b"abc");
         assert_eq!(decode_one(Label::EncryptedPrivateKey, key.as_bytes()), Ok(b"abc".to_vec()));
     }

@@ -35,7 +35,8 @@ impl Profile {
     /// `(notBefore, notAfter)` for a certificate issued at `now`: never beyond the profile's maximum nor the issuer's end.
     /// `None` when the issuer has less than a minute left.
     pub fn validity(&self, now: UnixTime, wanted: Option<i64>, issuer_end: UnixTime) -> Option<(UnixTime, UnixTime)> {
-        let seconds = wanted.unwrap_or(self.lifetime).clamp(60, self.max_lifetime);
+        // Not `clamp`, which panics on a maximum below a minute.
+        let seconds = wanted.unwrap_or(self.lifetime).max(60).min(self.max_lifetime);
         let end = now.plus(seconds).min(issuer_end);
         (end.since(now) >= 60).then(|| (now.minus(BACKDATE), end))
     }
@@ -73,6 +74,17 @@ mod tests {
         assert_eq!(profile().validity(now, Some(i64::MAX), far), Some((now.minus(300), now.plus(90_000))));
         assert_eq!(profile().validity(now, None, now.plus(100)), Some((now.minus(300), now.plus(100))));
         assert_eq!(profile().validity(now, None, now.plus(59)), None);
+    }
+
+    #[test]
+    fn absurd_profiles_and_clocks_do_not_panic() {
+        let now = UnixTime(1_000_000);
+        let short = Profile { max_lifetime: 10, ..profile() };
+        assert_eq!(short.validity(now, None, now.plus(1_000_000)), None);
+        let endless = Profile { max_lifetime: i64::MAX, ..profile() };
+        assert_eq!(endless.validity(now, Some(i64::MAX), UnixTime::MAX), Some((now.minus(300), UnixTime::MAX)));
+        assert_eq!(profile().validity(UnixTime(i64::MAX), Some(i64::MIN), UnixTime::MAX), None);
+        assert_eq!(profile().validity(UnixTime(0), Some(-5), UnixTime::MAX), Some((UnixTime(0), UnixTime(60))));
     }
 
     #[test]

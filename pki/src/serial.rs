@@ -32,6 +32,8 @@ impl Serial {
         let magnitude = match content {
             [] => return Err(SerialError::OutOfRange),
             [first, ..] if first & 0x80 != 0 => return Err(SerialError::OutOfRange),
+            // A zero in front is there to keep the number positive and for nothing else (X.690 8.3.2).
+            [0, next, ..] if next & 0x80 == 0 => return Err(SerialError::OutOfRange),
             [0, rest @ ..] => rest,
             whole => whole,
         };
@@ -114,5 +116,24 @@ mod tests {
         assert_eq!(Serial::parse("0"), Err(SerialError::OutOfRange));
         assert_eq!(Serial::parse(&"f".repeat(42)), Err(SerialError::OutOfRange));
         assert_eq!(Serial::from_der_content(&[0x80]), Err(SerialError::OutOfRange));
+    }
+
+    #[test]
+    fn t12_der_serials_are_positive_minimal_and_at_most_twenty_octets() {
+        let twenty_one = [&[0, 0x80][..], &[1; 19]].concat();
+        let bad: [&[u8]; 7] = [&[], &[0], &[0, 0], &[0, 1], &[0xff; 20], &[1; 21], &twenty_one];
+        for content in bad {
+            assert_eq!(Serial::from_der_content(content), Err(SerialError::OutOfRange), "{content:02x?}");
+        }
+        assert_eq!(Serial::from_der_content(&[0, 0x80]).unwrap().to_string(), "80");
+        assert_eq!(Serial::from_der_content(&[0x7f; 20]).unwrap().as_bytes().len(), 20);
+    }
+
+    #[test]
+    fn t12_serials_keep_159_bits_of_what_the_generator_gave() {
+        let random: [u8; 20] = std::array::from_fn(|i| 0xf0 | i as u8);
+        let serial = Serial::from_random(random);
+        assert_eq!(serial.as_bytes()[0], random[0] & 0x7f);
+        assert_eq!(serial.as_bytes()[1..], random[1..]);
     }
 }

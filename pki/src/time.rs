@@ -31,7 +31,7 @@ impl UnixTime {
 
     #[must_use]
     pub fn minus(self, seconds: i64) -> UnixTime {
-        self.plus(-seconds)
+        self.plus(seconds.saturating_neg())
     }
 
     /// Seconds from `earlier` to here; negative when `earlier` is later.
@@ -66,5 +66,29 @@ impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = self.civil();
         write!(f, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", c.year, c.month, c.day, c.hour, c.minute, c.second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_stop_at_both_ends_of_what_x509_can_write() {
+        let some = UnixTime(1_000);
+        assert_eq!(some.plus(i64::MAX), UnixTime::MAX);
+        assert_eq!(some.minus(i64::MAX), UnixTime(0));
+        assert_eq!(some.minus(i64::MIN), UnixTime::MAX);
+        assert_eq!(UnixTime(i64::MIN).since(UnixTime(1)), i64::MIN);
+        assert_eq!(UnixTime::MAX.to_string(), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn text_survives() {
+        for seconds in [0, 951_782_400, 2_524_607_999, 2_524_608_000, UnixTime::MAX.0] {
+            let at = UnixTime(seconds);
+            assert_eq!(UnixTime::parse_rfc3339(&at.to_string()), Some(at));
+        }
+        assert_eq!(UnixTime::parse_rfc3339("2026-11-22"), None);
     }
 }

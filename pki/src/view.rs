@@ -1,15 +1,17 @@
 //! A certificate as read, in owned fields, for everyone who needs to look at one.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
 use crate::der::{self, DerError, Limits};
-use crate::encode::SignedParts;
+use crate::encode::{Fields, SignedParts, VERSION_3};
 use crate::key::{Fingerprint, KeyError, PublicKey};
+use crate::name::printable;
 use crate::serial::{Serial, SerialError};
 use crate::time::UnixTime;
 
@@ -53,13 +55,17 @@ pub struct CertificateView {
     pub uris: Vec<String>,
     pub addresses: Vec<IpAddr>,
     pub crl_urls: Vec<String>,
+    /// DNS name constraints: the only DNS names that certificates below this one may carry. `None` for no limit.
+    pub permitted_dns: Option<Vec<String>>,
+    /// Dotted identifiers of critical extensions that nothing here understands; a path through them is refused.
+    pub unknown_critical: Vec<String>,
 }
 
 impl CertificateView {
     pub fn parse(bytes: &[u8]) -> Result<CertificateView, ViewError> {
         der::check(bytes, Limits::CERTIFICATE)?;
         let (rest, cert) = X509Certificate::from_der(bytes).map_err(|_| ViewError::Structure)?;
-        if !rest.is_empty() {
+        if !rest.is_empty() || !is_well_formed(bytes, &cert)? {
             return Err(ViewError::Structure);
         }
         let text = |values: Option<&str>| values.map(str::to_owned);
@@ -70,8 +76,8 @@ impl CertificateView {
             serial: Serial::from_der_content(cert.raw_serial())?,
             issuer: cert.issuer().as_raw().to_vec(),
             subject: cert.subject().as_raw().to_vec(),
-            issuer_text: cert.issuer().to_string(),
-            subject_text: cert.subject().to_string(),
+            issuer_text: printable(&cert.issuer().to_string(), TEXT_LIMIT),
+            subject_text: printable(&cert.subject().to_string(), TEXT_LIMIT),
             common_name: text(cn),
             organization: text(organization),
             not_before: UnixTime(cert.validity().not_before.timestamp()),
@@ -89,9 +95,14 @@ impl CertificateView {
             uris: Vec::new(),
             addresses: Vec::new(),
             crl_urls: Vec::new(),
+            permitted_dns: None,
+            unknown_critical: Vec::new(),
         };
         for extension in cert.extensions() {
-            view.read_extension(extension.parsed_extension());
+            let understood = view.read_extension(extension.parsed_extension());
+            if extension.critical && !understood {
+                view.unknown_critical.push(extension.oid.to_id_string());
+            }
         }
         Ok(view)
     }
@@ -115,7 +126,8 @@ impl CertificateView {
         SignedParts::split(&self.der).is_ok_and(|parts| parts.verify(key))
     }
 
-    fn read_extension(&mut self, extension: &ParsedExtension<'_>) {
+    /// Whether the extension's whole meaning is in the fields afterwards, so that it may be critical.
+    fn read_extension(&mut self, extension: &ParsedExtension<'_>) -> bool {
         match extension {
             ParsedExtension::BasicConstraints(bc) => {
                 self.is_ca = bc.ca;
@@ -136,17 +148,32 @@ impl CertificateView {
             ParsedExtension::SubjectAlternativeName(names) => {
                 names.general_names.iter().for_each(|n| self.read_name(n));
             }
+            ParsedExtension::NameConstraints(constraints) => return self.read_constraints(constraints),
             ParsedExtension::CRLDistributionPoints(points) => {
-                for point in &points.points {
-                    if let Some(x509_parser::extensions::DistributionPointName::FullName(names)) =
-                        &point.distribution_point
-                    {
-                        self.crl_urls.extend(names.iter().filter_map(uri));
-                    }
-                }
+                let full_names = points.points.iter().filter_map(|point| match &point.distribution_point {
+                    Some(DistributionPointName::FullName(names)) => Some(names),
+                    _ => None,
+                });
+                self.crl_urls.extend(full_names.flatten().filter_map(uri));
+                return false;
             }
-            _ => {}
+            _ => return false,
         }
+        true
+    }
+
+    /// Only what Signet writes is understood: permitted subtrees, all of them DNS names.
+    fn read_constraints(&mut self, constraints: &x509_parser::extensions::NameConstraints<'_>) -> bool {
+        let permitted = constraints.permitted_subtrees.iter().flatten();
+        let dns: Option<Vec<String>> = permitted
+            .map(|subtree| match &subtree.base {
+                GeneralName::DNSName(dns) => Some((*dns).to_owned()),
+                _ => None,
+            })
+            .collect();
+        let understood = constraints.excluded_subtrees.is_none() && dns.as_ref().is_some_and(|d| !d.is_empty());
+        self.permitted_dns = dns.filter(|_| understood);
+        understood
     }
 
     fn read_name(&mut self, name: &GeneralName<'_>) {
@@ -157,6 +184,23 @@ impl CertificateView {
             _ => {}
         }
     }
+}
+
+/// What the lenient parser behind this lets pass: a version other than 3 beside extensions, an algorithm inside that is
+/// not the one outside (RFC 5280 4.1.1.2), times in another spelling (4.1.2.5), an extension twice (4.2) or garbled.
+fn is_well_formed(bytes: &[u8], cert: &X509Certificate<'_>) -> Result<bool, DerError> {
+    let parts = SignedParts::split(bytes)?;
+    let fields = Fields::split(parts.tbs)?;
+    let time = |at: i64| der::time(UnixTime(at));
+    let validity = cert.validity();
+    let times = der::sequence(&[&time(validity.not_before.timestamp()), &time(validity.not_after.timestamp())]);
+    let mut seen = HashSet::new();
+    let extensions = cert.extensions().iter().all(|extension| {
+        let garbled = matches!(extension.parsed_extension(), ParsedExtension::ParseError { .. });
+        seen.insert(extension.oid.as_bytes()) && !garbled
+    });
+    let version = fields.version == VERSION_3;
+    Ok(version && extensions && parts.algorithm == fields.algorithm && fields.validity == times)
 }
 
 fn uri(name: &GeneralName<'_>) -> Option<String> {
@@ -172,3 +216,10 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     }
     <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
 }
+
+/// Characters of a name that are kept for people.
+const TEXT_LIMIT: usize = 512;
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+//! `signet-agent renew`: from the identity in use to the next one, in two phases.
+//!
+//! The new pair is verified and switched to; then it is used once, which tells the server that the old generation is
+//! over. Until the server has seen that, the old pair stays on the disk and stays good.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use signet_api::ErrorCode;
+use signet_api::client::{Client, ClientConfig, ClientError, Trust};
+use signet_api::enroll::RenewRequest;
+use signet_keys::PrivateKey;
+use signet_pki::UnixTime;
+
+use crate::accept::{Expectation, accept};
+use crate::enroll::signing_request;
+use crate::failure::Failure;
+use crate::store::{Absent, Generation, KeyAge, Request, Store, StoreError};
+use crate::world::{Attempt, Pause, RealPause, Unfinished, World, persist};
+
+/// Replace this device's certificate when the server wants it to be, with a new key.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  signet-agent renew --dir /var/lib/signet && nginx -s reload")]
+pub(crate) struct Renew {
+    /// Where the identity is kept
+    #[arg(long)]
+    dir: PathBuf,
+    /// Renew although it is not due yet
+    #[arg(long)]
+    force: bool,
+    /// Seconds to wait for a server that is down or busy
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Due,
+    Now,
+}
+
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Renewed(Generation),
+    NotDue(Generation),
+}
+
+impl Renew {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let mut world = World { clock: Default::default(), pause: RealPause };
+        let when = if self.force { When::Now } else { When::Due };
+        let mut out = std::io::stdout().lock();
+        match renew(&self.dir, when, Duration::from_secs(self.wait), &mut world).await? {
+            Outcome::Renewed(identity) => announce(&mut out, "renewed", &self.dir, &identity),
+            Outcome::NotDue(identity) => announce(&mut out, "not due", &self.dir, &identity),
+        }
+    }
+}
+
+pub(crate) async fn renew<P: Pause>(
+    dir: &Path,
+    when: When,
+    wait: Duration,
+    world: &mut World<P>,
+) -> Result<Outcome, Failure> {
+    let store = Store::open(dir, Absent::Refuse)?;
+    let current = store.current()?.ok_or_else(|| StoreError::Missing(dir.join("device.pem")))?;
+    if store.is_unsettled()? {
+        show_use(&store, &current, world).await;
+    }
+    if when == When::Due && !is_due(&current, world).await? {
+        return Ok(Outcome::NotDue(current));
+    }
+    let request = Request::Renew(current.number);
+    let (mut key, age) = store.request_key(&request, current.key().kind())?;
+    let mut outcome = ask(&current, &key, wait, world).await?;
+    if age == KeyAge::Kept && is_key_refused(&outcome) {
+        // The key of a lost answer may be certified already, and no key is certified twice: take a new one.
+        store.drop_request_key(&request)?;
+        key = store.request_key(&request, current.key().kind())?.0;
+        outcome = ask(&current, &key, wait, world).await?;
+    }
+    let issued = outcome?;
+    let expected = Expectation {
+        server: &current.state.server,
+        key: &key,
+        root: &current.root().der,
+        now: world.plausible_now(),
+        device: Some(&current.state.device),
+    };
+    let renewed = store.install(&accept(&issued, &expected)?, &request)?;
+    show_use(&store, &renewed, world).await;
+    Ok(Outcome::Renewed(renewed))
+}
+
+/// Uses the identity once, and lets go of the older ones when the server has seen it. A failure is told and nothing else:
+/// the identity is good, and the next run tries again.
+pub(crate) async fn show_use<P>(store: &Store, identity: &Generation, world: &World<P>) {
+    let seen = async {
+        client(identity, world).await?.whoami().await?;
+        store.settle()?;
+        Ok::<(), Failure>(())
+    };
+    if let Err(failure) = seen.await {
+        eprintln!("signet-agent: warning: the new certificate is installed, but was not seen by the server yet");
+        failure.print();
+    }
+}
+
+/// stdout: what there is now.
+pub(crate) fn announce(
+    out: &mut impl Write,
+    what: &str,
+    dir: &Path,
+    identity: &Generation,
+) -> Result<(), Failure> {
+    let state = &identity.state;
+    write!(
+        out,
+        "{what}: {}\nserial: {}\nvalid until: {}\nrenews after: {}\ncertificate: {}\nkey: {}\n",
+        state.device,
+        state.serial,
+        identity.leaf().not_after,
+        identity.renew_after(),
+        dir.join("device.pem").display(),
+        dir.join("device.key").display(),
+    )
+    .map_err(|e| Failure::internal(format!("the output cannot be written: {e}")))
+}
+
+/// mTLS with this identity, against the root that was pinned at enrollment.
+async fn client<P>(identity: &Generation, world: &World<P>) -> Result<Client, ClientError> {
+    let trust = Trust::Roots(vec![identity.root().der.clone()]);
+    Client::open(ClientConfig {
+        clock: world.clock,
+        not_earlier_than: identity.leaf().not_before,
+        ..ClientConfig::new(&identity.state.server, trust).identity(identity.identity())
+    })
+    .await
+}
+
+async fn is_due<P>(identity: &Generation, world: &World<P>) -> Result<bool, ClientError> {
+    let now: UnixTime = match world.plausible_now() {
+        Some(now) => now,
+        None => world.now(&client(identity, world).await?).await?,
+    };
+    Ok(now >= identity.renew_after())
+}
+
+type Issued = Result<Box<signet_api::enroll::IssuedCertificate>, Unfinished>;
+
+async fn ask<P: Pause>(
+    current: &Generation,
+    key: &PrivateKey,
+    wait: Duration,
+    world: &mut World<P>,
+) -> Result<Issued, Failure> {
+    let body = RenewRequest { csr: signing_request(key)?, device: None, profile: None, groups: None };
+    let client = client(current, world).await?;
+    Ok(persist(&mut world.pause, wait, async || client.renew(&body).await.map(|i| Attempt::Done(Box::new(i)))).await)
+}
+
+fn is_key_refused(outcome: &Issued) -> bool {
+    matches!(outcome, Err(Unfinished::Failed(ClientError::Refused(problem, _))) if problem.code == ErrorCode::KeyRefused)
+}
+
+#[cfg(test)]
+#[path = "renew_tests.rs"]
+mod tests;

@@ -1,0 +1,30 @@
+//! `ca root`: work on the root key, on a machine without a network.
+
+mod crl;
+mod init;
+mod show;
+mod sign;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+/// The root key: make it, sign issuers with it, revoke them (offline)
+#[derive(Debug, Subcommand)]
+pub(crate) enum RootCommand {
+    Init(init::Init),
+    Sign(sign::Sign),
+    Crl(crl::Crl),
+    Show(show::Show),
+}
+
+impl RootCommand {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            RootCommand::Init(command) => command.run(),
+            RootCommand::Sign(command) => command.run(),
+            RootCommand::Crl(command) => command.run(),
+            RootCommand::Show(command) => command.run(),
+        }
+    }
+}

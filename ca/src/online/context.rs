@@ -1,0 +1,146 @@
+//! Where the administrator's files are, and the connection that they open.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use signet_api::client::{Answer, Client, ClientConfig, ClientError, Clock, Identity, Method, Trust};
+use signet_pki::UnixTime;
+use signet_pki::ca::IssuerCert;
+use tokio::runtime::{Builder, Runtime};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::online::admin_dir::{self, AdminDir};
+use crate::online::service::{Call, CallError, Service};
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct At {
+    /// The administrator's directory, ~/.config/signet when nothing is said
+    #[arg(long, global = true, env = "SIGNET_ADMIN", value_name = "DIR", hide_env_values = true)]
+    admin: Option<PathBuf>,
+}
+
+impl At {
+    /// Reads the directory. Nothing is sent before the first request.
+    pub(super) fn open(&self) -> Result<Context, Failure> {
+        let dir = self.read()?;
+        let leaf = dir.leaf();
+        if leaf.not_after <= now() {
+            let text = format!("the administrator's certificate ended on {}", leaf.not_after);
+            return Err(Failure::refused(text).hint(NEW_ADMIN));
+        }
+        Context::new(dir)
+    }
+
+    pub(super) fn read(&self) -> Result<AdminDir, Failure> {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        AdminDir::read(&admin_dir::find(self.admin.as_deref(), home.as_deref())?)
+    }
+}
+
+/// The service, asked over mTLS with the administrator's certificate.
+pub(super) struct Context {
+    dir: AdminDir,
+    client: Client,
+    runtime: Runtime,
+}
+
+impl Context {
+    pub(super) fn new(dir: AdminDir) -> Result<Context, Failure> {
+        let identity = Identity {
+            chain: dir.chain.iter().map(|c| c.der.clone()).collect(),
+            key: Zeroizing::new(dir.key.pkcs8_der().to_vec()),
+        };
+        let roots = dir.roots.iter().map(|root| root.der().to_vec()).collect();
+        let mut config = ClientConfig::new(&dir.server, Trust::Roots(roots)).identity(identity);
+        config.max_answer = MAX_ANSWER;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
+        let client = runtime.block_on(Client::open(config)).map_err(|e| failure(&dir.server, &e))?;
+        Ok(Context { dir, client, runtime })
+    }
+
+    pub(super) fn dir(&self) -> &AdminDir {
+        &self.dir
+    }
+
+    pub(super) fn roots(&self) -> &[IssuerCert] {
+        &self.dir.roots
+    }
+
+    /// One request, with the whole answer.
+    pub(super) fn send(&self, request: Call<'_>) -> Result<Answer, CallError> {
+        let (method, path, body) = match request {
+            Call::Get { path } => (Method::GET, path, None),
+            Call::Post { path, body } => (Method::POST, path, Some(("application/json", body.to_vec()))),
+        };
+        let accept = [("accept", "application/json, */*;q=0.5")];
+        self.runtime.block_on(self.client.send(method, path, &accept, body)).map_err(|error| match error {
+            ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after),
+            other => CallError::Failed(failure(&self.dir.server, &other)),
+        })
+    }
+}
+
+impl Service for Context {
+    fn call(&self, request: Call<'_>) -> Result<Vec<u8>, CallError> {
+        Ok(self.send(request)?.body.to_vec())
+    }
+}
+
+/// The machine's clock.
+pub(super) fn now() -> UnixTime {
+    Clock::System.read()
+}
+
+fn failure(server: &str, error: &ClientError) -> Failure {
+    let text = format!("{server}: {error}");
+    match error {
+        ClientError::ClientRejected(_) => Failure::refused(text).hint(NEW_ADMIN),
+        ClientError::Config(_) => Failure::refused(text).hint(error.hint()),
+        // Refusals are told apart by the caller; what is left of them has no better words than the client's.
+        ClientError::Refused(..)
+        | ClientError::UnexpectedStatus { .. }
+        | ClientError::Unreachable(_)
+        | ClientError::Untrusted(_)
+        | ClientError::Protocol(_)
+        | ClientError::Timeout(_) => Failure::internal(text).hint(error.hint()),
+    }
+}
+
+pub(super) const NEW_ADMIN: &str = "make a new one on the issuing host: signetd setup --admin NAME --admin-dir DIR";
+/// The CRLs of all CAs in PEM: a million entries have 49 MB in DER.
+const MAX_ANSWER: usize = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_our_side_can_correct_is_a_refusal() {
+        let kind = |error: ClientError| format!("{:?}", failure("https://ca.example", &error));
+        for error in [
+            ClientError::Unreachable("no route".into()),
+            ClientError::Untrusted("another root".into()),
+            ClientError::Protocol("not HTTP".into()),
+            ClientError::Timeout("the answer"),
+            ClientError::UnexpectedStatus { status: 502, retry_after: None },
+        ] {
+            let said = kind(error);
+            assert!(said.contains("Internal") && said.contains("https://ca.example: "), "{said}");
+        }
+        let said = kind(ClientError::ClientRejected("expired".into()));
+        assert!(said.contains("Refused") && said.contains("signetd setup --admin"), "{said}");
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_is_unreachable() {
+        let temp = tempfile::tempdir().unwrap();
+        // A port that was free a moment ago and that nobody listens on now.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let made = crate::online::admin_dir::tests::write(temp.path(), &format!("https://127.0.0.1:{port}"));
+        let context = At { admin: Some(made) }.open().unwrap();
+        let error = context.call(Call::Get { path: "/v1/admin/crl" }).unwrap_err();
+        assert!(!error.is_not_found());
+        assert!(format!("{error:?}").contains("Internal"), "{error:?}");
+    }
+}

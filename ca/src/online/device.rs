@@ -1,0 +1,241 @@
+//! `ca device`: what is known about devices, and changing their standing.
+
+use clap::{Args, Subcommand};
+use signet_api::admin::{
+    CertificateInfo, DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery,
+};
+use signet_pki::{DeviceId, UnixTime};
+
+use crate::failure::Failure;
+use crate::online::context::{self, At};
+use crate::online::duration::{self, Seconds};
+use crate::online::service::{self, Paging};
+use crate::online::{print, token};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    List(List),
+    Show(Show),
+    /// Refuse a device until it is resumed
+    #[command(after_help = "Example:\n  ca device suspend sensor-17")]
+    Suspend(One),
+    /// Accept a suspended device again
+    #[command(after_help = "Example:\n  ca device resume sensor-17")]
+    Resume(One),
+    /// Take a device out of service for good
+    #[command(after_help = "Example:\n  ca device retire sensor-17")]
+    Retire(One),
+    /// Let a waiting device enroll
+    #[command(after_help = "Example:\n  ca device approve sensor-17")]
+    Approve(One),
+    /// Refuse a waiting device
+    #[command(after_help = "Example:\n  ca device deny sensor-17")]
+    Deny(One),
+    Set(Set),
+}
+
+impl DeviceCommand {
+    pub(super) fn run(self, at: &At) -> Result<(), Failure> {
+        match self {
+            DeviceCommand::List(command) => command.run(at),
+            DeviceCommand::Show(command) => command.run(at),
+            DeviceCommand::Suspend(one) => one.act(at, DeviceAction::Suspend),
+            DeviceCommand::Resume(one) => one.act(at, DeviceAction::Resume),
+            DeviceCommand::Retire(one) => one.act(at, DeviceAction::Retire),
+            DeviceCommand::Approve(one) => one.act(at, DeviceAction::Approve),
+            DeviceCommand::Deny(one) => one.act(at, DeviceAction::Deny),
+            DeviceCommand::Set(command) => command.run(at),
+        }
+    }
+}
+
+/// List devices
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ca device list --group plant-2 --expiring 48h --all")]
+pub(crate) struct List {
+    /// Part of the id or of the hardware serial number
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    #[arg(long, value_name = "G")]
+    group: Option<String>,
+    /// preregistered, pending, active, suspended, revoked or retired
+    #[arg(long)]
+    status: Option<String>,
+    /// Only devices whose certificate ends within this time
+    #[arg(long, value_name = "48h")]
+    expiring: Option<Seconds>,
+    #[command(flatten)]
+    paging: Paging,
+    /// Print the service's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    fn run(self, at: &At) -> Result<(), Failure> {
+        let context = at.open()?;
+        let page = service::pages::<DeviceInfo>(self.paging, |after, limit| {
+            let query = DeviceQuery {
+                search: self.search.clone(),
+                group: self.group.clone(),
+                status: self.status.clone(),
+                expiring: self.expiring.map(|s| s.0),
+                after,
+                limit,
+            };
+            service::ask(&context, "/v1/admin/devices", &query)
+        })?;
+        if self.json {
+            print::json(&page)?;
+        } else {
+            print::data(&table(&page.items, context::now()))?;
+        }
+        service::note_more(&page);
+        Ok(())
+    }
+}
+
+/// Show one device with its certificates and tokens
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ca device show sensor-17")]
+pub(crate) struct Show {
+    id: DeviceId,
+    /// Print the service's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    fn run(self, at: &At) -> Result<(), Failure> {
+        let detail: DeviceDetail = service::get(&at.open()?, &path(&self.id))?;
+        if self.json {
+            return print::json(&detail);
+        }
+        let mut text = fields(&detail.device);
+        if !detail.certificates.is_empty() {
+            text += &format!("\n{}", certificates(&detail.certificates));
+        }
+        if !detail.tokens.is_empty() {
+            text += &format!("\n{}", token::table(&detail.tokens));
+        }
+        print::data(&text)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    id: DeviceId,
+    /// Print the service's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl One {
+    fn act(self, at: &At, action: DeviceAction) -> Result<(), Failure> {
+        let change = DeviceChange { action: Some(action), ..DeviceChange::default() };
+        apply(at, &self.id, &change, self.json)
+    }
+}
+
+/// Change what the next certificate of a device will say
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ca device set sensor-17 --group plant-2 --group temperature --profile device")]
+pub(crate) struct Set {
+    id: DeviceId,
+    /// All its groups from now on; may be repeated
+    #[arg(long = "group", value_name = "G", required_unless_present_any = ["no_groups", "profile"])]
+    groups: Vec<String>,
+    /// Take it out of all groups
+    #[arg(long, conflicts_with = "groups")]
+    no_groups: bool,
+    #[arg(long)]
+    profile: Option<String>,
+    /// Print the service's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Set {
+    fn run(self, at: &At) -> Result<(), Failure> {
+        let groups = (self.no_groups || !self.groups.is_empty()).then_some(self.groups);
+        apply(at, &self.id, &DeviceChange { action: None, groups, profile: self.profile }, self.json)
+    }
+}
+
+fn apply(at: &At, id: &DeviceId, change: &DeviceChange, json: bool) -> Result<(), Failure> {
+    let device: DeviceInfo = service::post(&at.open()?, &path(id), change)?;
+    if json { print::json(&device) } else { print::data(&fields(&device)) }
+}
+
+pub(super) fn path(id: &DeviceId) -> String {
+    format!("/v1/admin/devices/{id}")
+}
+
+fn table(devices: &[DeviceInfo], now: UnixTime) -> String {
+    let row = |d: &DeviceInfo| {
+        let end = d.certificate.as_ref().and_then(|c| UnixTime::parse_rfc3339(&c.not_after));
+        vec![
+            d.id.to_string(),
+            d.status.clone(),
+            d.profile.clone(),
+            print::list(&d.groups),
+            print::or_dash(d.serial_number.as_ref()),
+            print::or_dash(end.map(|end| duration::in_words(end.since(now)))),
+        ]
+    };
+    let rows: Vec<_> = devices.iter().map(row).collect();
+    print::table(&["id", "status", "profile", "groups", "serial number", "certificate ends"], &rows)
+}
+
+fn fields(d: &DeviceInfo) -> String {
+    print::fields(&[
+        ("id", d.id.to_string()),
+        ("kind", d.kind.as_str().into()),
+        ("status", d.status.clone()),
+        ("profile", d.profile.clone()),
+        ("groups", print::list(&d.groups)),
+        ("dns names", print::list(&d.dns_names)),
+        ("serial number", print::or_dash(d.serial_number.as_ref())),
+        ("created", d.created_at.clone()),
+        ("certificate", print::or_dash(d.certificate.as_ref().map(|c| &c.serial))),
+        ("ends", print::or_dash(d.certificate.as_ref().map(|c| &c.not_after))),
+    ])
+}
+
+fn certificates(certificates: &[CertificateInfo]) -> String {
+    let row = |c: &CertificateInfo| {
+        let reason = c.reason.map(|r| format!(" ({})", r.as_str())).unwrap_or_default();
+        let review = if c.review { " REVIEW" } else { "" };
+        vec![
+            c.serial.clone(),
+            format!("{}{reason}{review}", c.status),
+            c.generation.to_string(),
+            c.not_before.clone(),
+            c.not_after.clone(),
+        ]
+    };
+    let rows: Vec<_> = certificates.iter().map(row).collect();
+    print::table(&["certificate", "status", "generation", "from", "to"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(serial_number: &str) -> DeviceInfo {
+        serde_json::from_value(serde_json::json!({
+            "id": "sensor-1", "kind": "device", "status": "active", "profile": "device", "groups": ["a", "b"],
+            "dns_names": [], "serial_number": serial_number, "created_at": "2026-01-01T00:00:00Z", "certificate": null
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_hostile_fact_stays_in_its_row() {
+        let hostile = "=cmd,\"x\"\nsensor-2  active";
+        let text = table(&[device(hostile)], UnixTime(0));
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains(r#"=cmd,"x"\nsensor-2  active"#), "{text}");
+        assert_eq!(fields(&device(hostile)).lines().count(), 10);
+    }
+}

@@ -1,0 +1,131 @@
+//! Administration over the API: every command that talks to the service, and nothing that touches a root key.
+
+mod admin_dir;
+mod audit;
+mod audit_chain;
+mod bundle;
+mod context;
+mod crl;
+mod crl_file;
+mod device;
+mod device_csv;
+mod doctor;
+mod duration;
+mod files;
+mod issue;
+mod print;
+mod revoke;
+mod service;
+mod token;
+mod token_create;
+mod trust;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Failure;
+use context::At;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnlineCommand {
+    /// Enrollment tokens: make, list, show, revoke
+    Token(Noun<token::TokenCommand>),
+    /// Devices: list, show, suspend, resume, retire, approve, deny, set
+    Device(Noun<device::DeviceCommand>),
+    Issue(issue::Issue),
+    Revoke(revoke::Revoke),
+    /// Certificate revocation lists: show, fetch
+    Crl(Noun<crl::CrlCommand>),
+    /// What services need to trust devices: bundle, config
+    Trust(Noun<trust::TrustCommand>),
+    /// The audit log: tail, verify
+    Audit(Noun<audit::AuditCommand>),
+    Why(audit::Why),
+    Doctor(doctor::Doctor),
+}
+
+impl OnlineCommand {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            OnlineCommand::Token(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Device(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Issue(command) => command.run(),
+            OnlineCommand::Revoke(command) => command.run(),
+            OnlineCommand::Crl(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Why(command) => command.run(),
+            OnlineCommand::Doctor(command) => command.run(),
+        }
+    }
+}
+
+/// A noun with its verbs, and where the administrator's files are.
+#[derive(Debug, Args)]
+pub(crate) struct Noun<T: Subcommand> {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: T,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Online {
+        #[command(subcommand)]
+        command: OnlineCommand,
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Online::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_ends_its_help_with_an_example_of_itself() {
+        fn check(command: &clap::Command, path: &str) {
+            for sub in command.get_subcommands() {
+                let path = format!("{path} {}", sub.get_name());
+                if sub.has_subcommands() {
+                    check(sub, &path);
+                    continue;
+                }
+                let help = sub.clone().render_help().to_string();
+                let after = help.rsplit("Example").next().unwrap();
+                assert!(after.contains(&path), "{path}:\n{help}");
+            }
+        }
+        check(&Online::command(), "ca");
+    }
+
+    /// Runs each example through the parser: an example that does not parse is worse than none.
+    #[test]
+    fn every_example_in_the_help_parses() {
+        fn examples(command: &clap::Command, out: &mut Vec<String>) {
+            for sub in command.get_subcommands() {
+                let text = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                out.extend(text.lines().filter_map(|l| l.trim().strip_prefix("ca ")).map(str::to_owned));
+                examples(sub, out);
+            }
+        }
+        let mut lines = Vec::new();
+        examples(&Online::command(), &mut lines);
+        assert!(lines.len() > 15, "{lines:?}");
+        for line in lines {
+            let words = line.split(['>', '|']).next().unwrap().split_whitespace();
+            let parsed = Online::try_parse_from(std::iter::once("ca").chain(words));
+            assert!(parsed.is_ok(), "ca {line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn the_directory_option_stands_before_or_after_the_verb() {
+        for line in ["ca token --admin /x list", "ca token list --admin /x", "ca doctor --admin /x"] {
+            assert!(Online::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `ca revoke`: end a device, one certificate or a batch, after showing what that means.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use clap::Args;
+use signet_api::admin::{CertificateInfo, DeviceDetail, RevokeReport, RevokeRequest};
+use signet_pki::crl::Reason;
+use signet_pki::{DeviceId, Serial};
+
+use crate::failure::Failure;
+use crate::online::context::At;
+use crate::online::service::{self, CallError, Service};
+use crate::online::{device, print};
+
+/// Revoke a device, a certificate or a batch: certificates, renewals and open tokens end at once
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ca revoke sensor-17 --reason key-compromise
+  ca revoke --batch spring --dry-run")]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    at: At,
+    /// Id of a device, or serial number of a certificate
+    #[arg(value_name = "DEVICE|SERIAL", required_unless_present = "batch", conflicts_with = "batch")]
+    target: Option<String>,
+    /// Every unused token of this batch, and every device that was enrolled with one
+    #[arg(long, value_name = "NAME")]
+    batch: Option<String>,
+    /// unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation, privilege-withdrawn
+    #[arg(long, value_parser = reason)]
+    reason: Option<Reason>,
+    /// Show what would be revoked and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Print the service's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Revoke {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let context = self.at.open()?;
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if self.dry_run || self.yes || !terminal {
+            return self.revoke(&context, |_| Ok(Answer::Yes));
+        }
+        self.revoke(&context, ask)
+    }
+
+    fn revoke(
+        &self,
+        service: &dyn Service,
+        confirm: impl Fn(&RevokeReport) -> Result<Answer, Failure>,
+    ) -> Result<(), Failure> {
+        let mut request = self.request(service)?;
+        if !self.dry_run && !self.yes {
+            let plan = report(service, &RevokeRequest { dry_run: true, ..request.clone() })?;
+            if confirm(&plan)? == Answer::No {
+                return Err(Failure::refused("nothing was revoked").hint("answer y, or use --yes"));
+            }
+        }
+        request.dry_run = self.dry_run;
+        let done = report(service, &request)?;
+        if self.json {
+            print::json(&done)?;
+        } else {
+            print::data(&lines(&done))?;
+        }
+        print::note(summary(&done));
+        Ok(())
+    }
+
+    fn request(&self, service: &dyn Service) -> Result<RevokeRequest, Failure> {
+        let base = RevokeRequest { reason: self.reason, ..RevokeRequest::default() };
+        match (&self.target, &self.batch) {
+            (_, Some(batch)) => Ok(RevokeRequest { batch: Some(batch.clone()), ..base }),
+            (Some(text), None) => Ok(match resolve(service, text)? {
+                Target::Device(id) => RevokeRequest { device: Some(id), ..base },
+                Target::Serial(serial) => RevokeRequest { serial: Some(serial.to_string()), ..base },
+            }),
+            (None, None) => Err(Failure::usage("name a device, a serial number or a batch")),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    Device(DeviceId),
+    Serial(Serial),
+}
+
+/// A hexadecimal word can be both: a device of that name comes first, then a certificate.
+fn resolve(service: &dyn Service, text: &str) -> Result<Target, Failure> {
+    if let Ok(id) = DeviceId::parse(text) {
+        match service::get::<DeviceDetail>(service, &device::path(&id)) {
+            Ok(_) => return Ok(Target::Device(id)),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some(serial) = serial(text) {
+        let path = format!("/v1/admin/certificates/{serial}");
+        match service::get::<CertificateInfo>(service, &path) {
+            Ok(_) => return Ok(Target::Serial(serial)),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Failure::refused(format!("no device and no certificate is known as {:?}", print::visible(text)))
+        .hint("look for it with: ca device list --search TEXT"))
+}
+
+/// Shorter hexadecimal words are names that happen to look like numbers.
+fn serial(text: &str) -> Option<Serial> {
+    let digits = text.chars().filter(char::is_ascii_hexdigit).count();
+    Serial::parse(text).ok().filter(|_| digits >= 16)
+}
+
+fn report(service: &dyn Service, request: &RevokeRequest) -> Result<RevokeReport, CallError> {
+    service::post(service, "/v1/admin/revocations", request)
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    let all = || Reason::ALL.map(Reason::as_str).join(", ");
+    Reason::parse(text).ok_or_else(|| format!("the reasons are {}", all()))
+}
+
+fn ask(plan: &RevokeReport) -> Result<Answer, Failure> {
+    let mut stderr = std::io::stderr().lock();
+    let failed = |e: std::io::Error| Failure::internal(format!("the terminal: {e}"));
+    write!(stderr, "{}{}\nRevoke? [y/N] ", lines(plan), summary(plan)).and_then(|()| stderr.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    Ok(if yes { Answer::Yes } else { Answer::No })
+}
+
+/// One thing a line, with its kind in front.
+fn lines(report: &RevokeReport) -> String {
+    let devices = report.devices.iter().map(|d| format!("device       {d}\n"));
+    let certificates = report.certificates.iter().map(|c| format!("certificate  {}\n", print::visible(c)));
+    let tokens = report.tokens.iter().map(|t| format!("token        {t}\n"));
+    devices.chain(certificates).chain(tokens).collect()
+}
+
+fn summary(report: &RevokeReport) -> String {
+    let verb = if report.dry_run { "would be revoked" } else { "revoked" };
+    let (devices, certificates, tokens) = (report.devices.len(), report.certificates.len(), report.tokens.len());
+    let counts = format!("{verb}: {devices} devices, {certificates} certificates, {tokens} tokens");
+    match (report.dry_run, report.crl_number) {
+        (true, _) => counts,
+        (false, Some(number)) => format!("{counts}; in force with CRL number {number}"),
+        (false, None) => format!("{counts}; the CRL is not published yet, follow it with: ca crl show"),
+    }
+}
+
+#[cfg(test)]
+#[path = "revoke_tests.rs"]
+mod tests;

@@ -1,0 +1,121 @@
+use std::cell::Cell;
+
+use signet_api::ErrorCode;
+
+use super::*;
+use crate::online::service::tests::{Fake, refused};
+use crate::online::service::Call;
+
+const HEX: &str = "0123456789abcdef0123";
+
+fn detail(id: &str) -> serde_json::Value {
+    serde_json::json!({
+        "device": {
+            "id": id, "kind": "device", "status": "active", "profile": "device", "groups": [], "dns_names": [],
+            "serial_number": null, "created_at": "2026-01-01T00:00:00Z", "certificate": null
+        },
+        "certificates": [], "tokens": []
+    })
+}
+
+fn certificate(serial: &str) -> serde_json::Value {
+    serde_json::json!({
+        "serial": serial, "device": "sensor-1", "profile": "device", "status": "active", "generation": 1,
+        "spki": "00", "not_before": "2026-01-01T00:00:00Z", "not_after": "2026-01-02T00:00:00Z",
+        "issued_at": "2026-01-01T00:00:00Z", "revoked_at": null, "reason": null, "review": false
+    })
+}
+
+fn report_of(dry_run: bool) -> RevokeReport {
+    RevokeReport { dry_run, devices: vec![], certificates: vec![HEX.into()], tokens: vec![], crl_number: Some(7) }
+}
+
+fn command(target: &str) -> Revoke {
+    let at = At::default();
+    Revoke { at, target: Some(target.into()), batch: None, reason: None, dry_run: false, yes: false, json: false }
+}
+
+#[test]
+fn a_device_of_that_name_comes_before_a_certificate() {
+    let both = Fake::default()
+        .with(&format!("/v1/admin/devices/{HEX}"), &detail(HEX))
+        .with(&format!("/v1/admin/certificates/{HEX}"), &certificate(HEX));
+    assert_eq!(resolve(&both, HEX).unwrap(), Target::Device(DeviceId::parse(HEX).unwrap()));
+}
+
+#[test]
+fn a_serial_is_found_in_every_spelling() {
+    let service = Fake::default().with(&format!("/v1/admin/certificates/{HEX}"), &certificate(HEX));
+    let colons = "01:23:45:67:89:AB:CD:EF:01:23";
+    for text in [HEX, colons, "0x0123456789ABCDEF0123"] {
+        assert_eq!(resolve(&service, text).unwrap(), Target::Serial(Serial::parse(HEX).unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn short_hexadecimal_words_are_never_serials() {
+    let service = Fake::default().with("/v1/admin/certificates/beef", &certificate("beef"));
+    let failure = format!("{:?}", resolve(&service, "beef").unwrap_err());
+    assert!(failure.contains("Refused") && failure.contains("ca device list"), "{failure}");
+    assert_eq!(*service.asked.borrow(), ["/v1/admin/devices/beef"]);
+}
+
+#[test]
+fn what_is_unknown_is_refused_and_nothing_is_revoked() {
+    for text in [HEX, "sensor-9", "Not A Name", ""] {
+        let service = Fake::default().with("/v1/admin/revocations", &report_of(false));
+        command(text).revoke(&service, |_| Ok(Answer::Yes)).unwrap_err();
+        assert!(!service.asked.borrow().iter().any(|p| p.contains("revocations")), "{text}");
+    }
+}
+
+/// Only "not found" lets the search go on: a service that is down must not turn a device into a serial.
+#[test]
+fn an_outage_is_not_taken_for_not_found() {
+    struct Down(Cell<u32>);
+    impl Service for Down {
+        fn call(&self, _: Call<'_>) -> Result<Vec<u8>, CallError> {
+            self.0.set(self.0.get() + 1);
+            Err(refused(ErrorCode::StoreUnavailable))
+        }
+    }
+    let down = Down(Cell::new(0));
+    assert!(format!("{:?}", resolve(&down, HEX).unwrap_err()).contains("store is not available"));
+    assert_eq!(down.0.get(), 1);
+}
+
+#[test]
+fn a_no_revokes_nothing_and_the_plan_is_a_dry_run() {
+    struct Watch(Fake, Cell<u32>);
+    impl Service for Watch {
+        fn call(&self, call: Call<'_>) -> Result<Vec<u8>, CallError> {
+            if let Call::Post { body, .. } = call {
+                let request: RevokeRequest = serde_json::from_slice(body).unwrap();
+                assert!(request.dry_run);
+                self.1.set(self.1.get() + 1);
+            }
+            self.0.call(call)
+        }
+    }
+    let fake = Fake::default()
+        .with(&format!("/v1/admin/certificates/{HEX}"), &certificate(HEX))
+        .with("/v1/admin/revocations", &report_of(true));
+    let watch = Watch(fake, Cell::new(0));
+    command(HEX).revoke(&watch, |_| Ok(Answer::No)).unwrap_err();
+    assert_eq!(watch.1.get(), 1);
+}
+
+#[test]
+fn the_summary_tells_a_plan_from_a_deed() {
+    assert!(summary(&report_of(true)).starts_with("would be revoked"));
+    assert!(summary(&report_of(false)).ends_with("in force with CRL number 7"));
+    let unpublished = RevokeReport { crl_number: None, ..report_of(false) };
+    assert!(summary(&unpublished).contains("not published yet"));
+}
+
+#[test]
+fn reasons_have_both_spellings_and_a_list() {
+    assert_eq!(reason("keyCompromise"), Ok(Reason::KeyCompromise));
+    assert_eq!(reason("key-compromise"), Ok(Reason::KeyCompromise));
+    assert!(reason("whim").unwrap_err().contains("cessation-of-operation"));
+}

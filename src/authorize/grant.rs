@@ -1,0 +1,105 @@
+//! Permission to get one certificate. Made by the files of this folder only, used up by the room after it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use signet_pki::TrustDomain;
+use signet_pki::UnixTime;
+use signet_pki::ca::IssuerCert;
+use signet_pki::csr::CheckedCsr;
+use signet_pki::issue::{IssueError, LeafPlan, Signed, Subject};
+use signet_pki::profile::Profile;
+
+use super::Context;
+use crate::store::{AuditDraft, IssueCommit, PrincipalRecord, Redemption};
+
+/// Names, profile and key that were granted, and what has to be redeemed for them.
+pub struct Grant {
+    profile: Arc<Profile>,
+    csr: CheckedCsr,
+    wanted: Option<i64>,
+    promise: Promise,
+}
+
+/// The part of a grant that the store gets together with the certificate.
+pub(crate) struct Promise {
+    redemption: Redemption,
+    principal: PrincipalRecord,
+    kind: &'static str,
+    actor: String,
+    request_id: String,
+    remote: String,
+    wishes: String,
+}
+
+pub(super) struct Granted {
+    pub(super) profile: Arc<Profile>,
+    pub(super) csr: CheckedCsr,
+    pub(super) wanted: Option<i64>,
+    pub(super) redemption: Redemption,
+    /// The record as it shall be; its version is the one that was looked at.
+    pub(super) principal: PrincipalRecord,
+    pub(super) kind: &'static str,
+    pub(super) actor: String,
+}
+
+impl Grant {
+    pub(super) fn new(granted: Granted, context: &Context) -> Grant {
+        let Granted { profile, csr, wanted, redemption, principal, kind, actor } = granted;
+        let wishes = csr.wishes().subject.clone();
+        let (request_id, remote) = (context.request_id.clone(), context.remote.to_string());
+        Grant {
+            profile,
+            csr,
+            wanted,
+            promise: Promise { redemption, principal, kind, actor, request_id, remote, wishes },
+        }
+    }
+
+    /// Splits into the certificate's plan, made by `plan`, and the promise to redeem.
+    pub(crate) fn plan<T>(
+        self,
+        domain: &TrustDomain,
+        issuer: &IssuerCert,
+        now: UnixTime,
+        random: [u8; 20],
+        prepare: impl FnOnce(LeafPlan<'_>) -> Result<T, IssueError>,
+    ) -> Result<(T, Promise), IssueError> {
+        let p = &self.promise.principal;
+        let subject = Subject {
+            domain: domain.clone(),
+            kind: p.kind,
+            id: p.id.clone(),
+            dns_names: p.dns_names.clone(),
+            addresses: p.addresses.clone(),
+        };
+        let plan = LeafPlan::new(&self.profile, subject, self.csr, issuer, now, self.wanted, random)?;
+        Ok((prepare(plan)?, self.promise))
+    }
+}
+
+impl Promise {
+    /// Joins the signed certificate with what has to become durable with it.
+    pub(crate) fn commit(self, signed: Signed, now: UnixTime) -> IssueCommit {
+        let facts = signed.facts();
+        let detail: Value = json!({
+            "serial": facts.serial.to_string(),
+            "spki": facts.spki.to_string(),
+            "profile": facts.profile,
+            "not_after": facts.not_after.0,
+            "groups": self.principal.groups,
+            "remote": self.remote,
+            // What the CSR asked for beside its key; it had no effect.
+            "csr_subject": self.wishes,
+        });
+        let draft = AuditDraft {
+            kind: self.kind,
+            actor: self.actor,
+            subject: self.principal.id.to_string(),
+            request_id: self.request_id,
+            detail,
+            at: now,
+        };
+        IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, draft }
+    }
+}

@@ -1,0 +1,103 @@
+//! Room 3: evidence becomes a grant, or a refusal with its reason. One file per way of proving who you are.
+
+mod grant;
+pub mod identity;
+mod manual;
+mod renewal;
+mod token;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use signet_api::enroll::HardwareFacts;
+use signet_api::Credential;
+use signet_pki::csr::CheckedCsr;
+use signet_pki::{DeviceId, DnsName};
+
+pub use grant::Grant;
+pub use identity::{Identity, PeerCertificate};
+
+use crate::clock::Clock;
+use crate::config::Profiles;
+use crate::credentials::Pepper;
+use crate::enrollment::EnrollError;
+use crate::store::{Issued, PrincipalRecord, Store};
+
+/// Room 1's result: what somebody asks for and with what evidence. Nothing about it is decided.
+pub struct Enrollment {
+    pub csr: Vec<u8>,
+    pub evidence: Evidence,
+    pub context: Context,
+}
+
+pub enum Evidence {
+    Token { credential: Credential, facts: HardwareFacts },
+    /// The client certificate of the connection, and what the request claims to be.
+    Certificate { peer: PeerCertificate, claims: Claims },
+    /// An administrator's word.
+    Administrator { admin: Identity, order: ManualOrder },
+    /// The service itself, by an operator's command or its own renewal.
+    Operator { principal: PrincipalRecord },
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub request_id: String,
+    pub remote: IpAddr,
+}
+
+/// What a renewal may repeat of its record, and nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    pub device: Option<DeviceId>,
+    pub profile: Option<String>,
+    pub groups: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ManualOrder {
+    pub device: DeviceId,
+    pub profile: String,
+    pub groups: Vec<String>,
+    pub dns_names: Vec<DnsName>,
+    pub lifetime: Option<i64>,
+    pub replace: bool,
+}
+
+pub enum Decision {
+    Issue(Box<Grant>),
+    /// The same evidence with the same key got this before.
+    Replay(Issued),
+    /// An administrator has to approve.
+    Pend(Pending),
+}
+
+/// An enrollment that waits for an administrator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    pub device: DeviceId,
+}
+
+pub struct Authorizer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) profiles: Profiles,
+    pub(crate) pepper: Pepper,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Authorizer {
+    pub async fn decide(
+        &self,
+        evidence: Evidence,
+        csr: CheckedCsr,
+        context: &Context,
+    ) -> Result<Decision, EnrollError> {
+        match evidence {
+            Evidence::Token { credential, facts } => self.by_token(&credential, &facts, csr, context).await,
+            Evidence::Certificate { peer, claims } => self.by_certificate(&peer, &claims, csr, context).await,
+            Evidence::Administrator { admin, order } => self.by_administrator(&admin, order, csr, context).await,
+            Evidence::Operator { principal } => self.by_operator(principal, csr, context),
+        }
+    }
+}

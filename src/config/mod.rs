@@ -1,0 +1,214 @@
+//! What was typed, and what it means. Every file that it names is read and checked here, once.
+
+mod profiles;
+pub mod raw;
+
+use std::path::{Path, PathBuf};
+
+use signet_keys::{Passphrase, PrivateKey, files};
+use signet_pki::ca::IssuerCert;
+use signet_pki::crl::CrlView;
+use signet_pki::issue::Locations;
+use signet_pki::pem::{self, Label};
+use signet_pki::signer::Signer;
+use signet_pki::{Fingerprint, UnixTime};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+pub use profiles::{ADMIN_PROFILE, Profiles, SERVER_PROFILE};
+use raw::RawConfig;
+
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    message: String,
+    hint: String,
+}
+
+impl ConfigError {
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> ConfigError {
+        ConfigError { message: message.into(), hint: hint.into() }
+    }
+
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+}
+
+/// A configuration whose parts fit together. Paths are absolute or relative to the file's directory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub raw: RawConfig,
+    base: PathBuf,
+}
+
+/// Keys and certificates that the configuration names, opened.
+pub struct Material {
+    pub kek: Zeroizing<[u8; 32]>,
+    pub root: IssuerCert,
+    pub issuer: IssuerCert,
+    pub issuer_key: PrivateKey,
+    pub root_crl: Vec<u8>,
+    pub blocked: Vec<Fingerprint>,
+}
+
+impl Config {
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let bytes = files::read_limited(path, 1 << 20).map_err(|e| {
+            ConfigError::new(e.to_string(), "make a first configuration with 'ca init DIR', or name it with --config")
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| ConfigError::new(format!("{} is not UTF-8 text", path.display()), "check --config"))?;
+        let base = path.parent().map(Path::to_owned).unwrap_or_default();
+        Config::parse(&text, base).map_err(|e| ConfigError::new(format!("{}: {}", path.display(), e.message), e.hint))
+    }
+
+    /// `base` is the directory that relative paths start from.
+    pub fn parse(text: &str, base: PathBuf) -> Result<Config, ConfigError> {
+        let raw: RawConfig = toml::from_str(text).map_err(|e| {
+            ConfigError::new(e.to_string().trim_end().to_owned(), "correct the line; nothing was started or changed")
+        })?;
+        let config = Config { raw, base };
+        config.check()?;
+        Ok(config)
+    }
+
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.base.join(relative)
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path(&self.raw.store.path)
+    }
+
+    /// What every leaf says about where its issuer's CRL and certificate are.
+    pub fn locations(&self, issuer: &IssuerCert) -> Locations {
+        let base = self.raw.publication.base_url.trim_end_matches('/');
+        Locations {
+            crl: vec![format!("{base}/crl/{}.crl", issuer.short_id())],
+            ca_issuers: vec![format!("{base}/ca/{}.cer", issuer.short_id())],
+            ocsp: Vec::new(),
+        }
+    }
+
+    pub fn kek(&self) -> Result<Zeroizing<[u8; 32]>, ConfigError> {
+        let path = self.path(&self.raw.keys.kek_file);
+        let text = Zeroizing::new(self.read(&self.raw.keys.kek_file, 4096)?);
+        let digits = std::str::from_utf8(&text).ok().map(str::trim).and_then(Fingerprint::parse);
+        let bad = || {
+            ConfigError::new(
+                format!("{} does not hold 64 hexadecimal digits", path.display()),
+                "restore it from the backup: without it neither the issuing key nor any token can be read",
+            )
+        };
+        digits.map(|d| Zeroizing::new(d.0)).ok_or_else(bad)
+    }
+
+    pub fn material(&self, now: UnixTime) -> Result<Material, ConfigError> {
+        let kek = self.kek()?;
+        let root = self.ca(&self.raw.issuer.root)?;
+        let issuer = self.ca(&self.raw.issuer.certificate)?;
+        IssuerCert::below(issuer.der(), &root, now).map_err(|e| {
+            let install = "install a certificate from your root with 'ca issuer install'";
+            ConfigError::new(format!("the issuer's certificate is not usable: {e}"), install)
+        })?;
+        let issuer_key = self.issuer_key()?;
+        if issuer_key.public_key() != issuer.public_key() {
+            return Err(ConfigError::new(
+                format!("{} is not the key of the issuer's certificate", self.path(&self.raw.issuer.key).display()),
+                "install the certificate that was made for this key, with 'ca issuer install'",
+            ));
+        }
+        let root_crl = self.root_crl(&root)?;
+        Ok(Material { kek, root, issuer, issuer_key, root_crl, blocked: self.blocked()? })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let url = |name: &str, value: &str, scheme: &str| {
+            let rest = value.strip_prefix(scheme).map(|r| r.trim_end_matches('/'));
+            match rest {
+                Some(host) if !host.is_empty() && host.is_ascii() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(()),
+                _ => Err(ConfigError::new(
+                    format!("{name} = {value:?} is not of the form {scheme}HOST[:PORT]"),
+                    "give the address under which devices reach this host",
+                )),
+            }
+        };
+        url("public_url", &self.raw.public_url, "https://")?;
+        url("publication.base_url", &self.raw.publication.base_url, "http://")?;
+        if self.raw.tls.names.is_empty() && self.raw.tls.addresses.is_empty() {
+            return Err(ConfigError::new("tls.names and tls.addresses are both empty", "name this host in tls.names"));
+        }
+        let publication = &self.raw.publication;
+        if publication.crl_interval_seconds < 60 || publication.crl_lifetime_seconds < publication.crl_interval_seconds * 2
+        {
+            return Err(ConfigError::new(
+                "publication: the CRL interval is at least 60 seconds and the lifetime at least twice as long",
+                "leave both out for an hour and seven days",
+            ));
+        }
+        if !self.raw.listen.local.ip().is_loopback() {
+            return Err(ConfigError::new(
+                format!("listen.local = {} is not a loopback address", self.raw.listen.local),
+                "metrics and health are served on loopback only; put a proxy in front if you must",
+            ));
+        }
+        Profiles::compile(&self.raw.profiles).map(|_| ())
+    }
+
+    fn read(&self, relative: &Path, limit: usize) -> Result<Vec<u8>, ConfigError> {
+        files::read_limited(&self.path(relative), limit)
+            .map_err(|e| ConfigError::new(e.to_string(), "check the path in the configuration and who may read the file"))
+    }
+
+    fn ca(&self, relative: &Path) -> Result<IssuerCert, ConfigError> {
+        let bytes = self.read(relative, 64 * 1024)?;
+        let named = |e: String| {
+            let hint = "it must hold one CA certificate in PEM; 'ca root show --certificate FILE' reads it";
+            ConfigError::new(format!("{}: {e}", self.path(relative).display()), hint)
+        };
+        let der = pem::pem_or_der(Label::Certificate, &bytes).map_err(|e| named(e.to_string()))?;
+        IssuerCert::from_der(&der).map_err(|e| named(e.to_string()))
+    }
+
+    fn issuer_key(&self) -> Result<PrivateKey, ConfigError> {
+        let text = Zeroizing::new(self.read(&self.raw.issuer.key, 64 * 1024)?);
+        let kek_text = Zeroizing::new(self.read(&self.raw.keys.kek_file, 4096)?);
+        let kek_text = std::str::from_utf8(&kek_text).unwrap_or_default().trim().to_owned();
+        let passphrase = Passphrase::new(kek_text);
+        let passphrase = passphrase.map_err(|e| ConfigError::new(e.to_string(), "restore keys.kek_file"))?;
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        PrivateKey::open(text, Some(&passphrase)).map_err(|e| {
+            let hint = "the issuing key is encrypted under keys.kek_file: both must come from the same installation";
+            ConfigError::new(format!("{}: {e}", self.path(&self.raw.issuer.key).display()), hint)
+        })
+    }
+
+    fn root_crl(&self, root: &IssuerCert) -> Result<Vec<u8>, ConfigError> {
+        let bytes = self.read(&self.raw.issuer.root_crl, 16 << 20)?;
+        let named = |e: String| {
+            let hint = "make one offline with 'ca root crl' and install it with 'ca issuer install --root-crl'";
+            ConfigError::new(format!("{}: {e}", self.path(&self.raw.issuer.root_crl).display()), hint)
+        };
+        let der = pem::pem_or_der(Label::Crl, &bytes).map_err(|e| named(e.to_string()))?;
+        CrlView::verified(&der, root).map_err(|e| named(e.to_string()))?;
+        Ok(der)
+    }
+
+    fn blocked(&self) -> Result<Vec<Fingerprint>, ConfigError> {
+        let Some(file) = &self.raw.keys.blocked_spki_file else { return Ok(Vec::new()) };
+        let bytes = self.read(file, 256 << 20)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().map(|l| l.split('#').next().unwrap_or_default().trim()).enumerate();
+        let wanted = lines.filter(|(_, l)| !l.is_empty());
+        wanted
+            .map(|(number, line)| {
+                let message = format!("{} line {}: not a SHA-256 fingerprint", file.display(), number + 1);
+                Fingerprint::parse(line).ok_or_else(|| ConfigError::new(message, "one fingerprint a line, in hex"))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

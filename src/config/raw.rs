@@ -1,0 +1,145 @@
+//! The file as it is typed. Unknown keys are errors; defaults stand beside the keys.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use signet_pki::key_policy::KeyType;
+use signet_pki::name::PrincipalKind;
+use signet_pki::{DnsName, TrustDomain};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    pub trust_domain: TrustDomain,
+    /// `https://host:port` under which devices reach the service.
+    pub public_url: String,
+    pub listen: RawListen,
+    pub store: RawStore,
+    pub keys: RawKeys,
+    pub issuer: RawIssuer,
+    pub tls: RawTls,
+    pub publication: RawPublication,
+    #[serde(default)]
+    pub profiles: BTreeMap<String, RawProfile>,
+    #[serde(default)]
+    pub log: RawLog,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawListen {
+    pub tls: SocketAddr,
+    pub plain: SocketAddr,
+    pub local: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawStore {
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawKeys {
+    /// 64 hexadecimal digits: opens the issuing key and peppers the credential hashes. Never in the database.
+    pub kek_file: PathBuf,
+    /// SPKI SHA-256 fingerprints that are never certified, one a line, `#` begins a comment.
+    #[serde(default)]
+    pub blocked_spki_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawIssuer {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub root: PathBuf,
+    pub root_crl: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTls {
+    pub key: PathBuf,
+    pub certificate: PathBuf,
+    #[serde(default)]
+    pub names: Vec<DnsName>,
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPublication {
+    /// `http://host:port` of the plain listener; stands in every certificate.
+    pub base_url: String,
+    #[serde(default = "one_hour")]
+    pub crl_interval_seconds: i64,
+    #[serde(default = "seven_days")]
+    pub crl_lifetime_seconds: i64,
+}
+
+/// A profile of the operator's, or changes to a built-in one of the same name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawProfile {
+    #[serde(default)]
+    pub kind: Option<PrincipalKind>,
+    #[serde(default)]
+    pub usages: Option<Vec<RawUsage>>,
+    #[serde(default)]
+    pub lifetime_seconds: Option<i64>,
+    #[serde(default)]
+    pub max_lifetime_seconds: Option<i64>,
+    #[serde(default)]
+    pub keys: Option<Vec<KeyType>>,
+    #[serde(default)]
+    pub dns_suffixes: Option<Vec<DnsName>>,
+    #[serde(default)]
+    pub reuse_key: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawUsage {
+    ClientAuth,
+    ServerAuth,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawLog {
+    #[serde(default)]
+    pub format: LogFormat,
+    #[serde(default)]
+    pub level: LogLevel,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+fn one_hour() -> i64 {
+    3600
+}
+
+fn seven_days() -> i64 {
+    7 * 86_400
+}

@@ -1,0 +1,79 @@
+//! The road from a CSR to a certificate. Six rooms, in this order, for every protocol.
+
+mod error;
+
+use std::sync::Arc;
+
+use signet_pki::TrustDomain;
+use signet_pki::csr::CheckedCsr;
+use signet_pki::key_policy::KeyPolicy;
+
+pub use error::EnrollError;
+
+use crate::authorize::{Authorizer, Decision, Enrollment, Grant, Pending};
+use crate::clock::Clock;
+use crate::issuer::Issuer;
+use crate::random::{self, Random};
+use crate::store::{Committed, Conflict, Issued, Store};
+
+pub struct Road {
+    /// What the door accepts before the profile is known: any type of key that some profile may allow, none that is blocked.
+    pub door: KeyPolicy,
+    pub authorizer: Arc<Authorizer>,
+    pub issuer: Arc<Issuer>,
+    pub store: Arc<dyn Store>,
+    pub domain: TrustDomain,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
+    Issued(Issued),
+    /// An earlier answer, byte for byte.
+    Replayed(Issued),
+    Pending(Pending),
+}
+
+impl Road {
+    pub async fn walk(&self, enrollment: Enrollment) -> Result<Outcome, EnrollError> {
+        let Enrollment { csr, evidence, context } = enrollment;
+        let checked = CheckedCsr::parse(&csr, &self.door)?;
+        match self.authorizer.decide(evidence, checked, &context).await? {
+            Decision::Issue(grant) => self.issue(*grant).await,
+            Decision::Replay(issued) => Ok(Outcome::Replayed(issued)),
+            Decision::Pend(pending) => Ok(Outcome::Pending(pending)),
+        }
+    }
+
+    /// Rooms 4 to 6. What is signed and not committed is dropped here: it was never anybody's.
+    async fn issue(&self, grant: Grant) -> Result<Outcome, EnrollError> {
+        let now = self.clock.now();
+        self.issuer.check_clock(now)?;
+        let random = random::bytes(self.random.as_ref())?;
+        let issuer = self.issuer.certificate();
+        let (linted, promise) = grant.plan(&self.domain, issuer, now, random, |plan| self.issuer.prepare(plan))?;
+        let signed = self.issuer.sign(linted).await?;
+        match self.store.commit(promise.commit(signed, now)).await? {
+            Ok(Committed::New(issued)) => Ok(Outcome::Issued(issued)),
+            Ok(Committed::Replayed(issued)) => Ok(Outcome::Replayed(issued)),
+            Err(conflict) => Err(refuse(conflict)),
+        }
+    }
+}
+
+/// A commit that lost a race: the state changed after the decision.
+fn refuse(conflict: Conflict) -> EnrollError {
+    match conflict {
+        Conflict::TokenGone => EnrollError::TokenRevoked,
+        Conflict::OtherKey => EnrollError::TokenBoundToOtherKey,
+        Conflict::ParentGone => EnrollError::CertificateRevoked,
+        Conflict::KeyTaken => EnrollError::Key("this key belongs to another device".into()),
+        Conflict::PrincipalChanged | Conflict::SerialTaken | Conflict::Status(_) => {
+            EnrollError::Conflict("the record changed at the same moment; send the request again".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
+
+pub mod records;
+pub mod sqlite;
+pub mod writes;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use signet_api::admin::{AuditQuery, DeviceQuery, TokenQuery};
+use signet_api::{CredentialId, admin};
+use signet_pki::crl::Reason;
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+use thiserror::Error;
+
+pub use records::*;
+pub use writes::*;
+
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// Nothing is known about whether a write happened; the caller must release nothing that depends on it.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The write queue is full; nothing happened.
+    #[error("the store's write queue is full")]
+    Busy,
+    #[error("the store holds something that cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// Every write is one transaction together with its audit entry, and is durable before it is answered.
+pub trait Store: Send + Sync {
+    /// Registers tokens and the devices that they will enroll.
+    fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
+    /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.
+    fn commit(&self, issue: IssueCommit) -> Answer<'_, Result<Committed, Conflict>>;
+    /// Binds a token that needs approval to the key that presented it.
+    fn claim(&self, claim: Claim) -> Answer<'_, Result<(), Conflict>>;
+    fn revoke(&self, order: RevokeOrder) -> Answer<'_, Revoked>;
+    fn revoke_tokens(&self, order: RevokeTokens) -> Answer<'_, Vec<CredentialId>>;
+    /// `None` when there is no such device.
+    fn change_device(&self, order: ChangeDevice) -> Answer<'_, Option<Result<PrincipalRecord, Conflict>>>;
+    /// The first use of a certificate: it becomes the active one, older generations are superseded.
+    fn mark_used(&self, serial: &Serial, draft: AuditDraft) -> Answer<'_, ()>;
+    /// Flags a certificate for review, with the reason as an audit entry.
+    fn alarm(&self, serial: Option<&Serial>, draft: AuditDraft) -> Answer<'_, ()>;
+    /// Reserves the number of the next CRL: `max(previous + 1, floor)`.
+    fn next_crl_number(&self, issuer: &[u8], floor: u64, draft: AuditDraft) -> Answer<'_, u64>;
+
+    fn token(&self, id: &CredentialId) -> Answer<'_, Option<TokenRecord>>;
+    fn certificate(&self, serial: &Serial) -> Answer<'_, Option<CertificateRecord>>;
+    fn principal(&self, id: &DeviceId) -> Answer<'_, Option<PrincipalRecord>>;
+    /// The principal that a public key was ever certified for.
+    fn key_owner(&self, spki: &Fingerprint) -> Answer<'_, Option<DeviceId>>;
+    /// The certificate that a renewal with `parent` for `spki` produced before.
+    fn renewed(&self, parent: &Serial, spki: &Fingerprint) -> Answer<'_, Option<Issued>>;
+    /// Newest first, at most 100.
+    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Vec<CertificateRecord>>;
+    fn tokens(&self, query: TokenQuery, now: UnixTime) -> Answer<'_, admin::Page<TokenRecord>>;
+    fn devices(&self, query: DeviceQuery, now: UnixTime) -> Answer<'_, admin::Page<DeviceRow>>;
+    /// Encoded CRL entries of what was revoked and had not expired at `since`, with their count.
+    fn revoked_entries(&self, issuer: &[u8], since: UnixTime) -> Answer<'_, (Vec<u8>, u64)>;
+    fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>>;
+    fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
+    /// When the newest certificate was issued: a clock that is far behind it is wrong.
+    fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
+    /// Whether a write would work now.
+    fn health(&self) -> Answer<'_, ()>;
+    /// Waits for queued writes and closes. Later calls answer [`StoreError::Unavailable`].
+    fn close(&self) -> Answer<'_, ()>;
+}
+
+/// A revocation as the CRL needs it.
+pub type RevokedEntry = (Serial, UnixTime, Reason);

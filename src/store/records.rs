@@ -1,0 +1,143 @@
+//! What reads hand out.
+
+use std::net::IpAddr;
+
+use signet_api::CredentialId;
+use signet_api::admin::TokenKind;
+use signet_pki::crl::Reason;
+use signet_pki::name::PrincipalKind;
+use signet_pki::{DeviceId, DnsName, Fingerprint, Serial, UnixTime};
+
+macro_rules! text_enum {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($variant,)* }
+
+        impl $name {
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+
+            pub fn parse(text: &str) -> Option<$name> {
+                match text { $($text => Some($name::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+text_enum! {
+    /// Life of a principal. A revoked or retired one never comes back.
+    PrincipalStatus {
+        Preregistered = "preregistered",
+        Pending = "pending",
+        Active = "active",
+        Suspended = "suspended",
+        Revoked = "revoked",
+        Retired = "retired",
+    }
+}
+
+text_enum! {
+    CertificateStatus {
+        Pending = "pending",
+        Active = "active",
+        Superseded = "superseded",
+        Revoked = "revoked",
+    }
+}
+
+text_enum! {
+    TokenStatus {
+        Active = "active",
+        Pending = "pending",
+        Approved = "approved",
+        Denied = "denied",
+        Redeemed = "redeemed",
+        Revoked = "revoked",
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrincipalRecord {
+    pub id: DeviceId,
+    pub kind: PrincipalKind,
+    pub status: PrincipalStatus,
+    pub profile: String,
+    pub groups: Vec<String>,
+    pub dns_names: Vec<DnsName>,
+    pub addresses: Vec<IpAddr>,
+    pub hardware_serial: Option<String>,
+    pub created_at: UnixTime,
+    /// Grows with every change; a commit names the version that it was decided on.
+    pub version: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRecord {
+    pub serial: Serial,
+    pub principal: PrincipalRecord,
+    pub profile: String,
+    pub status: CertificateStatus,
+    pub generation: u64,
+    pub spki: Fingerprint,
+    pub not_before: UnixTime,
+    pub not_after: UnixTime,
+    pub issued_at: UnixTime,
+    pub first_used_at: Option<UnixTime>,
+    pub revoked_at: Option<UnixTime>,
+    pub reason: Option<Reason>,
+    pub review: bool,
+    pub der: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    pub id: CredentialId,
+    pub kind: TokenKind,
+    /// HMAC-SHA-256 of the secret.
+    pub hash: [u8; 32],
+    pub status: TokenStatus,
+    pub batch: Option<String>,
+    pub device: DeviceId,
+    pub profile: String,
+    pub groups: Vec<String>,
+    pub dns_names: Vec<DnsName>,
+    pub hardware_serial: Option<String>,
+    pub spki: Option<Fingerprint>,
+    pub cidr: Option<String>,
+    pub approval: bool,
+    pub replace: bool,
+    pub created_at: UnixTime,
+    pub created_by: String,
+    pub expires_at: UnixTime,
+    /// The key that presented a token which needs approval.
+    pub claimed_spki: Option<Fingerprint>,
+    pub redeemed_at: Option<UnixTime>,
+    pub redeemed_serial: Option<Serial>,
+}
+
+/// One line of the inventory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRow {
+    pub principal: PrincipalRecord,
+    pub certificate: Option<CertificateRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    pub sequence: u64,
+    pub at: UnixTime,
+    pub kind: String,
+    pub actor: String,
+    pub subject: String,
+    pub canonical: String,
+    pub leaf_hash: [u8; 32],
+}
+
+impl CertificateRecord {
+    /// Neither revoked nor superseded.
+    pub fn status_is_live(&self) -> bool {
+        matches!(self.status, CertificateStatus::Active | CertificateStatus::Pending)
+    }
+}

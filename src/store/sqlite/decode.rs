@@ -1,0 +1,145 @@
+//! Rows to records. Columns are named once, here; a value that makes no sense is an error, never a default.
+
+use rusqlite::Row;
+use rusqlite::types::Type;
+use serde::de::DeserializeOwned;
+use signet_api::CredentialId;
+use signet_api::admin::TokenKind;
+use signet_pki::crl::Reason;
+use signet_pki::name::PrincipalKind;
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+
+use super::super::*;
+
+/// Columns of a principal, aliased `p`.
+pub(super) const PRINCIPAL: &str = "p.id, p.kind, p.status, p.profile, p.groups, p.dns_names, p.addresses, \
+     p.hardware_serial, p.created_at, p.version";
+const PRINCIPAL_WIDTH: usize = 10;
+
+/// Columns of a certificate, aliased `c`.
+pub(super) const CERTIFICATE: &str = "c.serial, c.profile, c.status, c.generation, c.spki, c.not_before, c.not_after, \
+     c.issued_at, c.first_used_at, c.revoked_at, c.reason, c.review, c.der";
+
+/// Columns of a token, aliased `t`.
+pub(super) const TOKEN: &str = "t.id, t.kind, t.hash, t.status, t.batch, t.device, t.profile, t.groups, t.dns_names, \
+     t.hardware_serial, t.spki, t.cidr, t.approval, t.replace, t.created_at, t.created_by, t.expires_at, \
+     t.claimed_spki, t.redeemed_at, t.redeemed_serial";
+
+/// Expects the columns of [`PRINCIPAL`] first.
+pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<PrincipalRecord> {
+    Ok(PrincipalRecord {
+        id: device_id(row, 0)?,
+        kind: text(row, 1, PrincipalKind::parse)?,
+        status: text(row, 2, PrincipalStatus::parse)?,
+        profile: row.get(3)?,
+        groups: json(row, 4)?,
+        dns_names: json(row, 5)?,
+        addresses: json(row, 6)?,
+        hardware_serial: row.get(7)?,
+        created_at: UnixTime(row.get(8)?),
+        version: row.get::<_, i64>(9)? as u64,
+    })
+}
+
+/// Expects the columns of [`PRINCIPAL`], then those of [`CERTIFICATE`].
+pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {
+    let at = PRINCIPAL_WIDTH;
+    Ok(CertificateRecord {
+        principal: principal(row)?,
+        serial: serial(row, at)?,
+        profile: row.get(at + 1)?,
+        status: text(row, at + 2, CertificateStatus::parse)?,
+        generation: row.get::<_, i64>(at + 3)? as u64,
+        spki: Fingerprint(row.get(at + 4)?),
+        not_before: UnixTime(row.get(at + 5)?),
+        not_after: UnixTime(row.get(at + 6)?),
+        issued_at: UnixTime(row.get(at + 7)?),
+        first_used_at: row.get::<_, Option<i64>>(at + 8)?.map(UnixTime),
+        revoked_at: row.get::<_, Option<i64>>(at + 9)?.map(UnixTime),
+        reason: row.get::<_, Option<u8>>(at + 10)?.and_then(Reason::from_code),
+        review: row.get(at + 11)?,
+        der: row.get(at + 12)?,
+    })
+}
+
+/// Like [`certificate`], for an outer join: `None` when there is no certificate.
+pub(super) fn device_row(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
+    let absent = row.get_ref(PRINCIPAL_WIDTH)?.data_type() == Type::Null;
+    let certificate = if absent { None } else { Some(certificate(row)?) };
+    Ok(DeviceRow { principal: principal(row)?, certificate })
+}
+
+/// Expects the columns of [`TOKEN`].
+pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+    Ok(TokenRecord {
+        id: text(row, 0, |t| CredentialId::parse(t).ok())?,
+        kind: text(row, 1, token_kind)?,
+        hash: row.get(2)?,
+        status: text(row, 3, TokenStatus::parse)?,
+        batch: row.get(4)?,
+        device: device_id(row, 5)?,
+        profile: row.get(6)?,
+        groups: json(row, 7)?,
+        dns_names: json(row, 8)?,
+        hardware_serial: row.get(9)?,
+        spki: row.get::<_, Option<[u8; 32]>>(10)?.map(Fingerprint),
+        cidr: row.get(11)?,
+        approval: row.get(12)?,
+        replace: row.get(13)?,
+        created_at: UnixTime(row.get(14)?),
+        created_by: row.get(15)?,
+        expires_at: UnixTime(row.get(16)?),
+        claimed_spki: row.get::<_, Option<[u8; 32]>>(17)?.map(Fingerprint),
+        redeemed_at: row.get::<_, Option<i64>>(18)?.map(UnixTime),
+        redeemed_serial: row
+            .get::<_, Option<Vec<u8>>>(19)?
+            .map(|bytes| Serial::from_der_content(&bytes).map_err(|_| impossible(19)))
+            .transpose()?,
+    })
+}
+
+pub(super) fn audit(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        sequence: row.get::<_, i64>(0)? as u64,
+        at: UnixTime(row.get(1)?),
+        kind: row.get(2)?,
+        actor: row.get(3)?,
+        subject: row.get(4)?,
+        canonical: row.get(5)?,
+        leaf_hash: row.get(6)?,
+    })
+}
+
+pub(super) fn serial(row: &Row<'_>, at: usize) -> rusqlite::Result<Serial> {
+    let bytes: Vec<u8> = row.get(at)?;
+    Serial::from_der_content(&bytes).map_err(|_| impossible(at))
+}
+
+pub(super) fn device_id(row: &Row<'_>, at: usize) -> rusqlite::Result<DeviceId> {
+    text(row, at, |t| DeviceId::parse(t).ok())
+}
+
+pub(super) fn token_kind_text(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Interactive => "interactive",
+        TokenKind::Batch => "batch",
+    }
+}
+
+fn token_kind(text: &str) -> Option<TokenKind> {
+    [TokenKind::Interactive, TokenKind::Batch].into_iter().find(|k| token_kind_text(*k) == text)
+}
+
+fn text<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let value = row.get_ref(at)?.as_str()?;
+    parse(value).ok_or_else(|| impossible(at))
+}
+
+fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    let value = row.get_ref(at)?.as_str()?;
+    serde_json::from_str(value).map_err(|_| impossible(at))
+}
+
+fn impossible(column: usize) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, "impossible value".into())
+}

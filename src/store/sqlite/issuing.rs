@@ -1,0 +1,213 @@
+//! Room 6 in SQL: redemption, principal, certificate and audit entry, or nothing.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use signet_pki::issue::Facts;
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+
+use super::super::*;
+use super::reads;
+use super::writer::{Verdict, WriteError, WriteTx};
+
+impl Verdict for Result<Committed, Conflict> {
+    fn keeps_changes(&self) -> bool {
+        matches!(self, Ok(Committed::New(_)))
+    }
+}
+
+impl Verdict for Result<(), Conflict> {
+    fn keeps_changes(&self) -> bool {
+        self.is_ok()
+    }
+}
+
+impl Verdict for () {
+    fn keeps_changes(&self) -> bool {
+        true
+    }
+}
+
+pub(super) fn commit(tx: &mut WriteTx<'_>, issue: IssueCommit) -> Result<Result<Committed, Conflict>, WriteError> {
+    let facts = issue.signed.facts();
+    let redeemed = match &issue.redemption {
+        Redemption::Token(id) => redeem_token(tx.connection, id, facts, issue.now)?,
+        Redemption::Renewal(parent) => check_parent(tx.connection, parent, &facts.spki)?,
+        Redemption::Manual => Redeemed::Now,
+    };
+    match redeemed {
+        Redeemed::Now => {}
+        Redeemed::Before(issued) => return Ok(Ok(Committed::Replayed(issued))),
+        Redeemed::Never(conflict) => return Ok(Err(conflict)),
+    }
+    if key_taken(tx.connection, &facts.spki, &issue.principal.id)? {
+        return Ok(Err(Conflict::KeyTaken));
+    }
+    let Some(principal) = put_principal(tx.connection, &issue.principal)? else {
+        return Ok(Err(Conflict::PrincipalChanged));
+    };
+    match insert_certificate(tx.connection, &issue, principal) {
+        Ok(()) => {}
+        Err(WriteError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            return Ok(Err(Conflict::SerialTaken));
+        }
+        Err(error) => return Err(error),
+    }
+    tx.audit(&issue.draft)?;
+    let (der, facts) = issue.signed.into_parts();
+    let validity = (facts.not_before, facts.not_after);
+    Ok(Ok(Committed::New(Issued::committed(der, facts.serial, facts.subject.id, facts.profile, validity))))
+}
+
+enum Redeemed {
+    Now,
+    Before(Issued),
+    Never(Conflict),
+}
+
+/// One conditional UPDATE decides; only when it matched nothing does anything look for the reason.
+fn redeem_token(
+    connection: &Connection,
+    id: &CredentialId,
+    facts: &Facts,
+    now: UnixTime,
+) -> Result<Redeemed, WriteError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE token SET status = 'redeemed', redeemed_at = ?2, redeemed_serial = ?3
+             WHERE id = ?1 AND expires_at > ?2
+               AND ((status = 'active' AND approval = 0) OR (status = 'approved' AND claimed_spki = ?4))",
+        )?
+        .execute((id.as_str(), now.0, facts.serial.as_bytes(), facts.spki.0.as_slice()))?;
+    if changed == 1 {
+        return Ok(Redeemed::Now);
+    }
+    let Some(token) = reads::token(connection, id)? else { return Ok(Redeemed::Never(Conflict::TokenGone)) };
+    let Some(serial) = token.redeemed_serial else {
+        let other = token.claimed_spki.is_some_and(|claimed| claimed != facts.spki);
+        return Ok(Redeemed::Never(if other { Conflict::OtherKey } else { Conflict::TokenGone }));
+    };
+    let earlier = reads::certificate(connection, &serial)?;
+    match earlier {
+        Some(earlier) if earlier.spki == facts.spki => Ok(Redeemed::Before(Issued::from(earlier))),
+        Some(_) => Ok(Redeemed::Never(Conflict::OtherKey)),
+        None => Err(WriteError::Corrupt("a redeemed token without its certificate")),
+    }
+}
+
+fn check_parent(connection: &Connection, parent: &Serial, spki: &Fingerprint) -> Result<Redeemed, WriteError> {
+    if let Some(issued) = reads::renewed(connection, parent, spki)? {
+        return Ok(Redeemed::Before(issued));
+    }
+    match reads::certificate(connection, parent)? {
+        Some(c) if matches!(c.status, CertificateStatus::Active | CertificateStatus::Pending) => Ok(Redeemed::Now),
+        _ => Ok(Redeemed::Never(Conflict::ParentGone)),
+    }
+}
+
+fn key_taken(connection: &Connection, spki: &Fingerprint, id: &DeviceId) -> Result<bool, WriteError> {
+    Ok(reads::key_owner(connection, spki)?.is_some_and(|owner| owner != *id))
+}
+
+/// Inserts or updates the principal when it still is as it was decided upon. Its row id, or `None`.
+fn put_principal(connection: &Connection, p: &PrincipalRecord) -> Result<Option<i64>, WriteError> {
+    let groups = json(&p.groups)?;
+    let dns_names = json(&p.dns_names)?;
+    let addresses = json(&p.addresses)?;
+    let sql = if p.version == 0 {
+        "INSERT INTO principal (id, kind, status, profile, groups, dns_names, addresses, hardware_serial, created_at, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 + 1)
+         ON CONFLICT (id) DO NOTHING RETURNING rowid"
+    } else {
+        "UPDATE principal SET kind = ?2, status = ?3, profile = ?4, groups = ?5, dns_names = ?6, addresses = ?7,
+                hardware_serial = ?8, created_at = ?9, version = ?10 + 1
+         WHERE id = ?1 AND version = ?10 RETURNING rowid"
+    };
+    let rowid = connection
+        .prepare_cached(sql)?
+        .query_row(
+            (
+                p.id.as_str(),
+                p.kind.as_str(),
+                p.status.as_str(),
+                &p.profile,
+                groups,
+                dns_names,
+                addresses,
+                &p.hardware_serial,
+                p.created_at.0,
+                p.version as i64,
+            ),
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(rowid)
+}
+
+/// Beside a live certificate a new one starts as `pending`: the old stays good until the new one is used.
+fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i64) -> Result<(), WriteError> {
+    let facts = issue.signed.facts();
+    let (live, newest): (i64, Option<i64>) = connection
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE status IN ('active', 'pending') AND not_after > ?2), max(generation)
+             FROM certificate WHERE principal = ?1",
+        )?
+        .query_row((principal, issue.now.0), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let status = if live > 0 { CertificateStatus::Pending } else { CertificateStatus::Active };
+    let parent = match &issue.redemption {
+        Redemption::Renewal(parent) => Some(parent.as_bytes()),
+        Redemption::Token(_) | Redemption::Manual => None,
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO certificate (serial, issuer, principal, generation, spki, profile, status, not_before, not_after,
+                                      issued_at, parent, der)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute((
+            facts.serial.as_bytes(),
+            &facts.issuer_key_id,
+            principal,
+            newest.unwrap_or(0) + 1,
+            facts.spki.0.as_slice(),
+            &facts.profile,
+            status.as_str(),
+            facts.not_before.0,
+            facts.not_after.0,
+            issue.now.0,
+            parent,
+            issue.signed.der(),
+        ))?;
+    Ok(())
+}
+
+pub(super) fn mark_used(tx: &mut WriteTx<'_>, serial: &Serial, draft: &AuditDraft) -> Result<(), WriteError> {
+    let used: Option<(i64, i64)> = tx
+        .connection
+        .prepare_cached(
+            "UPDATE certificate SET first_used_at = ?2, status = 'active'
+             WHERE serial = ?1 AND first_used_at IS NULL AND status IN ('active', 'pending')
+             RETURNING principal, generation",
+        )?
+        .query_row((serial.as_bytes(), draft.at.0), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((principal, generation)) = used else { return Ok(()) };
+    tx.connection
+        .prepare_cached(
+            "UPDATE certificate SET status = 'superseded'
+             WHERE principal = ?1 AND generation < ?2 AND status IN ('active', 'pending')",
+        )?
+        .execute((principal, generation))?;
+    tx.audit(draft)
+}
+
+pub(super) fn alarm(tx: &mut WriteTx<'_>, serial: Option<&Serial>, draft: &AuditDraft) -> Result<(), WriteError> {
+    if let Some(serial) = serial {
+        tx.connection
+            .prepare_cached("UPDATE certificate SET review = 1 WHERE serial = ?1")?
+            .execute([serial.as_bytes()])?;
+    }
+    tx.audit(draft)
+}
+
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, WriteError> {
+    serde_json::to_string(value).map_err(|_| WriteError::Corrupt("a value that JSON cannot hold"))
+}

@@ -1,0 +1,261 @@
+//! SQLite: one writer thread with group commit, a few readers that never wait for it.
+
+mod decode;
+mod issuing;
+mod migrate;
+mod reads;
+mod revoking;
+mod tokens;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rusqlite::{Connection, OpenFlags};
+use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_api::CredentialId;
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+use thiserror::Error;
+
+use super::*;
+pub use migrate::{MigrationReport, migrate};
+use writer::Writer;
+
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("there is no database at {0}")]
+    Missing(PathBuf),
+    #[error("the database {0} is in use by another process")]
+    InUse(PathBuf),
+    #[error("the database {path} has schema {found}, this program knows up to {known}")]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    #[error("the database {path} has schema {found}, this program needs {needed}")]
+    Older { path: PathBuf, found: u32, needed: u32 },
+    #[error("migration {0} in the database is not the one that this program knows")]
+    Changed(u32),
+    #[error("the file {0} is not a Signet database")]
+    NotOurs(PathBuf),
+    #[error("the database {path}: {cause}")]
+    Sqlite { path: PathBuf, cause: rusqlite::Error },
+    #[error("the database {path}: {cause}")]
+    Io { path: PathBuf, cause: std::io::Error },
+}
+
+impl OpenError {
+    pub fn hint(&self) -> &'static str {
+        match self {
+            OpenError::Missing(_) => "create it with 'signetd migrate --config FILE'",
+            OpenError::InUse(_) => "stop the other signetd first; one database belongs to one process",
+            OpenError::Newer { .. } => "use the signetd that wrote it, or a newer one; nothing was changed",
+            OpenError::Older { .. } => "make a backup, then run 'signetd migrate --config FILE'",
+            OpenError::Changed(_) | OpenError::NotOurs(_) => "check store.path in the configuration; nothing was changed",
+            OpenError::Sqlite { .. } | OpenError::Io { .. } => "check the path, its permissions and the free space",
+        }
+    }
+}
+
+/// Readers beside the writer; two cores keep no more of them busy.
+const READERS: usize = 4;
+
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Writer,
+    readers: Vec<Mutex<Connection>>,
+    next_reader: AtomicUsize,
+}
+
+impl SqliteStore {
+    /// Opens an existing, migrated database and takes it for this process alone.
+    pub fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+        let lock = migrate::lock(path)?;
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        migrate::require_current(path, &connection)?;
+        let readers = (0..READERS)
+            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
+            .collect::<Result<_, _>>()?;
+        let writer = Writer::start(connection, lock).map_err(|cause| sqlite_error(path, cause))?;
+        Ok(SqliteStore { path: path.to_owned(), writer, readers, next_reader: AtomicUsize::new(0) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a short read on the calling thread: a handful of B-tree steps in the page cache.
+    fn read<T: Send>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Answer<'_, T>
+    where
+        T: 'static,
+    {
+        let result = self.with_reader(query);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn with_reader<T>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
+        if self.writer.is_closed() {
+            return Err(StoreError::Unavailable("it is closed".into()));
+        }
+        let start = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        // A free reader if there is one, else wait for the one whose turn it is.
+        let free = (0..READERS).find_map(|i| self.readers[(start + i) % READERS].try_lock().ok());
+        let connection = match free {
+            Some(connection) => connection,
+            None => self.readers[start % READERS].lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
+        };
+        query(&connection).map_err(StoreError::from)
+    }
+}
+
+/// A read that failed: SQLite's fault, or a row that makes no sense.
+#[derive(Debug)]
+enum ReadError {
+    Sqlite(rusqlite::Error),
+    Corrupt(&'static str),
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> ReadError {
+        match error {
+            // A column that `decode` could not make sense of arrives as a conversion failure.
+            rusqlite::Error::FromSqlConversionFailure(..) => ReadError::Corrupt("a column has an impossible value"),
+            other => ReadError::Sqlite(other),
+        }
+    }
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> StoreError {
+        match error {
+            ReadError::Sqlite(error) => StoreError::Unavailable(error.to_string()),
+            ReadError::Corrupt(what) => StoreError::Corrupt(what.into()),
+        }
+    }
+}
+
+fn sqlite_error(path: &Path, cause: rusqlite::Error) -> OpenError {
+    OpenError::Sqlite { path: path.to_owned(), cause }
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
+    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|cause| match cause.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::CannotOpen) if !path.exists() => OpenError::Missing(path.to_owned()),
+        _ => sqlite_error(path, cause),
+    })?;
+    configure(&connection, mode).map_err(|cause| match cause.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotOurs(path.to_owned()),
+        _ => sqlite_error(path, cause),
+    })?;
+    Ok(connection)
+}
+
+/// WAL so that readers and the writer do not wait for each other; FULL so that a commit is on disk when it is answered.
+fn configure(connection: &Connection, mode: OpenFlags) -> rusqlite::Result<()> {
+    if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+    }
+    // 8 MiB of pages a connection.
+    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_timeout(std::time::Duration::from_secs(5))
+}
+
+impl Store for SqliteStore {
+    fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>> {
+        self.writer.submit(move |tx| tokens::create(tx, &order))
+    }
+
+    fn commit(&self, issue: IssueCommit) -> Answer<'_, Result<Committed, Conflict>> {
+        self.writer.submit(move |tx| issuing::commit(tx, issue))
+    }
+
+    fn claim(&self, claim: Claim) -> Answer<'_, Result<(), Conflict>> {
+        self.writer.submit(move |tx| tokens::claim(tx, &claim))
+    }
+
+    fn revoke(&self, order: RevokeOrder) -> Answer<'_, Revoked> {
+        self.writer.submit(move |tx| revoking::revoke(tx, &order))
+    }
+
+    fn revoke_tokens(&self, order: RevokeTokens) -> Answer<'_, Vec<CredentialId>> {
+        self.writer.submit(move |tx| tokens::revoke(tx, &order))
+    }
+
+    fn change_device(&self, order: ChangeDevice) -> Answer<'_, Option<Result<PrincipalRecord, Conflict>>> {
+        self.writer.submit(move |tx| revoking::change_device(tx, &order))
+    }
+
+    fn mark_used(&self, serial: &Serial, draft: AuditDraft) -> Answer<'_, ()> {
+        let serial = serial.clone();
+        self.writer.submit(move |tx| issuing::mark_used(tx, &serial, &draft))
+    }
+
+    fn alarm(&self, serial: Option<&Serial>, draft: AuditDraft) -> Answer<'_, ()> {
+        let serial = serial.cloned();
+        self.writer.submit(move |tx| issuing::alarm(tx, serial.as_ref(), &draft))
+    }
+
+    fn next_crl_number(&self, issuer: &[u8], floor: u64, draft: AuditDraft) -> Answer<'_, u64> {
+        let issuer = issuer.to_vec();
+        self.writer.submit(move |tx| revoking::next_crl_number(tx, &issuer, floor, &draft))
+    }
+
+    fn token(&self, id: &CredentialId) -> Answer<'_, Option<TokenRecord>> {
+        self.read(|c| reads::token(c, id))
+    }
+
+    fn certificate(&self, serial: &Serial) -> Answer<'_, Option<CertificateRecord>> {
+        self.read(|c| reads::certificate(c, serial))
+    }
+
+    fn principal(&self, id: &DeviceId) -> Answer<'_, Option<PrincipalRecord>> {
+        self.read(|c| reads::principal(c, id))
+    }
+
+    fn key_owner(&self, spki: &Fingerprint) -> Answer<'_, Option<DeviceId>> {
+        self.read(|c| reads::key_owner(c, spki))
+    }
+
+    fn renewed(&self, parent: &Serial, spki: &Fingerprint) -> Answer<'_, Option<Issued>> {
+        self.read(|c| reads::renewed(c, parent, spki))
+    }
+
+    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Vec<CertificateRecord>> {
+        self.read(|c| reads::certificates_of(c, id))
+    }
+
+    fn tokens(&self, query: TokenQuery, now: UnixTime) -> Answer<'_, Page<TokenRecord>> {
+        self.read(|c| reads::tokens(c, &query, now))
+    }
+
+    fn devices(&self, query: DeviceQuery, now: UnixTime) -> Answer<'_, Page<DeviceRow>> {
+        self.read(|c| reads::devices(c, &query, now))
+    }
+
+    fn revoked_entries(&self, issuer: &[u8], since: UnixTime) -> Answer<'_, (Vec<u8>, u64)> {
+        self.read(|c| reads::revoked_entries(c, issuer, since))
+    }
+
+    fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>> {
+        self.read(|c| reads::audit(c, &query))
+    }
+
+    fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>> {
+        self.read(|c| reads::audit_of_request(c, request_id))
+    }
+
+    fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>> {
+        self.read(reads::last_issued_at)
+    }
+
+    fn health(&self) -> Answer<'_, ()> {
+        self.writer.submit(|_| Ok(()))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.writer.close()
+    }
+}

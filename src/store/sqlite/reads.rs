@@ -1,0 +1,206 @@
+//! Reads in SQL. Columns are named, pages are keyset pages, nothing is unbounded.
+
+use rusqlite::{Connection, OptionalExtension, Params, ToSql};
+use signet_api::CredentialId;
+use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_pki::crl::{Reason, encode_entry};
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+
+use super::super::*;
+use super::ReadError;
+use super::decode::{self, CERTIFICATE, PRINCIPAL, TOKEN};
+
+pub(super) fn token(c: &Connection, id: &CredentialId) -> Result<Option<TokenRecord>, ReadError> {
+    one(c, &format!("SELECT {TOKEN} FROM token t WHERE t.id = ?1"), [id.as_str()], decode::token)
+}
+
+pub(super) fn certificate(c: &Connection, serial: &Serial) -> Result<Option<CertificateRecord>, ReadError> {
+    let sql = format!(
+        "SELECT {PRINCIPAL}, {CERTIFICATE} FROM certificate c JOIN principal p ON p.rowid = c.principal WHERE c.serial = ?1"
+    );
+    one(c, &sql, [serial.as_bytes()], decode::certificate)
+}
+
+pub(super) fn principal(c: &Connection, id: &DeviceId) -> Result<Option<PrincipalRecord>, ReadError> {
+    one(c, &format!("SELECT {PRINCIPAL} FROM principal p WHERE p.id = ?1"), [id.as_str()], decode::principal)
+}
+
+pub(super) fn key_owner(c: &Connection, spki: &Fingerprint) -> Result<Option<DeviceId>, ReadError> {
+    let sql = "SELECT p.id FROM certificate c JOIN principal p ON p.rowid = c.principal WHERE c.spki = ?1 LIMIT 1";
+    one(c, sql, [spki.0.as_slice()], |row| decode::device_id(row, 0))
+}
+
+pub(super) fn renewed(c: &Connection, parent: &Serial, spki: &Fingerprint) -> Result<Option<Issued>, ReadError> {
+    let sql = format!(
+        "SELECT {PRINCIPAL}, {CERTIFICATE} FROM certificate c JOIN principal p ON p.rowid = c.principal
+         WHERE c.parent = ?1 AND c.spki = ?2"
+    );
+    Ok(one(c, &sql, (parent.as_bytes(), spki.0.as_slice()), decode::certificate)?.map(Issued::from))
+}
+
+pub(super) fn certificates_of(c: &Connection, id: &DeviceId) -> Result<Vec<CertificateRecord>, ReadError> {
+    let sql = format!(
+        "SELECT {PRINCIPAL}, {CERTIFICATE} FROM certificate c JOIN principal p ON p.rowid = c.principal
+         WHERE p.id = ?1 ORDER BY c.generation DESC LIMIT 100"
+    );
+    many(c, &sql, [id.as_str()], decode::certificate)
+}
+
+pub(super) fn tokens(c: &Connection, query: &TokenQuery, now: UnixTime) -> Result<Page<TokenRecord>, ReadError> {
+    let limit = page_size(query.limit);
+    let mut filter = Filter::default();
+    let expired = query.status.as_deref() == Some("expired");
+    if let (Some(status), false) = (&query.status, expired) {
+        filter.and("t.status = ?", status.clone());
+        if matches!(status.as_str(), "active" | "pending" | "approved") {
+            filter.and("t.expires_at > ?", now.0);
+        }
+    }
+    if expired {
+        filter.and("t.status IN ('active', 'pending', 'approved') AND t.expires_at <= ?", now.0);
+    }
+    if let Some(batch) = &query.batch {
+        filter.and("t.batch = ?", batch.clone());
+    }
+    if let Some(device) = &query.device {
+        filter.and("t.device = ?", device.as_str().to_owned());
+    }
+    if let Some(after) = &query.after {
+        filter.and("t.id > ?", after.clone());
+    }
+    let sql = format!("SELECT {TOKEN} FROM token t {} ORDER BY t.id LIMIT {}", filter.clause(), limit + 1);
+    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::token)?;
+    Ok(page(items, limit, |t| t.id.to_string()))
+}
+
+pub(super) fn devices(c: &Connection, query: &DeviceQuery, now: UnixTime) -> Result<Page<DeviceRow>, ReadError> {
+    let limit = page_size(query.limit);
+    let mut filter = Filter::default();
+    filter.and("p.kind IN ('device', 'service') AND 1 = ?", 1);
+    if let Some(search) = &query.search {
+        let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        filter.and("(p.id || ' ' || coalesce(p.hardware_serial, '')) LIKE ? ESCAPE '\\'", pattern);
+    }
+    if let Some(group) = &query.group {
+        filter.and("EXISTS (SELECT 1 FROM json_each(p.groups) WHERE value = ?)", group.clone());
+    }
+    if let Some(status) = &query.status {
+        filter.and("p.status = ?", status.clone());
+    }
+    if let Some(seconds) = query.expiring {
+        filter.and("c.not_after <= ?", now.plus(seconds).0);
+    }
+    if let Some(after) = &query.after {
+        filter.and("p.id > ?", after.clone());
+    }
+    // The certificate shown is the newest that is neither revoked nor superseded.
+    let sql = format!(
+        "SELECT {PRINCIPAL}, {CERTIFICATE} FROM principal p
+         LEFT JOIN certificate c ON c.rowid = (
+             SELECT n.rowid FROM certificate n WHERE n.principal = p.rowid AND n.status IN ('active', 'pending')
+             ORDER BY n.generation DESC LIMIT 1)
+         {} ORDER BY p.id LIMIT {}",
+        filter.clause(),
+        limit + 1
+    );
+    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::device_row)?;
+    Ok(page(items, limit, |row| row.principal.id.to_string()))
+}
+
+pub(super) fn revoked_entries(c: &Connection, issuer: &[u8], since: UnixTime) -> Result<(Vec<u8>, u64), ReadError> {
+    let mut statement = c.prepare_cached(
+        "SELECT serial, revoked_at, reason FROM certificate
+         WHERE issuer = ?1 AND status = 'revoked' AND not_after > ?2",
+    )?;
+    let mut rows = statement.query((issuer, since.0))?;
+    let (mut entries, mut count) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let reason = row.get::<_, Option<u8>>(2)?.and_then(Reason::from_code).unwrap_or(Reason::Unspecified);
+        encode_entry(&decode::serial(row, 0)?, UnixTime(row.get(1)?), reason, &mut entries);
+        count += 1;
+    }
+    Ok((entries, count))
+}
+
+const AUDIT: &str = "sequence, at, kind, actor, subject, canonical, leaf_hash";
+
+pub(super) fn audit(c: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, ReadError> {
+    let limit = page_size(query.limit);
+    let mut filter = Filter::default();
+    if let Some(subject) = &query.subject {
+        filter.and("subject = ?", subject.clone());
+    }
+    if let Some(after) = query.after {
+        filter.and("sequence > ?", i64::try_from(after).unwrap_or(i64::MAX));
+        let sql = format!("SELECT {AUDIT} FROM audit {} ORDER BY sequence LIMIT {limit}", filter.clause());
+        return many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::audit);
+    }
+    let sql = format!("SELECT {AUDIT} FROM audit {} ORDER BY sequence DESC LIMIT {limit}", filter.clause());
+    let mut newest = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::audit)?;
+    newest.reverse();
+    Ok(newest)
+}
+
+pub(super) fn audit_of_request(c: &Connection, request_id: &str) -> Result<Vec<AuditRow>, ReadError> {
+    let sql = format!("SELECT {AUDIT} FROM audit WHERE request = ?1 ORDER BY sequence LIMIT 100");
+    many(c, &sql, [request_id], decode::audit)
+}
+
+pub(super) fn last_issued_at(c: &Connection) -> Result<Option<UnixTime>, ReadError> {
+    // The newest row, not the largest time: rows are only ever appended.
+    one(c, "SELECT issued_at FROM certificate ORDER BY rowid DESC LIMIT 1", [], |row| Ok(UnixTime(row.get(0)?)))
+}
+
+fn one<T>(
+    c: &Connection,
+    sql: &str,
+    params: impl Params,
+    decode: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, ReadError> {
+    Ok(c.prepare_cached(sql)?.query_row(params, decode).optional()?)
+}
+
+fn many<T>(
+    c: &Connection,
+    sql: &str,
+    params: impl Params,
+    decode: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, ReadError> {
+    let mut statement = c.prepare_cached(sql)?;
+    let rows = statement.query_map(params, decode)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn page_size(asked: Option<u32>) -> usize {
+    asked.unwrap_or(100).clamp(1, 1000) as usize
+}
+
+/// One row more than the page was read; its presence means that there is a next page.
+fn page<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(key) } else { None };
+    Page { items, next }
+}
+
+/// A WHERE clause whose texts are ours and whose values are bound.
+#[derive(Default)]
+struct Filter {
+    terms: Vec<&'static str>,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+impl Filter {
+    fn and(&mut self, term: &'static str, value: impl ToSql + 'static) {
+        self.terms.push(term);
+        self.values.push(Box::new(value));
+    }
+
+    fn clause(&self) -> String {
+        if self.terms.is_empty() { String::new() } else { format!("WHERE {}", self.terms.join(" AND ")) }
+    }
+
+    fn values(&self) -> impl Iterator<Item = &dyn ToSql> {
+        self.values.iter().map(AsRef::as_ref)
+    }
+}

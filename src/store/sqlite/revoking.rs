@@ -1,0 +1,198 @@
+//! Ending things in SQL: devices, certificates, batches; and the numbers of the lists that say so.
+
+use rusqlite::{Connection, OptionalExtension};
+use signet_pki::{DeviceId, Serial};
+
+use super::super::*;
+use super::decode;
+use super::issuing::json;
+use super::reads;
+use super::tokens::end_tokens;
+use super::writer::{Verdict, WriteError, WriteTx};
+
+impl Verdict for Revoked {
+    fn keeps_changes(&self) -> bool {
+        self.mode == Mode::Apply && !self.is_empty()
+    }
+}
+
+impl Verdict for Option<Result<PrincipalRecord, Conflict>> {
+    fn keeps_changes(&self) -> bool {
+        matches!(self, Some(Ok(_)))
+    }
+}
+
+impl Verdict for u64 {
+    fn keeps_changes(&self) -> bool {
+        true
+    }
+}
+
+pub(super) fn revoke(tx: &mut WriteTx<'_>, order: &RevokeOrder) -> Result<Revoked, WriteError> {
+    let mut outcome = Revoked { mode: order.mode, ..Revoked::default() };
+    match &order.target {
+        RevokeTarget::Device(id) => end_device(tx.connection, id, PrincipalStatus::Revoked, order, &mut outcome)?,
+        RevokeTarget::Serial(serial) => end_certificate(tx.connection, serial, order, &mut outcome)?,
+        RevokeTarget::Batch(batch) => end_batch(tx.connection, batch, order, &mut outcome)?,
+    }
+    if !outcome.is_empty() {
+        let mut draft = order.draft.clone();
+        draft.detail["devices"] = outcome.devices.iter().map(|d| d.as_str()).collect();
+        draft.detail["certificates"] = outcome.certificates.iter().map(Serial::to_string).collect();
+        draft.detail["tokens"] = outcome.tokens.iter().map(|t| t.as_str()).collect();
+        tx.audit(&draft)?;
+    }
+    Ok(outcome)
+}
+
+/// A device with its live certificates and open tokens, and nobody else's.
+fn end_device(
+    connection: &Connection,
+    id: &DeviceId,
+    end: PrincipalStatus,
+    order: &RevokeOrder,
+    outcome: &mut Revoked,
+) -> Result<(), WriteError> {
+    let Some(found) = reads::principal(connection, id)? else { return Ok(()) };
+    outcome.known = true;
+    if matches!(found.status, PrincipalStatus::Revoked) || found.status == end {
+        return Ok(());
+    }
+    connection
+        .prepare_cached("UPDATE principal SET status = ?2, version = version + 1 WHERE id = ?1")?
+        .execute((id.as_str(), end.as_str()))?;
+    outcome.devices.push(found.id);
+    // A superseded certificate is still good for whoever checks offline, so it goes on the list as well.
+    let mut statement = connection.prepare_cached(
+        "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
+         WHERE principal = (SELECT rowid FROM principal WHERE id = ?1) AND status <> 'revoked' AND not_after > ?2
+         RETURNING serial",
+    )?;
+    let serials =
+        statement.query_map((id.as_str(), order.now.0, order.reason.code()), |row| decode::serial(row, 0))?;
+    for serial in serials {
+        outcome.certificates.push(serial?);
+    }
+    outcome.tokens.extend(end_tokens(connection, "device", id.as_str())?);
+    Ok(())
+}
+
+fn end_certificate(
+    connection: &Connection,
+    serial: &Serial,
+    order: &RevokeOrder,
+    outcome: &mut Revoked,
+) -> Result<(), WriteError> {
+    let Some(found) = reads::certificate(connection, serial)? else { return Ok(()) };
+    outcome.known = true;
+    let changed = connection
+        .prepare_cached(
+            "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
+             WHERE serial = ?1 AND status <> 'revoked'",
+        )?
+        .execute((serial.as_bytes(), order.now.0, order.reason.code()))?;
+    if changed == 1 {
+        outcome.certificates.push(found.serial);
+    }
+    Ok(())
+}
+
+fn end_batch(
+    connection: &Connection,
+    batch: &str,
+    order: &RevokeOrder,
+    outcome: &mut Revoked,
+) -> Result<(), WriteError> {
+    let mut statement = connection.prepare_cached("SELECT DISTINCT device FROM token WHERE batch = ?1")?;
+    let devices: Vec<DeviceId> =
+        statement.query_map([batch], |row| decode::device_id(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    outcome.known = !devices.is_empty();
+    for device in devices {
+        end_device(connection, &device, PrincipalStatus::Revoked, order, outcome)?;
+    }
+    Ok(())
+}
+
+pub(super) fn change_device(
+    tx: &mut WriteTx<'_>,
+    order: &ChangeDevice,
+) -> Result<Option<Result<PrincipalRecord, Conflict>>, WriteError> {
+    let Some(found) = reads::principal(tx.connection, &order.device)? else { return Ok(None) };
+    if let Some(step) = order.step
+        && let Some(conflict) = take_step(tx.connection, &found, step, order)?
+    {
+        return Ok(Some(Err(conflict)));
+    }
+    let groups = order.groups.as_ref().unwrap_or(&found.groups);
+    let profile = order.profile.as_ref().unwrap_or(&found.profile);
+    tx.connection
+        .prepare_cached("UPDATE principal SET groups = ?2, profile = ?3, version = version + 1 WHERE id = ?1")?
+        .execute((order.device.as_str(), json(groups)?, profile))?;
+    tx.audit(&order.draft)?;
+    Ok(reads::principal(tx.connection, &order.device)?.map(Ok))
+}
+
+fn take_step(
+    connection: &Connection,
+    found: &PrincipalRecord,
+    step: Step,
+    order: &ChangeDevice,
+) -> Result<Option<Conflict>, WriteError> {
+    use PrincipalStatus::*;
+    let refused = Some(Conflict::Status(found.status));
+    let set = |status: PrincipalStatus| {
+        connection
+            .prepare_cached("UPDATE principal SET status = ?2 WHERE id = ?1")?
+            .execute((found.id.as_str(), status.as_str()))
+    };
+    let decide = |from: &str, to: &str| {
+        connection
+            .prepare_cached("UPDATE token SET status = ?3 WHERE device = ?1 AND status = ?2")?
+            .execute((found.id.as_str(), from, to))
+    };
+    match (step, found.status) {
+        (Step::Suspend, Active) => set(Suspended)?,
+        (Step::Resume, Suspended) => set(Active)?,
+        (Step::Retire, Revoked | Retired) => return Ok(refused),
+        (Step::Retire, _) => {
+            let revocation = RevokeOrder {
+                target: RevokeTarget::Device(found.id.clone()),
+                reason: Reason::CessationOfOperation,
+                now: order.now,
+                mode: Mode::Apply,
+                draft: order.draft.clone(),
+            };
+            end_device(connection, &found.id, Retired, &revocation, &mut super::super::Revoked::default())?;
+            1
+        }
+        (Step::Approve, _) if decide("pending", "approved")? > 0 => 1,
+        (Step::Deny, status) if decide("pending", "denied")? > 0 => {
+            if status == Pending { set(Preregistered)? } else { 1 }
+        }
+        _ => return Ok(refused),
+    };
+    Ok(None)
+}
+
+pub(super) fn next_crl_number(
+    tx: &mut WriteTx<'_>,
+    issuer: &[u8],
+    floor: u64,
+    draft: &AuditDraft,
+) -> Result<u64, WriteError> {
+    let previous: Option<i64> = tx
+        .connection
+        .prepare_cached("SELECT number FROM crl WHERE issuer = ?1")?
+        .query_row([issuer], |row| row.get(0))
+        .optional()?;
+    let number = previous.map_or(floor, |p| floor.max(p as u64 + 1));
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO crl (issuer, number) VALUES (?1, ?2) ON CONFLICT (issuer) DO UPDATE SET number = excluded.number",
+        )?
+        .execute((issuer, number as i64))?;
+    let mut draft = draft.clone();
+    draft.detail["number"] = number.into();
+    tx.audit(&draft)?;
+    Ok(number)
+}

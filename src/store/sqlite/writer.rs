@@ -1,0 +1,247 @@
+//! The writer: one thread, one connection, many requests to a transaction.
+//!
+//! Requests that wait are carried out in one transaction and share its fsync. Each runs in its own savepoint, so that one
+//! request's conflict or error takes back its own changes and no one else's. Answers leave after the commit; when the
+//! commit fails, every request of the group is told so and none of its effects is there.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::{Answer, AuditDraft, StoreError};
+use crate::audit::{self, GENESIS};
+
+/// What a request may do inside the transaction.
+pub(super) struct WriteTx<'a> {
+    pub(super) connection: &'a Connection,
+    chain: &'a mut Chain,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Chain {
+    sequence: u64,
+    hash: [u8; 32],
+}
+
+/// A request's own failure: its savepoint is rolled back.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    Sqlite(rusqlite::Error),
+    Corrupt(&'static str),
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(error: rusqlite::Error) -> WriteError {
+        WriteError::Sqlite(error)
+    }
+}
+
+impl From<super::ReadError> for WriteError {
+    fn from(error: super::ReadError) -> WriteError {
+        match error {
+            super::ReadError::Sqlite(error) => WriteError::Sqlite(error),
+            super::ReadError::Corrupt(what) => WriteError::Corrupt(what),
+        }
+    }
+}
+
+impl From<WriteError> for StoreError {
+    fn from(error: WriteError) -> StoreError {
+        match error {
+            WriteError::Sqlite(error) => StoreError::Unavailable(error.to_string()),
+            WriteError::Corrupt(what) => StoreError::Corrupt(what.into()),
+        }
+    }
+}
+
+/// The result of a request: what to answer, and whether its changes stay.
+pub(super) trait Verdict {
+    fn keeps_changes(&self) -> bool;
+}
+
+impl WriteTx<'_> {
+    /// Appends the audit entry of this request.
+    pub(super) fn audit(&mut self, draft: &AuditDraft) -> Result<(), WriteError> {
+        let leaf = audit::append(&self.chain.hash, self.chain.sequence + 1, draft);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit (sequence, at, kind, actor, subject, request, canonical, leaf_hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute((
+                leaf.sequence as i64,
+                draft.at.0,
+                draft.kind,
+                &draft.actor,
+                &draft.subject,
+                &draft.request_id,
+                &leaf.canonical,
+                leaf.hash.as_slice(),
+            ))?;
+        *self.chain = Chain { sequence: leaf.sequence, hash: leaf.hash };
+        Ok(())
+    }
+}
+
+/// Runs inside the transaction; the box that it returns is called with the fate of the commit.
+type Job = Box<dyn FnOnce(&mut WriteTx<'_>) -> (Keep, Reply) + Send>;
+type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Changes,
+    Nothing,
+}
+
+/// Requests that may wait. At ten thousand commits a second this is a tenth of a second of work; beyond it is
+/// better to answer "busy" at once than late.
+const QUEUE: usize = 1024;
+/// Requests to one transaction: bounds the time that a reader's snapshot falls behind and what a failed commit loses.
+const GROUP: usize = 256;
+
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+    closed: Arc<AtomicBool>,
+}
+
+enum Message {
+    Work(Job),
+    Close(oneshot::Sender<()>),
+}
+
+impl Writer {
+    /// Takes the connection and the process lock, which is released when the thread ends.
+    pub(super) fn start(connection: Connection, lock: File) -> rusqlite::Result<Writer> {
+        let chain = read_chain(&connection)?;
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let closed = Arc::new(AtomicBool::new(false));
+        let seen_by_thread = closed.clone();
+        let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            run(connection, chain, jobs);
+            seen_by_thread.store(true, Ordering::SeqCst);
+            drop(lock);
+        });
+        spawned.map_err(|_| rusqlite::Error::InvalidQuery)?;
+        Ok(Writer { queue, closed })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Queues a request. The changes of a request whose answer [`Verdict::keeps_changes`] denies are taken back.
+    pub(super) fn submit<T: Verdict + Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, WriteError> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let (answer, waiting) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let result = work(tx).map_err(StoreError::from);
+            let keep = if result.as_ref().is_ok_and(Verdict::keeps_changes) { Keep::Changes } else { Keep::Nothing };
+            let reply: Reply = Box::new(move |commit| {
+                let _ = answer.send(commit.and(result));
+            });
+            (keep, reply)
+        });
+        let queued = self.queue.try_send(Message::Work(job)).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed_error(),
+        });
+        Box::pin(async move {
+            queued?;
+            waiting.await.unwrap_or_else(|_| Err(closed_error()))
+        })
+    }
+
+    pub(super) fn close(&self) -> Answer<'static, ()> {
+        let queue = self.queue.clone();
+        Box::pin(async move {
+            let (done, waiting) = oneshot::channel();
+            if queue.send(Message::Close(done)).await.is_ok() {
+                let _ = waiting.await;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn closed_error() -> StoreError {
+    StoreError::Unavailable("it is closed".into())
+}
+
+fn read_chain(connection: &Connection) -> rusqlite::Result<Chain> {
+    let newest = connection
+        .query_row("SELECT sequence, leaf_hash FROM audit ORDER BY sequence DESC LIMIT 1", [], |row| {
+            Ok(Chain { sequence: row.get::<_, i64>(0)? as u64, hash: row.get(1)? })
+        })
+        .optional()?;
+    Ok(newest.unwrap_or(Chain { sequence: 0, hash: GENESIS }))
+}
+
+fn run(connection: Connection, mut chain: Chain, mut jobs: mpsc::Receiver<Message>) {
+    let mut closing = None;
+    while closing.is_none() {
+        let Some(first) = jobs.blocking_recv() else { break };
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Work(job) => group.push(job),
+                Message::Close(done) => {
+                    closing = Some(done);
+                    jobs.close();
+                }
+            }
+            next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+        }
+        if !group.is_empty() {
+            commit_group(&connection, &mut chain, group);
+        }
+    }
+    // What was queued behind the close request is dropped here, and told "closed" by its sender's absence.
+    drop(jobs);
+    let _ = connection.close();
+    if let Some(done) = closing {
+        let _ = done.send(());
+    }
+}
+
+fn commit_group(connection: &Connection, chain: &mut Chain, group: Vec<Job>) {
+    let before = *chain;
+    let mut replies = Vec::with_capacity(group.len());
+    let outcome = run_group(connection, chain, group, &mut replies);
+    let fate = outcome.map_err(|error| {
+        *chain = before;
+        // Harmless when no transaction is open any more.
+        let _ = connection.execute_batch("ROLLBACK");
+        StoreError::Unavailable(error.to_string())
+    });
+    for reply in replies {
+        reply(fate.clone());
+    }
+}
+
+fn run_group(
+    connection: &Connection,
+    chain: &mut Chain,
+    group: Vec<Job>,
+    replies: &mut Vec<Reply>,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    for job in group {
+        let savepoint = *chain;
+        connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+        let (keep, reply) = job(&mut WriteTx { connection, chain });
+        replies.push(reply);
+        if keep == Keep::Nothing {
+            *chain = savepoint;
+            connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+        }
+        connection.prepare_cached("RELEASE request")?.execute([])?;
+    }
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! What writes are told, and what they answer when the state does not allow them.
+
+use signet_api::CredentialId;
+use signet_pki::crl::Reason;
+use signet_pki::issue::Signed;
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+
+pub use crate::audit::AuditDraft;
+
+use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, TokenRecord};
+
+#[derive(Debug, Clone)]
+pub struct CreateTokens {
+    pub tokens: Vec<TokenRecord>,
+    pub kind: signet_pki::name::PrincipalKind,
+    pub draft: AuditDraft,
+}
+
+/// Why tokens were not created; none was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenConflict {
+    /// The device exists and the order does not say `replace`.
+    Exists(DeviceId),
+    /// The device is revoked or retired, or is of another kind.
+    Ended(DeviceId),
+}
+
+/// How the right to a certificate was proved; the store redeems it in the same transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redemption {
+    Token(CredentialId),
+    /// The certificate that was presented.
+    Renewal(Serial),
+    /// An administrator's word, or the service for itself.
+    Manual,
+}
+
+/// Room 5's certificate with everything that must become durable with it.
+#[derive(Debug)]
+pub struct IssueCommit {
+    pub signed: Signed,
+    pub redemption: Redemption,
+    /// The record as it should be afterwards; `version` is the one that the decision was made on, 0 for a new one.
+    pub principal: PrincipalRecord,
+    pub now: UnixTime,
+    pub draft: AuditDraft,
+}
+
+/// A certificate that is durable. Only a store makes one, and only of committed bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    der: Vec<u8>,
+    serial: Serial,
+    device: DeviceId,
+    profile: String,
+    not_before: UnixTime,
+    not_after: UnixTime,
+}
+
+/// A record read from the store is a committed certificate.
+impl From<CertificateRecord> for Issued {
+    fn from(record: CertificateRecord) -> Issued {
+        Issued::committed(
+            record.der,
+            record.serial,
+            record.principal.id,
+            record.profile,
+            (record.not_before, record.not_after),
+        )
+    }
+}
+
+impl Issued {
+    pub(super) fn committed(
+        der: Vec<u8>,
+        serial: Serial,
+        device: DeviceId,
+        profile: String,
+        (not_before, not_after): (UnixTime, UnixTime),
+    ) -> Issued {
+        Issued { der, serial, device, profile, not_before, not_after }
+    }
+
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    pub fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
+    pub fn device(&self) -> &DeviceId {
+        &self.device
+    }
+
+    pub fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    pub fn not_before(&self) -> UnixTime {
+        self.not_before
+    }
+
+    pub fn not_after(&self) -> UnixTime {
+        self.not_after
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    New(Issued),
+    /// The same evidence with the same key was redeemed before: this is what it got.
+    Replayed(Issued),
+}
+
+/// Why a commit changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflict {
+    /// The token is no longer redeemable; the caller reads it again to find out why.
+    TokenGone,
+    /// The token was redeemed with another key, or claimed by one.
+    OtherKey,
+    /// The certificate that renews was revoked or superseded meanwhile.
+    ParentGone,
+    /// The principal changed between decision and commit.
+    PrincipalChanged,
+    /// The public key belongs to another principal.
+    KeyTaken,
+    /// The serial number exists. Practically impossible; the caller draws again.
+    SerialTaken,
+    /// The step is not possible from the present status.
+    Status(PrincipalStatus),
+}
+
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub token: CredentialId,
+    pub spki: Fingerprint,
+    pub hardware_serial: Option<String>,
+    pub now: UnixTime,
+    pub draft: AuditDraft,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevokeTarget {
+    Device(DeviceId),
+    Serial(Serial),
+    /// Every device that was enrolled with a token of the batch, and its unused tokens.
+    Batch(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct RevokeOrder {
+    pub target: RevokeTarget,
+    pub reason: Reason,
+    pub now: UnixTime,
+    pub mode: Mode,
+    pub draft: AuditDraft,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    #[default]
+    Apply,
+    /// Finds out what would happen, and rolls back.
+    DryRun,
+}
+
+/// What a revocation ended. All empty: nothing matched, or everything had ended before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revoked {
+    pub mode: Mode,
+    /// Whether the target exists at all.
+    pub known: bool,
+    pub devices: Vec<DeviceId>,
+    pub certificates: Vec<Serial>,
+    pub tokens: Vec<CredentialId>,
+}
+
+impl Revoked {
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty() && self.certificates.is_empty() && self.tokens.is_empty()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct RevokeTokens {
+    pub which: TokenSelection,
+    pub now: UnixTime,
+    pub draft: AuditDraft,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSelection {
+    Id(CredentialId),
+    Batch(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct ChangeDevice {
+    pub device: DeviceId,
+    pub step: Option<Step>,
+    pub groups: Option<Vec<String>>,
+    pub profile: Option<String>,
+    pub now: UnixTime,
+    pub draft: AuditDraft,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Suspend,
+    Resume,
+    Retire,
+    Approve,
+    Deny,
+}
