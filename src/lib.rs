@@ -2,12 +2,17 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod app;
 pub mod audit;
 pub mod authorize;
 pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod enrollment;
+pub mod http;
 pub mod issuer;
 pub mod random;
+pub mod revocation;
+pub mod server_identity;
 pub mod store;
+pub mod telemetry;

@@ -1,1 +1,150 @@
-fn main() {}
+//! `signetd`: the issuing service.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use signet::app::{self, Surroundings};
+use signet::config::{Config, ConfigError};
+use signet::server_identity;
+use signet::store::sqlite::migrate;
+use signet::telemetry::start_logging;
+use signet_pki::DeviceId;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The issuing service of the Signet certificate authority.
+#[derive(Debug, Parser)]
+#[command(
+    name = "signetd",
+    version,
+    max_term_width = 100,
+    after_help = "Example:\n  signetd run --config /etc/signet/signet.toml"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT
+    #[command(after_help = "Example:\n  signetd run --config /etc/signet/signet.toml")]
+    Run(Common),
+    /// Read the configuration and every file it names, and say whether they fit together
+    #[command(after_help = "Example:\n  signetd check --config /etc/signet/signet.toml")]
+    Check(Common),
+    /// Create the database, or bring it to the newest schema
+    #[command(after_help = "Example:\n  signetd migrate --config /etc/signet/signet.toml")]
+    Migrate(Common),
+    /// Migrate, make the TLS key and certificate, and optionally an administrator's identity
+    #[command(after_help = "Example:\n  signetd setup --config signet.toml --admin alice --admin-dir ./alice")]
+    Setup(Setup),
+}
+
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Setup {
+    #[command(flatten)]
+    common: Common,
+    /// Also make an identity for an administrator of this name
+    #[arg(long, value_name = "NAME", requires = "admin_dir")]
+    admin: Option<DeviceId>,
+    /// Where to put it; made if it is not there
+    #[arg(long, value_name = "DIR", requires = "admin")]
+    admin_dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    no_core_dumps();
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&ConfigError::new(error.to_string(), "check the limits of the process")),
+    };
+    let outcome = match cli.command {
+        Command::Run(common) => runtime.block_on(run(common)),
+        Command::Check(common) => check(&common),
+        Command::Migrate(common) => Config::load(&common.config).and_then(|c| migrate_database(&c)),
+        Command::Setup(setup) => runtime.block_on(set_up(setup)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &ConfigError) -> ExitCode {
+    eprintln!("signetd: error: {error}");
+    eprintln!("signetd: hint: {}", error.hint());
+    ExitCode::FAILURE
+}
+
+/// Keys must not reach the disk with a crash.
+fn no_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
+async fn run(common: Common) -> Result<(), ConfigError> {
+    let config = Config::load(&common.config)?;
+    start_logging(&config.raw.log);
+    let signals = || Ok::<_, std::io::Error>((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+    let (mut terminate, mut interrupt) =
+        signals().map_err(|e| ConfigError::new(e.to_string(), "check the limits of the process"))?;
+    let surroundings = Surroundings::real(&config)?;
+    let running = app::start(config, surroundings).await?;
+    tracing::info!(tls = %running.tls, plain = %running.plain, local = %running.local, "ready");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new connections, finishing what is open");
+    running.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn check(common: &Common) -> Result<(), ConfigError> {
+    let config = Config::load(&common.config)?;
+    use signet::clock::Clock;
+    let material = config.material(signet::clock::SystemClock.now())?;
+    println!("configuration: ok");
+    println!("root:          {}", material.root.view().fingerprint().colons());
+    println!("issuer:        {} until {}", material.issuer.view().subject_text, material.issuer.not_after());
+    Ok(())
+}
+
+fn migrate_database(config: &Config) -> Result<(), ConfigError> {
+    let path = config.database();
+    let report = migrate(&path).map_err(|e| ConfigError::new(e.to_string(), e.hint()))?;
+    if report.from == report.to {
+        println!("database: {} has schema {} already", path.display(), report.to);
+    } else {
+        println!("database: {} brought from schema {} to {}", path.display(), report.from, report.to);
+    }
+    Ok(())
+}
+
+async fn set_up(setup: Setup) -> Result<(), ConfigError> {
+    let config = Config::load(&setup.common.config)?;
+    migrate_database(&config)?;
+    let surroundings = Surroundings::real(&config)?;
+    let service = app::assemble(config, surroundings).await?;
+    for path in server_identity::set_up(&service).await? {
+        println!("made:     {}", path.display());
+    }
+    if let (Some(name), Some(directory)) = (&setup.admin, &setup.admin_dir) {
+        for path in server_identity::create_admin(&service, name, directory).await? {
+            println!("made:     {}", path.display());
+        }
+    }
+    let _ = service.store.close().await;
+    Ok(())
+}

@@ -33,12 +33,10 @@ pub(crate) struct Expectation<'a> {
     pub(crate) device: Option<&'a DeviceId>,
 }
 
-pub(crate) fn accept<'a>(
-    issued: &IssuedCertificate,
-    expected: &Expectation<'a>,
-) -> Result<Material<'a>, Unacceptable> {
+pub(crate) fn accept<'a>(issued: &IssuedCertificate, expected: &Expectation<'a>) -> Result<Material<'a>, Unacceptable> {
     let no = |why: &str| Unacceptable(why.to_owned());
-    let leaf = pem::decode_one(pem::Label::Certificate, issued.certificate.as_bytes()).map_err(|e| no(&e.to_string()))?;
+    let leaf =
+        pem::decode_one(pem::Label::Certificate, issued.certificate.as_bytes()).map_err(|e| no(&e.to_string()))?;
     let issuers = pem::certificates(issued.chain.as_bytes()).map_err(|e| no(&e.to_string()))?;
     if issuers.len() > MAX_ISSUERS {
         return Err(no("its chain is too long"));

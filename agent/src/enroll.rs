@@ -153,10 +153,7 @@ pub(crate) async fn enroll<P: Pause>(
         csr: signing_request(&key)?,
         facts: HardwareFacts { serial_number: plan.hardware_serial.clone(), ..HardwareFacts::default() },
     };
-    let config = ClientConfig {
-        clock: world.clock,
-        ..ClientConfig::new(&plan.server, Trust::PinnedRoot(plan.pin))
-    };
+    let config = ClientConfig { clock: world.clock, ..ClientConfig::new(&plan.server, Trust::PinnedRoot(plan.pin)) };
     let outcome = persist(&mut world.pause, plan.wait, async || {
         let client = Client::open(config.clone()).await?;
         match client.enroll(&plan.token, &body).await? {

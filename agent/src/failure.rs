@@ -10,6 +10,8 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// Seconds that the server asked us to wait.
+    pub(crate) retry_after: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +26,15 @@ pub(crate) enum Kind {
 
 impl Failure {
     pub(crate) fn refused(message: impl ToString) -> Failure {
-        Failure { kind: Kind::Refused, message: message.to_string(), hint: None }
+        Failure { kind: Kind::Refused, message: message.to_string(), hint: None, retry_after: None }
     }
 
     pub(crate) fn usage(message: impl ToString) -> Failure {
-        Failure { kind: Kind::Usage, message: message.to_string(), hint: None }
+        Failure { kind: Kind::Usage, message: message.to_string(), hint: None, retry_after: None }
     }
 
     pub(crate) fn internal(message: impl ToString) -> Failure {
-        Failure { kind: Kind::Internal, message: message.to_string(), hint: None }
+        Failure { kind: Kind::Internal, message: message.to_string(), hint: None, retry_after: None }
     }
 
     #[must_use]
@@ -69,6 +71,6 @@ impl From<ClientError> for Failure {
             | ClientError::Protocol(_)
             | ClientError::Timeout(_) => Kind::Internal,
         };
-        Failure { kind, message: error.to_string(), hint: Some(error.hint()) }
+        Failure { kind, message: error.to_string(), hint: Some(error.hint()), retry_after: error.retry_after() }
     }
 }

@@ -20,9 +20,9 @@ enum Source {
 /// Reads the small text that an option names: a file, `-` or `fd:N`.
 pub(crate) fn read(option: &str, argument: &str) -> Result<Zeroizing<String>, Failure> {
     let bytes = match parse(option, argument)? {
-        Source::File(path) => files::read_limited(&path, MAX_TEXT)
-            .map(Zeroizing::new)
-            .map_err(|e| Failure::refused(e).hint(format!("Name a plain file after {option}, or '-' for standard input"))),
+        Source::File(path) => files::read_limited(&path, MAX_TEXT).map(Zeroizing::new).map_err(|e| {
+            Failure::refused(e).hint(format!("Name a plain file after {option}, or '-' for standard input"))
+        }),
         Source::Stdin => drain(io::stdin().lock()),
         Source::Descriptor(number) => File::open(format!("/dev/fd/{number}"))
             .map_err(|e| Failure::refused(format!("descriptor {number} cannot be read: {e}")))
@@ -49,8 +49,9 @@ pub(crate) fn prompt(question: &str) -> Result<Zeroizing<String>, Failure> {
 fn parse(option: &str, argument: &str) -> Result<Source, Failure> {
     if argument.starts_with("https:") || argument.starts_with("sge_") {
         // Not repeated: it would end up in the log of whoever started us.
-        return Err(Failure::usage(format!("{option} takes a file, not the secret itself"))
-            .hint("Other users can read arguments: treat the secret as lost, get a new one, and give it in a file or by '-'"));
+        return Err(Failure::usage(format!("{option} takes a file, not the secret itself")).hint(
+            "Other users can read arguments: treat the secret as lost, get a new one, and give it in a file or by '-'",
+        ));
     }
     if argument == "-" {
         return Ok(Source::Stdin);

@@ -110,12 +110,7 @@ pub(crate) async fn show_use<P>(store: &Store, identity: &Generation, world: &Wo
 }
 
 /// stdout: what there is now.
-pub(crate) fn announce(
-    out: &mut impl Write,
-    what: &str,
-    dir: &Path,
-    identity: &Generation,
-) -> Result<(), Failure> {
+pub(crate) fn announce(out: &mut impl Write, what: &str, dir: &Path, identity: &Generation) -> Result<(), Failure> {
     let state = &identity.state;
     write!(
         out,

@@ -7,47 +7,56 @@ use signet_pki::UnixTime;
 use crate::world::delay;
 
 /// What the daemon knows between two steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Situation {
     pub(crate) renew_after: UnixTime,
-    /// Failures since the last success.
-    pub(crate) failures: u32,
-    /// When the last one was, by the same clock.
-    pub(crate) failed_at: UnixTime,
-    /// What the server asked for then, in seconds.
-    pub(crate) asked: Option<u64>,
+    pub(crate) last: Last,
+    /// Slept since the last try: counted, so that a clock that is set meanwhile does not matter.
+    pub(crate) waited: Duration,
+}
+
+/// How the last try ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Last {
+    None,
+    Good,
+    Failed {
+        /// In a row.
+        count: u32,
+        /// `Retry-After`, seconds.
+        asked: Option<u64>,
+        /// Between 0 and 1, drawn once for this failure.
+        jitter: f64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    Renew,
+    /// A renewal, which does nothing when it is not due.
+    Try,
     Sleep(Duration),
 }
 
-/// `jitter` is between 0 and 1, drawn once for each failure. `now` is `None` while the clock cannot be right: then the
-/// server is asked what time it is, at the pace of a failing server.
-pub(crate) fn next_step(situation: &Situation, now: Option<UnixTime>, jitter: f64) -> Step {
-    let Some(now) = now else {
-        return match situation.failures {
-            0 => Step::Renew,
-            failures => Step::Sleep(delay(failures - 1, situation.asked, jitter)),
-        };
+/// `now` is `None` while the machine's clock cannot be right: then only the server can tell whether a renewal is due.
+pub(crate) fn next_step(situation: &Situation, now: Option<UnixTime>) -> Step {
+    let pause = match (situation.last, now) {
+        (Last::None, _) => return Step::Try,
+        (Last::Good, Some(_)) => SHORTEST,
+        (Last::Good, None) => LONGEST_NAP,
+        (Last::Failed { count, asked, jitter }, _) => delay(count.saturating_sub(1), asked, jitter),
     };
-    let mut at = situation.renew_after;
-    if let Some(before) = situation.failures.checked_sub(1) {
-        // The clock was set back behind the failure: do not wait for the difference.
-        let since = now.since(situation.failed_at).max(0);
-        let pause = delay(before, situation.asked, jitter).as_secs().max(1);
-        at = at.max(now.plus(i64::try_from(pause).unwrap_or(i64::MAX) - since));
-    }
-    match at.since(now) {
-        seconds if seconds <= 0 => Step::Renew,
+    let rest = pause.saturating_sub(situation.waited);
+    let until_due = now.map_or(0, |now| situation.renew_after.since(now).max(0)).unsigned_abs();
+    match rest.max(Duration::from_secs(until_due)) {
+        Duration::ZERO => Step::Try,
         // Short naps, so that a clock that is set meanwhile, or a machine that slept, is noticed.
-        seconds => Step::Sleep(Duration::from_secs(seconds.unsigned_abs()).min(LONGEST_NAP)),
+        nap => Step::Sleep(nap.min(LONGEST_NAP)),
     }
 }
 
 const LONGEST_NAP: Duration = Duration::from_secs(15 * 60);
+/// Between two renewals, should the server say that each is due at once.
+const SHORTEST: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -56,7 +65,11 @@ mod tests {
     const DUE: UnixTime = UnixTime(1_800_000_000);
 
     fn calm() -> Situation {
-        Situation { renew_after: DUE, failures: 0, failed_at: UnixTime(0), asked: None }
+        Situation { renew_after: DUE, last: Last::Good, waited: Duration::from_secs(60) }
+    }
+
+    fn failed(count: u32, asked: Option<u64>) -> Situation {
+        Situation { last: Last::Failed { count, asked, jitter: 1.0 }, waited: Duration::ZERO, ..calm() }
     }
 
     fn sleep(seconds: u64) -> Step {
@@ -65,43 +78,55 @@ mod tests {
 
     #[test]
     fn it_sleeps_in_naps_until_renewal_is_due() {
-        assert_eq!(next_step(&calm(), Some(DUE.minus(100_000)), 0.0), sleep(900));
-        assert_eq!(next_step(&calm(), Some(DUE.minus(7)), 0.0), sleep(7));
-        assert_eq!(next_step(&calm(), Some(DUE), 0.0), Step::Renew);
-        assert_eq!(next_step(&calm(), Some(UnixTime::MAX), 0.0), Step::Renew);
+        assert_eq!(next_step(&calm(), Some(DUE.minus(100_000))), sleep(900));
+        assert_eq!(next_step(&calm(), Some(DUE.minus(7))), sleep(7));
+        assert_eq!(next_step(&calm(), Some(DUE)), Step::Try);
+        assert_eq!(next_step(&calm(), Some(UnixTime::MAX)), Step::Try);
+    }
+
+    #[test]
+    fn the_first_step_is_to_look() {
+        let fresh = Situation { last: Last::None, ..calm() };
+        assert_eq!(next_step(&fresh, Some(DUE.minus(100_000))), Step::Try);
     }
 
     #[test]
     fn failures_are_spaced_out_and_the_server_is_obeyed() {
-        let failed = Situation { failures: 5, failed_at: DUE, ..calm() };
-        assert_eq!(next_step(&failed, Some(DUE), 1.0), sleep(16));
-        assert_eq!(next_step(&failed, Some(DUE.plus(10)), 1.0), sleep(6));
-        assert_eq!(next_step(&failed, Some(DUE.plus(16)), 1.0), Step::Renew);
-        let asked = Situation { asked: Some(100), ..failed };
-        assert_eq!(next_step(&asked, Some(DUE), 0.0), sleep(100));
+        assert_eq!(next_step(&failed(5, None), Some(DUE)), sleep(16));
+        assert_eq!(next_step(&failed(5, Some(100)), Some(DUE)), sleep(125));
+        let slept = Situation { waited: Duration::from_secs(10), ..failed(5, None) };
+        assert_eq!(next_step(&slept, Some(DUE)), sleep(6));
+        let rested = Situation { waited: Duration::from_secs(16), ..failed(5, None) };
+        assert_eq!(next_step(&rested, Some(DUE)), Step::Try);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_stop_the_daemon() {
-        let failed = Situation { failures: 5, failed_at: DUE.plus(1_000_000), ..calm() };
-        assert_eq!(next_step(&failed, Some(DUE), 1.0), sleep(16));
+    fn a_server_that_wants_renewals_all_the_time_gets_one_a_minute() {
+        let eager = Situation { renew_after: UnixTime(0), waited: Duration::ZERO, ..calm() };
+        assert_eq!(next_step(&eager, Some(DUE)), sleep(60));
     }
 
     #[test]
-    fn t17_without_a_plausible_clock_the_server_is_asked_at_a_slower_and_slower_pace() {
-        assert_eq!(next_step(&calm(), None, 1.0), Step::Renew);
-        assert_eq!(next_step(&Situation { failures: 3, ..calm() }, None, 1.0), sleep(4));
+    fn t17_without_a_plausible_clock_the_server_is_asked_now_and_then() {
+        assert_eq!(next_step(&Situation { waited: Duration::ZERO, ..calm() }, None), sleep(900));
+        assert_eq!(next_step(&Situation { waited: Duration::from_secs(900), ..calm() }, None), Step::Try);
+        assert_eq!(next_step(&failed(3, None), None), sleep(4));
+        let rested = Situation { waited: Duration::from_secs(4), ..failed(3, None) };
+        assert_eq!(next_step(&rested, None), Step::Try);
     }
 
     #[test]
-    fn a_simulated_year_of_a_daily_certificate_renews_about_twice_a_day() {
+    fn a_simulated_year_of_a_daily_certificate_renews_twice_a_day() {
         let (mut now, mut situation, mut renewals) = (DUE, calm(), 0);
         while now < DUE.plus(365 * 86_400) {
-            match next_step(&situation, Some(now), 0.5) {
-                Step::Sleep(nap) => now = now.plus(nap.as_secs() as i64),
-                Step::Renew => {
+            match next_step(&situation, Some(now)) {
+                Step::Sleep(nap) => {
+                    now = now.plus(nap.as_secs() as i64);
+                    situation.waited += nap;
+                }
+                Step::Try => {
                     renewals += 1;
-                    situation.renew_after = now.plus(43_200);
+                    situation = Situation { renew_after: now.plus(43_200), last: Last::Good, waited: Duration::ZERO };
                 }
             }
         }

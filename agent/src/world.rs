@@ -17,6 +17,9 @@ pub(crate) struct World<P> {
 pub(crate) trait Pause {
     fn wait(&mut self, how_long: Duration, why: &str) -> impl Future<Output = ()>;
 
+    /// Sleeps without a word: nothing is wrong.
+    fn sleep(&mut self, how_long: Duration) -> impl Future<Output = ()>;
+
     /// Between 0 and 1.
     fn jitter(&mut self) -> f64;
 }
@@ -27,6 +30,10 @@ pub(crate) struct RealPause;
 impl Pause for RealPause {
     async fn wait(&mut self, how_long: Duration, why: &str) {
         eprintln!("signet-agent: {why}; trying again in {} s", how_long.as_secs().max(1));
+        tokio::time::sleep(how_long).await;
+    }
+
+    async fn sleep(&mut self, how_long: Duration) {
         tokio::time::sleep(how_long).await;
     }
 
@@ -58,7 +65,10 @@ impl<P> World<P> {
 pub(crate) enum Attempt<T> {
     Done(T),
     /// An administrator has to approve; the server says when to ask again.
-    Pending { device: DeviceId, seconds: u64 },
+    Pending {
+        device: DeviceId,
+        seconds: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -72,7 +82,9 @@ impl From<Unfinished> for Failure {
         match end {
             Unfinished::Failed(error) => error.into(),
             Unfinished::Pending(device) => Failure::refused(format!("the enrollment of {device} waits for approval"))
-                .hint(format!("After 'ca device approve {device}' run the same command again, or wait with --wait SECONDS")),
+                .hint(format!(
+                    "After 'ca device approve {device}' run the same command again, or wait with --wait SECONDS"
+                )),
         }
     }
 }

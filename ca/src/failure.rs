@@ -49,12 +49,6 @@ impl Failure {
         self.hint.as_deref()
     }
 
-    /// Keeps a hint that is there already.
-    #[must_use]
-    pub(crate) fn or_hint(self, hint: impl ToString) -> Failure {
-        if self.hint.is_some() { self } else { self.hint(hint) }
-    }
-
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("ca: error: {}", self.message);
         if let Some(hint) = &self.hint {

@@ -200,19 +200,19 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     pub(crate) fn split(tbs: &'a [u8]) -> Result<Fields<'a>, DerError> {
         let mut rest = read_tlv(tbs)?.1;
-        let mut next = || -> Result<&'a [u8], DerError> {
-            let (_, _, whole, after) = read_tlv(rest)?;
+        let mut next = |expected: u8| -> Result<&'a [u8], DerError> {
+            let (tag, _, whole, after) = read_tlv(rest)?;
             rest = after;
-            Ok(whole)
+            if tag == expected { Ok(whole) } else { Err(DerError::NotCanonical("not a certificate of version 3")) }
         };
         Ok(Fields {
-            version: next()?,
-            serial: next()?,
-            algorithm: next()?,
-            issuer: next()?,
-            validity: next()?,
-            subject: next()?,
-            spki: next()?,
+            version: next(0xa0)?,
+            serial: next(0x02)?,
+            algorithm: next(0x30)?,
+            issuer: next(0x30)?,
+            validity: next(0x30)?,
+            subject: next(0x30)?,
+            spki: next(0x30)?,
             rest,
         })
     }

@@ -7,6 +7,7 @@ mod leaf;
 
 use thiserror::Error;
 use x509_parser::certificate::TbsCertificate;
+use x509_parser::der_parser::oid::Oid;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
@@ -52,6 +53,7 @@ struct Wanted {
 /// Everything in front of the extensions, and that nothing but them follows.
 fn frame(bytes: &[u8], expected: &Frame<'_>) -> Result<(), LintError> {
     der::check(bytes, Limits::CERTIFICATE)?;
+    require(bytes.first() == Some(&0x30), "the bytes are not a certificate")?;
     let found = Fields::split(bytes)?;
     let (from, to) = expected.validity;
     let scheme = signer::scheme(expected.signing_key).map_err(|e| LintError(e.to_string()))?;
@@ -71,31 +73,44 @@ fn frame(bytes: &[u8], expected: &Frame<'_>) -> Result<(), LintError> {
     require(after_extensions == Ok((0xa3, true)), "something other than extensions follows the public key")
 }
 
-/// The extensions are exactly the wanted ones, each once, in any order.
+/// The extensions are exactly the wanted ones, each once, in any order, each in its one DER spelling.
 fn extensions(bytes: &[u8], mut wanted: Vec<Wanted>) -> Result<(), LintError> {
+    let mut seen: Vec<&'static [u8]> = Vec::new();
+    let (tag, mut rest, _, tail) = read_tlv(read_tlv(Fields::split(bytes)?.rest)?.1)?;
+    require(tag == 0x30 && tail.is_empty(), "the extensions are not a single list")?;
+    while !rest.is_empty() {
+        let (_, content, whole, after) = read_tlv(rest)?;
+        let oid = read_tlv(content)?.1;
+        require(!seen.contains(&oid), "an extension is there twice")?;
+        let Some(at) = wanted.iter().position(|w| w.oid == oid) else {
+            return Err(LintError(format!("extension {} has no business here", Oid::new(oid.into()))));
+        };
+        let rule = wanted.swap_remove(at);
+        // DEFAULT FALSE is left out (X.690 11.5).
+        let critical: &[u8] = if rule.critical { &[0x01, 0x01, 0xff] } else { &[] };
+        let planned = der::sequence(&[&der::oid(rule.oid), critical, &der::octet_string(&rule.value)]);
+        require(whole == planned, rule.broken)?;
+        seen.push(rule.oid);
+        rest = after;
+    }
+    if let Some(missing) = wanted.first() {
+        return Err(LintError(format!("an extension is missing: {}", missing.broken)));
+    }
+    understood(bytes)
+}
+
+/// The plan itself is nonsense when another reader cannot make sense of what follows it.
+fn understood(bytes: &[u8]) -> Result<(), LintError> {
     let Ok(([], tbs)) = TbsCertificate::from_der(bytes) else {
         return Err(LintError("the bytes are not a certificate".into()));
     };
-    let mut seen: Vec<&'static [u8]> = Vec::new();
-    for extension in tbs.extensions() {
-        let oid = extension.oid.as_bytes();
-        require(!seen.contains(&oid), "an extension is there twice")?;
-        let Some(at) = wanted.iter().position(|w| w.oid == oid) else {
-            return Err(LintError(format!("extension {} has no business here", extension.oid)));
-        };
-        let rule = wanted.swap_remove(at);
-        require(extension.critical == rule.critical && extension.value == rule.value, rule.broken)?;
-        // The expectation itself is nonsense when the other reader cannot make sense of it.
-        let understood = !matches!(
-            extension.parsed_extension(),
-            ParsedExtension::ParseError { .. } | ParsedExtension::UnsupportedExtension { .. }
-        );
-        require(understood, rule.broken)?;
-        seen.push(rule.oid);
-    }
-    match wanted.first() {
+    let unclear = tbs.extensions().iter().find(|extension| {
+        let parsed = extension.parsed_extension();
+        matches!(parsed, ParsedExtension::ParseError { .. } | ParsedExtension::UnsupportedExtension { .. })
+    });
+    match unclear {
         None => Ok(()),
-        Some(missing) => Err(LintError(format!("an extension is missing: {}", missing.broken))),
+        Some(extension) => Err(LintError(format!("extension {} cannot be read back", extension.oid))),
     }
 }
 

@@ -122,7 +122,7 @@ impl PrincipalKind {
 }
 
 /// At most `limit` characters of a stranger's text, fit for a terminal.
-pub(crate) fn printable(text: &str, limit: usize) -> String {
+pub fn printable(text: &str, limit: usize) -> String {
     text.chars().take(limit).map(|c| if is_printable(c) { c } else { '?' }).collect()
 }
 

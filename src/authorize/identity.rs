@@ -19,7 +19,7 @@ pub struct PeerCertificate {
 /// A certificate that is good now, with its principal. Made by [`Authorizer::identify`] only.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    record: CertificateRecord,
+    record: Box<CertificateRecord>,
 }
 
 impl Identity {
@@ -63,7 +63,7 @@ impl Authorizer {
         if record.first_used_at.is_none() {
             self.store.mark_used(&record.serial, first_use(&record, now, context)).await?;
         }
-        Ok(Identity { record })
+        Ok(Identity { record: Box::new(record) })
     }
 
     /// An older generation after a newer one was used: a copy of the device, or a backup brought back. Flagged once.

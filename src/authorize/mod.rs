@@ -9,8 +9,8 @@ mod token;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use signet_api::enroll::HardwareFacts;
 use signet_api::Credential;
+use signet_api::enroll::HardwareFacts;
 use signet_pki::csr::CheckedCsr;
 use signet_pki::{DeviceId, DnsName};
 
@@ -31,13 +31,24 @@ pub struct Enrollment {
 }
 
 pub enum Evidence {
-    Token { credential: Credential, facts: HardwareFacts },
+    Token {
+        credential: Credential,
+        facts: HardwareFacts,
+    },
     /// The client certificate of the connection, and what the request claims to be.
-    Certificate { peer: PeerCertificate, claims: Claims },
+    Certificate {
+        peer: PeerCertificate,
+        claims: Claims,
+    },
     /// An administrator's word.
-    Administrator { admin: Identity, order: ManualOrder },
+    Administrator {
+        admin: Identity,
+        order: ManualOrder,
+    },
     /// The service itself, by an operator's command or its own renewal.
-    Operator { principal: PrincipalRecord },
+    Operator {
+        principal: PrincipalRecord,
+    },
 }
 
 /// Where a request came from.

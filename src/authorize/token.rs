@@ -13,7 +13,9 @@ use super::grant::Granted;
 use super::{Authorizer, Context, Decision, Grant, Pending};
 use crate::credentials::order::is_hardware_serial;
 use crate::enrollment::EnrollError;
-use crate::store::{AuditDraft, CertificateStatus, Claim, Conflict, PrincipalStatus, Redemption, TokenRecord, TokenStatus};
+use crate::store::{
+    AuditDraft, CertificateStatus, Claim, Conflict, PrincipalStatus, Redemption, TokenRecord, TokenStatus,
+};
 
 /// How long the same key may fetch the same certificate again with its used token.
 const REPLAY_WINDOW: i64 = 86_400;

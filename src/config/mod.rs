@@ -127,7 +127,9 @@ impl Config {
         let url = |name: &str, value: &str, scheme: &str| {
             let rest = value.strip_prefix(scheme).map(|r| r.trim_end_matches('/'));
             match rest {
-                Some(host) if !host.is_empty() && host.is_ascii() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(()),
+                Some(host) if !host.is_empty() && host.is_ascii() && !host.contains(['/', '?', '#', '@', ' ']) => {
+                    Ok(())
+                }
                 _ => Err(ConfigError::new(
                     format!("{name} = {value:?} is not of the form {scheme}HOST[:PORT]"),
                     "give the address under which devices reach this host",
@@ -140,7 +142,8 @@ impl Config {
             return Err(ConfigError::new("tls.names and tls.addresses are both empty", "name this host in tls.names"));
         }
         let publication = &self.raw.publication;
-        if publication.crl_interval_seconds < 60 || publication.crl_lifetime_seconds < publication.crl_interval_seconds * 2
+        if publication.crl_interval_seconds < 60
+            || publication.crl_lifetime_seconds < publication.crl_interval_seconds * 2
         {
             return Err(ConfigError::new(
                 "publication: the CRL interval is at least 60 seconds and the lifetime at least twice as long",
@@ -157,8 +160,9 @@ impl Config {
     }
 
     fn read(&self, relative: &Path, limit: usize) -> Result<Vec<u8>, ConfigError> {
-        files::read_limited(&self.path(relative), limit)
-            .map_err(|e| ConfigError::new(e.to_string(), "check the path in the configuration and who may read the file"))
+        files::read_limited(&self.path(relative), limit).map_err(|e| {
+            ConfigError::new(e.to_string(), "check the path in the configuration and who may read the file")
+        })
     }
 
     fn ca(&self, relative: &Path) -> Result<IssuerCert, ConfigError> {

@@ -115,7 +115,8 @@ fn apply(mut profile: Profile, raw: &RawProfile) -> Result<Profile, ConfigError>
         return Err(error(&name, "keys names at least one of p256, p384, ed25519, rsa"));
     }
     // Ten minutes: shorter ones would spend their life renewing. A year: longer ones belong to an issuer.
-    if !(600..=366 * DAY).contains(&profile.lifetime) || !(profile.lifetime..=366 * DAY).contains(&profile.max_lifetime) {
+    if !(600..=366 * DAY).contains(&profile.lifetime) || !(profile.lifetime..=366 * DAY).contains(&profile.max_lifetime)
+    {
         return Err(error(&name, "lifetimes are 600 seconds to 366 days, and the maximum is not below the default"));
     }
     Ok(profile)

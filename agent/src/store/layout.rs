@@ -35,7 +35,9 @@ enum Condition {
 impl Listing {
     pub(super) fn read(dir: &Path) -> Result<Listing, StoreError> {
         let mut listing = Listing {
-            current: link(dir, CURRENT)?.map(|t| generation_number(&t).ok_or(StoreError::Obstacle(dir.join(CURRENT)))).transpose()?,
+            current: link(dir, CURRENT)?
+                .map(|t| generation_number(&t).ok_or(StoreError::Obstacle(dir.join(CURRENT))))
+                .transpose()?,
             generations: BTreeMap::new(),
             requests: Vec::new(),
             served: Vec::new(),
@@ -97,7 +99,8 @@ impl Listing {
         if let Some(number) = target.filter(|_| target != self.current) {
             steps.push(Step::Point { link: CURRENT.into(), target: generation_name(number) });
         }
-        let unfinished = |(n, c): (&u32, &Condition)| (*c == Condition::Unfinished && Some(*n) != self.current).then_some(*n);
+        let unfinished =
+            |(n, c): (&u32, &Condition)| (*c == Condition::Unfinished && Some(*n) != self.current).then_some(*n);
         steps.extend(self.generations.iter().filter_map(unfinished).map(|n| Step::RemoveDir(generation_name(n))));
         if target.is_some() {
             steps.extend(self.missing_links());

@@ -62,11 +62,12 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         let text = error.to_string();
         match error {
-            StoreError::Directory { .. } => {
-                Failure::refused(text).hint("Give a plain directory with mode 0700 that belongs to the user who runs this")
-            }
+            StoreError::Directory { .. } => Failure::refused(text)
+                .hint("Give a plain directory with mode 0700 that belongs to the user who runs this"),
             StoreError::Missing(_) => Failure::refused(text).hint("Enroll first: signet-agent enroll --help"),
-            StoreError::Busy(_) => Failure::refused(text).hint("Wait until it has finished, then run the command again"),
+            StoreError::Busy(_) => {
+                Failure::refused(text).hint("Wait until it has finished, then run the command again")
+            }
             StoreError::Obstacle(_) => Failure::refused(text).hint("Move it away, or give another --dir"),
             StoreError::Damaged { .. } => {
                 Failure::refused(text).hint("Get a new identity with a new token: signet-agent enroll --force")
@@ -118,10 +119,6 @@ impl Store {
         Listing::read(&self.dir)?.current().map(|number| Generation::load(&self.dir, number)).transpose()
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Whether an older generation is kept because the server has not seen the current one in use.
     pub(crate) fn is_unsettled(&self) -> Result<bool, StoreError> {
         Ok(!Listing::read(&self.dir)?.older().is_empty())
@@ -134,11 +131,7 @@ impl Store {
     }
 
     /// The key for a request, durable before anyone is asked.
-    pub(crate) fn request_key(
-        &self,
-        request: &Request<'_>,
-        kind: KeyKind,
-    ) -> Result<(PrivateKey, KeyAge), StoreError> {
+    pub(crate) fn request_key(&self, request: &Request<'_>, kind: KeyKind) -> Result<(PrivateKey, KeyAge), StoreError> {
         let path = self.dir.join(request.file_name());
         match files::read_limited(&path, generation::MAX_FILE) {
             Ok(bytes) => Ok((generation::read_key(&path, bytes)?, KeyAge::Kept)),

@@ -13,9 +13,16 @@ use super::{SecretBytes, StoreError};
 /// Names are relative to the agent's directory.
 pub(crate) enum Step {
     MakeDir(String),
-    Write { name: String, bytes: SecretBytes, mode: Mode },
+    Write {
+        name: String,
+        bytes: SecretBytes,
+        mode: Mode,
+    },
     /// Sets a symbolic link in one step, also over an older one.
-    Point { link: String, target: String },
+    Point {
+        link: String,
+        target: String,
+    },
     RemoveFile(String),
     /// A generation; `state.json` goes first, so that what is left half-way counts as unfinished.
     RemoveDir(String),
@@ -36,9 +43,7 @@ impl fmt::Debug for Step {
 pub(crate) fn apply(dir: &Path, step: &Step) -> Result<(), StoreError> {
     match step {
         Step::MakeDir(name) => files::create_new_private_dir(&dir.join(name)).map_err(StoreError::from),
-        Step::Write { name, bytes, mode } => {
-            files::write_new(&dir.join(name), bytes, *mode).map_err(StoreError::from)
-        }
+        Step::Write { name, bytes, mode } => files::write_new(&dir.join(name), bytes, *mode).map_err(StoreError::from),
         Step::Point { link, target } => point(dir, link, target),
         Step::RemoveFile(name) => {
             let path = dir.join(name);

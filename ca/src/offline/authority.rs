@@ -149,9 +149,7 @@ impl Authority {
 }
 
 fn open_key(path: &Path, root: &IssuerCert, passphrase: &Passphrase) -> Result<PrivateKey, Failure> {
-    let text = zeroize::Zeroizing::new(files::read_limited(path, MAX_KEY)?);
-    let text = std::str::from_utf8(&text).map_err(|e| in_file(path, e))?;
-    let key = PrivateKey::from_encrypted_pem(text, passphrase).map_err(|e| in_file(path, &e).hint(e.hint()))?;
+    let key = documents::key(path, passphrase)?;
     if key.public_key() != root.public_key() {
         return Err(in_file(path, "this is not the key of root.pem beside it").hint("take both from the same backup"));
     }
@@ -170,7 +168,7 @@ fn next_crl(root: &IssuerCert, key: &PrivateKey, ledger: &mut Ledger, now: Now, 
 }
 
 fn lock(dir: &Path) -> Result<File, Failure> {
-    let file = File::open(dir).map_err(|e| in_file(dir, e))?;
+    let file = File::open(dir).map_err(|e| in_file(dir, e).hint("check that you may read this directory"))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         Failure::refused(format!("another ca command works in {}", dir.display())).hint("wait until it has finished")
     })?;
@@ -180,7 +178,6 @@ fn lock(dir: &Path) -> Result<File, Failure> {
 pub(crate) const YEAR: i64 = 31_556_952;
 const DAY: i64 = 86_400;
 const FIRST_CRL_DAYS: i64 = 400;
-const MAX_KEY: usize = 16 * 1024;
 const KEY: &str = "root.key";
 const CERTIFICATE: &str = "root.pem";
 const LEDGER: &str = "root.toml";

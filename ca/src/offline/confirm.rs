@@ -1,6 +1,6 @@
 //! Asking a person. Questions go to stderr, the answer is one line of stdin.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
 
 use crate::failure::Failure;
 
@@ -28,7 +28,11 @@ pub(crate) fn compared(consent: Consent, what: &str, hash: &str) -> Result<(), F
     let mut line = String::new();
     // Bounded: stdin may be anything.
     io::stdin().lock().take(MAX_ANSWER).read_line(&mut line).map_err(Failure::internal)?;
-    let answer = line.trim();
+    // Only a terminal has shown the line end of the answer.
+    if !io::stdin().is_terminal() || line.is_empty() {
+        eprintln!();
+    }
+    let answer = line.trim().replace(':', "");
     if answer.eq_ignore_ascii_case("yes") || answer.eq_ignore_ascii_case(digits) {
         return Ok(());
     }

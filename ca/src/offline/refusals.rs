@@ -54,13 +54,13 @@ impl From<KeyError> for Failure {
 
 impl From<RandomError> for Failure {
     fn from(error: RandomError) -> Failure {
-        Failure::internal(error)
+        Failure::internal(error).hint(TRY_AGAIN)
     }
 }
 
 impl From<SignerError> for Failure {
     fn from(error: SignerError) -> Failure {
-        Failure::internal(error)
+        Failure::internal(error).hint(TRY_AGAIN)
     }
 }
 
@@ -71,7 +71,9 @@ impl From<IssueError> for Failure {
             IssueError::WrongKey => {
                 Failure::refused(error).hint("use the key and the certificate of one and the same CA")
             }
-            other => Failure::refused(other),
+            other => {
+                Failure::refused(other).hint("nothing was signed; change what was asked for and run the command again")
+            }
         }
     }
 }
@@ -105,3 +107,5 @@ pub(crate) fn chain(path: &Path, error: IssuerError) -> Failure {
 pub(crate) fn crl(path: &Path, error: CrlError) -> Failure {
     in_file(path, error).hint("take the list from the root itself: ca root crl --dir DIR")
 }
+
+const TRY_AGAIN: &str = "try again; if it persists, check this machine";

@@ -87,7 +87,9 @@ impl Verify {
             print::json(&Verification { service: &verdict, checked, intact, problem: problem.clone(), head })?;
         } else if intact {
             print::data(&format!("intact  {} entries  head {}\n", check.entries(), check.head()))?;
-            print::note("keep the head elsewhere: a log that was rewritten as a whole can only be told by an older head");
+            print::note(
+                "keep the head elsewhere: a log that was rewritten as a whole can only be told by an older head",
+            );
         }
         match problem {
             None => Ok(()),
@@ -171,3 +173,7 @@ fn table(entries: &[AuditEntry]) -> String {
 const AUDIT: &str = "/v1/admin/audit";
 /// The service's own limit for one page.
 const PAGE: u32 = 1000;
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

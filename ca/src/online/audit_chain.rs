@@ -101,4 +101,4 @@ fn tells_the_same(entry: &AuditEntry, canonical: &Value) -> bool {
 
 #[cfg(test)]
 #[path = "audit_chain_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 /// A log as the service would keep it.
-fn log(length: u64) -> Vec<AuditEntry> {
+pub(in crate::online) fn log(length: u64) -> Vec<AuditEntry> {
     let mut previous = "0".repeat(64);
     let mut entries = Vec::new();
     for sequence in 1..=length {
@@ -40,7 +40,7 @@ fn verify(entries: &[AuditEntry], head: &str, count: u64) -> Result<ChainCheck, 
     Ok(check)
 }
 
-fn head(entries: &[AuditEntry]) -> String {
+pub(in crate::online) fn head(entries: &[AuditEntry]) -> String {
     entries.last().map(|e| e.leaf_hash.clone()).unwrap_or_default()
 }
 

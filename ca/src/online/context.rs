@@ -1,6 +1,8 @@
 //! Where the administrator's files are, and the connection that they open.
 
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use signet_api::client::{Answer, Client, ClientConfig, ClientError, Clock, Identity, Method, Trust};
@@ -41,8 +43,11 @@ impl At {
 /// The service, asked over mTLS with the administrator's certificate.
 pub(super) struct Context {
     dir: AdminDir,
-    client: Client,
+    config: ClientConfig,
     runtime: Runtime,
+    /// The client with the end of its last answer.
+    kept: Cell<Option<(Client, Instant)>>,
+    max_idle: Duration,
 }
 
 impl Context {
@@ -55,8 +60,7 @@ impl Context {
         let mut config = ClientConfig::new(&dir.server, Trust::Roots(roots)).identity(identity);
         config.max_answer = MAX_ANSWER;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
-        let client = runtime.block_on(Client::open(config)).map_err(|e| failure(&dir.server, &e))?;
-        Ok(Context { dir, client, runtime })
+        Ok(Context { dir, config, runtime, kept: Cell::new(None), max_idle: MAX_IDLE })
     }
 
     pub(super) fn dir(&self) -> &AdminDir {
@@ -74,10 +78,25 @@ impl Context {
             Call::Post { path, body } => (Method::POST, path, Some(("application/json", body.to_vec()))),
         };
         let accept = [("accept", "application/json, */*;q=0.5")];
-        self.runtime.block_on(self.client.send(method, path, &accept, body)).map_err(|error| match error {
+        let outcome = self.runtime.block_on(async {
+            let client = self.client().await?;
+            let answer = client.send(method, path, &accept, body).await;
+            self.kept.set(Some((client, Instant::now())));
+            answer
+        });
+        outcome.map_err(|error| match error {
             ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after),
             other => CallError::Failed(failure(&self.dir.server, &other)),
         })
+    }
+
+    /// The kept connection while the service certainly keeps it too: while a person reads a question it is closed, and
+    /// a POST on a dead connection is not repeated.
+    async fn client(&self) -> Result<Client, ClientError> {
+        match self.kept.take() {
+            Some((client, since)) if since.elapsed() < self.max_idle => Ok(client),
+            _ => Client::open(self.config.clone()).await,
+        }
     }
 }
 
@@ -108,39 +127,11 @@ fn failure(server: &str, error: &ClientError) -> Failure {
 }
 
 pub(super) const NEW_ADMIN: &str = "make a new one on the issuing host: signetd setup --admin NAME --admin-dir DIR";
+/// The service closes a connection after ten idle seconds.
+const MAX_IDLE: Duration = Duration::from_secs(5);
 /// The CRLs of all CAs in PEM: a million entries have 49 MB in DER.
 const MAX_ANSWER: usize = 256 << 20;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_our_side_can_correct_is_a_refusal() {
-        let kind = |error: ClientError| format!("{:?}", failure("https://ca.example", &error));
-        for error in [
-            ClientError::Unreachable("no route".into()),
-            ClientError::Untrusted("another root".into()),
-            ClientError::Protocol("not HTTP".into()),
-            ClientError::Timeout("the answer"),
-            ClientError::UnexpectedStatus { status: 502, retry_after: None },
-        ] {
-            let said = kind(error);
-            assert!(said.contains("Internal") && said.contains("https://ca.example: "), "{said}");
-        }
-        let said = kind(ClientError::ClientRejected("expired".into()));
-        assert!(said.contains("Refused") && said.contains("signetd setup --admin"), "{said}");
-    }
-
-    #[test]
-    fn a_service_that_is_not_there_is_unreachable() {
-        let temp = tempfile::tempdir().unwrap();
-        // A port that was free a moment ago and that nobody listens on now.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let made = crate::online::admin_dir::tests::write(temp.path(), &format!("https://127.0.0.1:{port}"));
-        let context = At { admin: Some(made) }.open().unwrap();
-        let error = context.call(Call::Get { path: "/v1/admin/crl" }).unwrap_err();
-        assert!(!error.is_not_found());
-        assert!(format!("{error:?}").contains("Internal"), "{error:?}");
-    }
-}
+#[path = "context_tests.rs"]
+mod tests;

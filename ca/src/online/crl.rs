@@ -93,7 +93,8 @@ impl Fetch {
     }
 
     fn only(&self, mut lists: Vec<Checked>) -> Result<Checked, Failure> {
-        let ids: Vec<String> = lists.iter().map(|l| format!("{} ({})", l.issuer.short_id(), l.issuer.view().subject_text)).collect();
+        let ids: Vec<String> =
+            lists.iter().map(|l| format!("{} ({})", l.issuer.short_id(), l.issuer.view().subject_text)).collect();
         if let Some(id) = &self.issuer {
             lists.retain(|list| list.issuer.short_id() == *id);
         }

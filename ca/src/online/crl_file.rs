@@ -1,9 +1,9 @@
 //! A file of CRLs that is only ever replaced, as a whole, by a newer one.
 
+use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
 use signet_pki::crl::CrlView;
 use signet_pki::pem::{self, Label};
-use signet_pki::UnixTime;
 
 use crate::failure::Failure;
 
@@ -43,9 +43,10 @@ pub(super) fn check(text: &[u8], bundle: &[IssuerCert], now: UnixTime) -> Result
 
 /// Refuses to go back: a lower number, an older date, or an issuer that is still there and has no list any more.
 pub(super) fn must_be_newer(new: &[Checked], old_file: &[u8], bundle: &[IssuerCert]) -> Result<(), Failure> {
-    let text = |what: String| Failure::refused(what).hint(
-        "the file was not touched; somebody may be replaying an old CRL: compare it with 'ca crl show'",
-    );
+    let text = |what: String| {
+        Failure::refused(what)
+            .hint("the file was not touched; somebody may be replaying an old CRL: compare it with 'ca crl show'")
+    };
     for old in existing(old_file)?.into_iter().filter_map(|der| verified(der, bundle)) {
         let name = &old.issuer.view().subject_text;
         match new.iter().find(|one| one.same_issuer(&old)) {
@@ -90,7 +91,8 @@ fn verified(der: Vec<u8>, bundle: &[IssuerCert]) -> Option<Checked> {
 /// What stands in the file now. A file that holds no CRL was not written by this command and is left alone.
 fn existing(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
     let foreign = || {
-        Failure::refused("the file holds no CRL and is not overwritten").hint("choose another name, or move it away first")
+        Failure::refused("the file holds no CRL and is not overwritten")
+            .hint("choose another name, or move it away first")
     };
     if bytes.first() == Some(&0x30) {
         return Ok(vec![bytes.to_vec()]);

@@ -1,9 +1,7 @@
 //! `ca device`: what is known about devices, and changing their standing.
 
 use clap::{Args, Subcommand};
-use signet_api::admin::{
-    CertificateInfo, DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery,
-};
+use signet_api::admin::{CertificateInfo, DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery};
 use signet_pki::{DeviceId, UnixTime};
 
 use crate::failure::Failure;

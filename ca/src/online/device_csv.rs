@@ -19,8 +19,8 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Vec<TokenTarget>, Failure>
     let mut seen = BTreeMap::new();
     for record in reader.records() {
         let (line, row) = match record {
-            Ok(record) => (line_of(record.position()), row(&columns, &record)),
-            Err(error) => (line_of(error.position()), Err(describe(&error))),
+            Ok(record) => (line_of(text, record.position()), row(&columns, &record)),
+            Err(error) => (line_of(text, error.position()), Err(describe(&error))),
         };
         match row.and_then(|target| unique(&mut seen, line, target)) {
             Ok(target) => targets.push(target),
@@ -78,7 +78,11 @@ pub(super) fn spki(text: &str) -> Result<String, String> {
 }
 
 fn plain(text: &str) -> Result<String, String> {
-    if text.chars().any(char::is_control) { Err("control characters in a serial number".into()) } else { Ok(text.into()) }
+    if text.chars().any(char::is_control) {
+        Err("control characters in a serial number".into())
+    } else {
+        Ok(text.into())
+    }
 }
 
 fn unique(seen: &mut BTreeMap<String, u64>, line: u64, target: TokenTarget) -> Result<TokenTarget, String> {
@@ -89,8 +93,13 @@ fn unique(seen: &mut BTreeMap<String, u64>, line: u64, target: TokenTarget) -> R
     }
 }
 
-fn line_of(position: Option<&csv::Position>) -> u64 {
-    position.map_or(0, csv::Position::line)
+/// The reader's position is that of the empty lines in front of a record; people count to the record.
+fn line_of(text: &str, position: Option<&csv::Position>) -> u64 {
+    let Some(position) = position else { return 0 };
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(start..).unwrap_or_default();
+    let skipped = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).filter(|b| **b == b'\n').count();
+    position.line() + skipped as u64
 }
 
 fn describe(error: &csv::Error) -> String {
@@ -107,8 +116,9 @@ fn refused(name: &str, problems: &[String]) -> Failure {
     let shown = problems.iter().take(SHOWN).map(|p| format!("\n  {p}")).collect::<String>();
     let more = problems.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-    Failure::refused(format!("{name} cannot be used, no token was made:{shown}{more}"))
-        .hint("the columns are device,serial_number,spki,dns_names, in any order; several names are separated by spaces")
+    Failure::refused(format!("{name} cannot be used, no token was made:{shown}{more}")).hint(
+        "the columns are device,serial_number,spki,dns_names, in any order; several names are separated by spaces",
+    )
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,14 +151,18 @@ mod tests {
         assert_eq!(targets[0].spki.as_deref(), Some("ab".repeat(32).as_str()));
         assert_eq!(targets[0].device.as_ref().unwrap().as_str(), "sensor-1");
         assert_eq!(targets[0].dns_names.len(), 3);
-        assert_eq!(targets[1], TokenTarget { device: Some(DeviceId::parse("sensor-2").unwrap()), ..Default::default() });
+        assert_eq!(
+            targets[1],
+            TokenTarget { device: Some(DeviceId::parse("sensor-2").unwrap()), ..Default::default() }
+        );
     }
 
     #[test]
     fn every_bad_row_is_named_with_its_line() {
         let text = "device,serial_number,spki\nok-1,A,\nBad Name,B,\nok-2,C\nok-3,D,zz\n,,\nok-1,E,\n";
         let said = problems(text);
-        for part in ["line 3: ", "line 4: 2 fields where the head has 3", "line 5: an SPKI", "line 6: the row is empty"] {
+        for part in ["line 3: ", "line 4: 2 fields where the head has 3", "line 5: an SPKI", "line 6: the row is empty"]
+        {
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(said.contains("line 7: ok-1 stands on line 2 too"), "{said}");
@@ -158,9 +172,14 @@ mod tests {
 
     #[test]
     fn lines_are_counted_in_the_file_and_not_in_records() {
-        let said = problems("device,serial_number\nok-1,\"two\nlines\"\n\nBAD,x\n");
-        assert!(said.contains("line 2: control characters"), "{said}");
-        assert!(said.contains("line 5: \\\"BAD\\\" is not an id") || said.contains("line 5: "), "{said}");
+        for end in ["\n", "\r\n"] {
+            let text = ["device,serial_number", "ok-1,\"two", "lines\"", "", "", "BAD,x", "ok-2,y", "BAD,z", ""];
+            let said = problems(&text.join(end));
+            for line in ["line 2: control characters", "line 6: ", "line 8: "] {
+                assert!(said.contains(line), "{line}: {said}");
+            }
+            assert_eq!(said.matches("line ").count(), 3, "{said}");
+        }
     }
 
     #[test]

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn numbers_without_unit_signs_fractions_and_giants_are_refused() {
-        for bad in ["", " ", "15", "m", "0m", "-5m", "+5m", "1.5h", "15 m", "15M", "5w", "5µ", "99999999999999999999d"] {
+        for bad in ["", " ", "15", "m", "0m", "-5m", "+5m", "1.5h", "15 m", "15M", "5w", "5µ", "99999999999999999999d"]
+        {
             assert_eq!(bad.parse::<Seconds>(), Err(DurationError), "{bad:?}");
         }
         assert_eq!("36500d".parse(), Ok(Seconds(MAX)));

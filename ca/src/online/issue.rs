@@ -20,8 +20,8 @@ use crate::failure::Failure;
 use crate::online::context::At;
 use crate::online::duration::Seconds;
 use crate::online::files::{self, MAX_PEM};
-use crate::online::service::{self, Service};
 use crate::online::print;
+use crate::online::service::{self, Service};
 
 /// Issue a certificate by hand; the issue is audited
 #[derive(Debug, Args)]

@@ -78,7 +78,8 @@ pub(super) fn list(values: &[impl ToString]) -> String {
 /// Control characters move the cursor, and direction marks reorder what is read: both are shown, not obeyed.
 pub(super) fn visible(text: &str) -> String {
     let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn fields_align_and_an_empty_list_is_a_dash() {
         assert_eq!(fields(&[("id", "a".into()), ("status", "b\rc".into())]), "id      a\nstatus  b\\rc\n");
-        assert_eq!(list::<String>(&[]), "-");
+        assert_eq!(list(&[""; 0]), "-");
         assert_eq!(list(&["a", "b"]), "a,b");
     }
 }

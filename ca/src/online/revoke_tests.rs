@@ -3,8 +3,8 @@ use std::cell::Cell;
 use signet_api::ErrorCode;
 
 use super::*;
-use crate::online::service::tests::{Fake, refused};
 use crate::online::service::Call;
+use crate::online::service::tests::{Fake, refused};
 
 const HEX: &str = "0123456789abcdef0123";
 

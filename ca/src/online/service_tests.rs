@@ -87,7 +87,9 @@ fn queries_leave_out_what_is_absent_and_escape_the_rest() {
 fn a_refusal_says_sentence_detail_hint_and_request_id() {
     let problem = Problem::new(ErrorCode::NotFound, Some("No device is called x.\u{1b}".into()), "req-9".into());
     let text = format!("{:?}", Failure::from(CallError::Refused(Box::new(problem), Some(7))));
-    for part in ["There is nothing here. No device is called x.", "request id req-9", "Check the path", "in 7 s", "Refused"] {
+    for part in
+        ["There is nothing here. No device is called x.", "request id req-9", "Check the path", "in 7 s", "Refused"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let down = format!("{:?}", Failure::from(refused(ErrorCode::StoreUnavailable)));

@@ -158,10 +158,14 @@ impl Create {
         if let Some(path) = &self.out {
             print::note(format!("written to {} (mode 0600); it cannot be shown again", path.display()));
         } else if self.format == Format::Text {
-            print::note("the token is shown this once; give the link to the device by file or stdin, never as an argument");
+            print::note(
+                "the token is shown this once; give the link to the device by file or stdin, never as an argument",
+            );
         }
         if self.format == Format::Text {
-            print::note("next, on the device, with the link in a file of mode 0600: signet-agent enroll --link-file FILE");
+            print::note(
+                "next, on the device: signet-agent enroll --link FILE --dir DIR ('--link -' reads standard input)",
+            );
         }
     }
 }

@@ -63,3 +63,7 @@ fn below_root(
     require(key != root.public_key(), "an issuer needs another key than its root")?;
     require(to <= root.not_after(), "the certificate outlives its root")
 }
+
+#[cfg(test)]
+#[path = "ca_tests.rs"]
+mod tests;

@@ -30,10 +30,8 @@ pub fn migrate(path: &Path) -> Result<MigrationReport, OpenError> {
     let fail = |cause| sqlite_error(path, cause);
     let tx = connection.transaction().map_err(fail)?;
     if from == 0 {
-        tx.execute_batch(
-            "CREATE TABLE migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT;",
-        )
-        .map_err(fail)?;
+        tx.execute_batch("CREATE TABLE migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT;")
+            .map_err(fail)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
     }
     for (number, sql) in MIGRATIONS.iter().filter(|(n, _)| *n > from) {
@@ -79,8 +77,7 @@ fn version(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
     };
     let number = read("user_version").map_err(fail)?;
     let ours = read("application_id").map_err(fail)? == i64::from(APPLICATION_ID);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fail)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fail)?;
     if !ours && (number != 0 || tables != 0) {
         return Err(OpenError::NotOurs(path.to_owned()));
     }

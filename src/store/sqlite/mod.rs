@@ -13,8 +13,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::{Connection, OpenFlags};
-use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_api::CredentialId;
+use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
 
@@ -49,7 +49,9 @@ impl OpenError {
             OpenError::InUse(_) => "stop the other signetd first; one database belongs to one process",
             OpenError::Newer { .. } => "use the signetd that wrote it, or a newer one; nothing was changed",
             OpenError::Older { .. } => "make a backup, then run 'signetd migrate --config FILE'",
-            OpenError::Changed(_) | OpenError::NotOurs(_) => "check store.path in the configuration; nothing was changed",
+            OpenError::Changed(_) | OpenError::NotOurs(_) => {
+                "check store.path in the configuration; nothing was changed"
+            }
             OpenError::Sqlite { .. } | OpenError::Io { .. } => "check the path, its permissions and the free space",
         }
     }
@@ -83,10 +85,7 @@ impl SqliteStore {
     }
 
     /// Runs a short read on the calling thread: a handful of B-tree steps in the page cache.
-    fn read<T: Send>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Answer<'_, T>
-    where
-        T: 'static,
-    {
+    fn read<T: Send + 'static>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Answer<'_, T> {
         let result = self.with_reader(query);
         Box::pin(std::future::ready(result))
     }

@@ -68,8 +68,7 @@ fn end_device(
          WHERE principal = (SELECT rowid FROM principal WHERE id = ?1) AND status <> 'revoked' AND not_after > ?2
          RETURNING serial",
     )?;
-    let serials =
-        statement.query_map((id.as_str(), order.now.0, order.reason.code()), |row| decode::serial(row, 0))?;
+    let serials = statement.query_map((id.as_str(), order.now.0, order.reason.code()), |row| decode::serial(row, 0))?;
     for serial in serials {
         outcome.certificates.push(serial?);
     }
@@ -146,9 +145,11 @@ fn take_step(
             .execute((found.id.as_str(), status.as_str()))
     };
     let decide = |from: &str, to: &str| {
-        connection
-            .prepare_cached("UPDATE token SET status = ?3 WHERE device = ?1 AND status = ?2")?
-            .execute((found.id.as_str(), from, to))
+        connection.prepare_cached("UPDATE token SET status = ?3 WHERE device = ?1 AND status = ?2")?.execute((
+            found.id.as_str(),
+            from,
+            to,
+        ))
     };
     match (step, found.status) {
         (Step::Suspend, Active) => set(Suspended)?,
@@ -167,7 +168,11 @@ fn take_step(
         }
         (Step::Approve, _) if decide("pending", "approved")? > 0 => 1,
         (Step::Deny, status) if decide("pending", "denied")? > 0 => {
-            if status == Pending { set(Preregistered)? } else { 1 }
+            if status == Pending {
+                set(Preregistered)?
+            } else {
+                1
+            }
         }
         _ => return Ok(refused),
     };

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use signet_keys::PrivateKey;
 use signet_keys::files::{self, Mode};
 use signet_pki::ca::IssuerCert;
 use signet_pki::crl::CrlView;
@@ -77,12 +76,7 @@ impl Install {
     /// The key itself when its passphrase is given; else the request, whose signature proves the same key.
     fn own_key(&self) -> Result<PublicKey, Failure> {
         if let Some(passphrase) = self.passphrase.given()? {
-            let path = self.dir.join(KEY);
-            let text = zeroize::Zeroizing::new(files::read_limited(&path, MAX_KEY)?);
-            let text = std::str::from_utf8(&text).map_err(|e| in_file(&path, e))?;
-            let key =
-                PrivateKey::from_encrypted_pem(text, &passphrase).map_err(|e| in_file(&path, &e).hint(e.hint()))?;
-            return Ok(key.public_key().clone());
+            return Ok(documents::key(&self.dir.join(KEY), &passphrase)?.public_key().clone());
         }
         let path = self.dir.join(REQUEST);
         let der = documents::request(&path)?;
@@ -155,5 +149,3 @@ fn read_crl(path: &Path, root: &IssuerCert, issuer: &IssuerCert, now: UnixTime) 
 fn fingerprint(text: &str) -> Result<Fingerprint, String> {
     Fingerprint::parse(text).ok_or_else(|| "a SHA-256 has 64 hexadecimal digits, with or without colons".into())
 }
-
-const MAX_KEY: usize = 16 * 1024;

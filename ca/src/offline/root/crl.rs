@@ -16,7 +16,8 @@ use crate::offline::{clock, documents, refusals};
 /// Sign the root's revocation list, and revoke an issuer with it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  ca root crl --dir root --revoke 4f00a1… --reason ca-compromise --out /media/usb/root.crl"
+    after_help = "Examples (serials: ca root show --dir root):\n  ca root crl --dir root --out /media/usb/root.crl\n  \
+    ca root crl --dir root --revoke SERIAL --reason ca-compromise"
 )]
 pub(crate) struct Crl {
     /// Directory of the root
@@ -25,7 +26,8 @@ pub(crate) struct Crl {
     /// Serial of an issuer that this root has certified
     #[arg(long, value_name = "SERIAL", value_parser = serial)]
     revoke: Option<Serial>,
-    /// unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation or privilege-withdrawn
+    /// Why: unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation or
+    /// privilege-withdrawn
     #[arg(long, requires = "revoke", default_value = "unspecified", hide_default_value = true, value_parser = reason)]
     reason: Reason,
     /// For how long the list is good

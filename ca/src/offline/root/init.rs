@@ -27,6 +27,7 @@ pub(crate) struct Init {
     /// Organisation (O)
     #[arg(long)]
     org: Option<String>,
+    /// Kind of the root's key
     #[arg(long, value_enum, default_value_t = KeyChoice::P384)]
     key: KeyChoice,
     #[arg(long, value_name = "YEARS", default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=50))]

@@ -51,8 +51,8 @@ impl Show {
     pub(super) fn run(self) -> Result<(), Failure> {
         match (&self.dir, &self.certificate) {
             (_, Some(path)) => {
-                let view =
-                    CertificateView::parse(&documents::certificate(path)?).map_err(|e| refusals::in_file(path, e))?;
+                let view = CertificateView::parse(&documents::certificate(path)?)
+                    .map_err(|e| refusals::in_file(path, e).hint("check that this is a certificate"))?;
                 let summary = Summary::of(&view);
                 if self.json { print_json(&summary) } else { print_text(&summary.to_string()) }
             }

@@ -1,0 +1,79 @@
+use super::*;
+use crate::online::admin_dir::tests::{self as admin, Authority, crl_pem};
+use crate::online::service::tests::Fake;
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+fn levels(checks: &[Check]) -> Vec<Level> {
+    checks.iter().map(|c| c.level).collect()
+}
+
+fn published(authority: &Authority, lists: &[Vec<u8>]) -> Vec<Check> {
+    let service = Fake::default()
+        .with_bytes("/v1/trust/bundle.pem", authority.bundle_pem().into_bytes())
+        .with_bytes("/v1/trust/crl.pem", crl_pem(lists).into_bytes());
+    crls(&service, std::slice::from_ref(&authority.root), context::now())
+}
+
+fn issuer(active: bool, days: i64) -> IssuerInfo {
+    let not_after = NOW.plus(days * DAY).to_string();
+    IssuerInfo { id: "1".into(), subject: "CN=Issuer".into(), key: "ECDSA P-256".into(), not_after, active }
+}
+
+#[test]
+fn a_clock_may_differ_by_seconds_but_not_by_minutes() {
+    for (skew, level) in [(0, Level::Ok), (30, Level::Ok), (-31, Level::Warn), (300, Level::Warn), (301, Level::Fail)] {
+        assert_eq!(clock(Some(NOW.minus(skew)), NOW).level, level, "{skew}");
+    }
+    assert!(clock(Some(NOW.plus(40)), NOW).detail.contains("40 s behind"));
+    assert_eq!(clock(None, NOW).level, Level::Warn);
+}
+
+#[test]
+fn what_ends_soon_is_a_warning_and_what_ended_a_failure() {
+    let of = |days: i64| until("x", NOW.plus(days * DAY), 10 * DAY, NOW, "mend it");
+    assert_eq!((of(10).level, of(9).level, of(0).level), (Level::Ok, Level::Warn, Level::Fail));
+    assert_eq!(of(11).hint, None);
+    assert!(of(9).line().contains("\n      hint: mend it\n"));
+    assert!(until("x", NOW.minus(5), 0, NOW, "").line().starts_with("fail  x: ended 5 s ago"));
+}
+
+#[test]
+fn issuers_are_judged_when_they_are_active() {
+    assert_eq!(levels(&judge_issuers(&[issuer(true, 400), issuer(false, -5)], NOW)), [Level::Ok]);
+    assert_eq!(levels(&judge_issuers(&[issuer(true, 30)], NOW)), [Level::Warn]);
+    assert_eq!(levels(&judge_issuers(&[issuer(false, 400)], NOW)), [Level::Fail]);
+    let unreadable = IssuerInfo { not_after: "soon".into(), ..issuer(true, 1) };
+    assert_eq!(levels(&judge_issuers(&[unreadable], NOW)), [Level::Fail]);
+}
+
+#[test]
+fn crls_are_good_stale_missing_or_forged() {
+    let authority = Authority::new("Ours");
+    let good = published(&authority, &[authority.issuer_crl(5, 7, &[]), authority.root_crl(1, 400)]);
+    assert_eq!(levels(&good), [Level::Ok, Level::Ok], "{good:?}");
+    let alone = published(&authority, &[authority.issuer_crl(5, 7, &[])]);
+    assert_eq!(levels(&alone), [Level::Ok, Level::Warn]);
+    assert!(alone[1].line().contains("ca root crl"));
+    assert_eq!(levels(&published(&authority, &[authority.issuer_crl(5, -1, &[])])), [Level::Fail]);
+    let other = Authority::new("Other");
+    assert_eq!(levels(&published(&authority, &[other.issuer_crl(5, 7, &[])])), [Level::Fail]);
+}
+
+#[test]
+fn the_directory_is_checked_before_the_service() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = AdminDir::read(&admin::write(temp.path(), "https://localhost:1")).unwrap();
+    // Directory, a certificate of one day, and a root of 1000 days.
+    assert_eq!(levels(&local(&dir, context::now())), [Level::Ok, Level::Ok, Level::Ok]);
+    assert_eq!(levels(&local(&dir, context::now().plus(2 * DAY))), [Level::Ok, Level::Fail, Level::Ok]);
+    assert_eq!(levels(&local(&dir, context::now().minus(10 * DAY)))[1], Level::Fail, "not valid yet");
+    assert_eq!(levels(&local(&dir, context::now().plus(900 * DAY)))[2], Level::Warn);
+}
+
+#[test]
+fn a_line_cannot_be_forged_by_what_the_service_says() {
+    let line = Check::new(Level::Fail, "x\nok    y", "\u{1b}[1A", "h\rh").line();
+    assert_eq!(line.lines().count(), 2, "{line:?}");
+    assert!(!line.contains('\u{1b}') && !line.contains('\r'));
+}

@@ -1,0 +1,8 @@
+//! The offline commands as their users meet them: the program, its files, its words and its exit codes.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod ceremony;
+mod first_set_up;
+mod hostile;
+mod safety;
+mod support;

@@ -1,0 +1,168 @@
+//! Wiring: the only file that names concrete backends.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use signet_pki::key_policy::KeyPolicy;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::authorize::{Authorizer, Context};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, ConfigError, Material, Profiles};
+use crate::credentials::Pepper;
+use crate::enrollment::Road;
+use crate::http::tls::TlsState;
+use crate::http::{self, Backoff, Listener, RefusalLog, Service, Shutdown};
+use crate::issuer::Issuer;
+use crate::random::{self, Random, SystemRandom};
+use crate::revocation::{Publisher, Revocation, Schedule};
+use crate::server_identity::{self, ServerIdentity};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::telemetry::Metrics;
+
+/// What the service takes from its surroundings. Tests bring their own.
+pub struct Surroundings {
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub store: Arc<dyn Store>,
+}
+
+impl Surroundings {
+    /// The system's clock and generator, and the configured SQLite database.
+    pub fn real(config: &Config) -> Result<Surroundings, ConfigError> {
+        let store = SqliteStore::open(&config.database()).map_err(|e| {
+            let hint = e.hint();
+            ConfigError::new(e.to_string(), hint)
+        })?;
+        Ok(Surroundings { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), store: Arc::new(store) })
+    }
+}
+
+/// The service without its listeners: enough to issue and to revoke.
+pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<Service>, ConfigError> {
+    let Surroundings { clock, random, store } = surroundings;
+    let Material { kek, root, issuer, issuer_key, root_crl, blocked } = config.material(clock.now())?;
+    let mut reserved = vec![root.public_key().fingerprint(), issuer.public_key().fingerprint()];
+    reserved.extend(blocked);
+    let last_issued = store.last_issued_at().await.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?;
+    let locations = config.locations(&issuer);
+    let issuer = Issuer::new(issuer, Box::new(issuer_key), locations, last_issued)
+        .map_err(|e| ConfigError::new(format!("no thread for signing: {e}"), "check the limits of the process"))?;
+    let issuer = Arc::new(issuer);
+    let authorizer = Arc::new(Authorizer {
+        store: store.clone(),
+        profiles: Profiles::compile(&config.raw.profiles)?,
+        pepper: Pepper::derive(&kek),
+        clock: clock.clone(),
+    });
+    let road = Arc::new(Road {
+        door: KeyPolicy::any().blocking(reserved),
+        authorizer: authorizer.clone(),
+        issuer: issuer.clone(),
+        store: store.clone(),
+        domain: config.raw.trust_domain.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+    });
+    let schedule = Schedule {
+        interval: config.raw.publication.crl_interval_seconds,
+        lifetime: config.raw.publication.crl_lifetime_seconds,
+    };
+    let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
+    let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
+    Ok(Arc::new(Service {
+        config,
+        road,
+        authorizer,
+        revocation,
+        publisher,
+        store,
+        clock,
+        random,
+        refusals: RefusalLog::default(),
+        backoff: Backoff::default(),
+        metrics: Metrics::default(),
+    }))
+}
+
+/// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.
+pub struct Running {
+    pub service: Arc<Service>,
+    pub tls: SocketAddr,
+    pub plain: SocketAddr,
+    pub local: SocketAddr,
+    shutdown: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// Binds, publishes a first list, and serves.
+pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running, ConfigError> {
+    let service = assemble(config, surroundings).await?;
+    let identity = ServerIdentity::load(&service)?;
+    let (shutdown, signal) = Shutdown::new();
+    let listen = service.config.raw.listen.clone();
+    let (tls, plain, local) = (bind(listen.tls).await?, bind(listen.plain).await?, bind(listen.local).await?);
+    let addresses = (tls.address, plain.address, local.address);
+    let state = Arc::new(TlsState::new(identity.tls_config(&service)?));
+    if service.revocation.publish(&own_context(&service)).await.is_none() {
+        tracing::error!("the first CRL could not be published; it will be tried again");
+    }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), signal.clone()));
+    tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), signal.clone()));
+    tasks.spawn(http::serve_plain(local, http::local(service.clone()), signal.clone()));
+    tasks.spawn(housekeeping(service.clone(), identity, state, signal));
+    let (tls, plain, local) = addresses;
+    Ok(Running { service, tls, plain, local, shutdown, tasks })
+}
+
+impl Running {
+    /// Stops accepting, drains, and closes the store last.
+    pub async fn stop(mut self) {
+        let _ = self.shutdown.send(true);
+        while self.tasks.join_next().await.is_some() {}
+        let _ = self.service.store.close().await;
+    }
+}
+
+/// What the service does on its own account.
+pub(crate) fn own_context(service: &Service) -> Context {
+    let id = random::bytes::<10>(service.random.as_ref()).map(|b| data_encoding::BASE32_DNSCURVE.encode(&b));
+    let request_id = format!("own-{}", id.unwrap_or_else(|_| "unknown".into()));
+    Context { request_id, remote: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+}
+
+async fn bind(address: SocketAddr) -> Result<Listener, ConfigError> {
+    Listener::bind(address).await.map_err(|e| {
+        ConfigError::new(
+            format!("cannot listen on {address}: {e}"),
+            "another program has it, or it is not an address of this host",
+        )
+    })
+}
+
+/// How often the schedule looks at the clock.
+const TICK: Duration = Duration::from_secs(5);
+
+async fn housekeeping(service: Arc<Service>, mut identity: ServerIdentity, tls: Arc<TlsState>, mut stop: Shutdown) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            () = stop.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let now = service.clock.now();
+        if service.publisher.is_due(now) {
+            service.revocation.publish(&own_context(&service)).await;
+        }
+        if identity.is_due(now) {
+            match server_identity::renew(&service, &mut identity).await {
+                Ok(config) => tls.swap(config),
+                Err(error) => tracing::error!(%error, "the service's own certificate could not be renewed"),
+            }
+        }
+    }
+}

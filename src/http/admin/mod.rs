@@ -1,0 +1,77 @@
+//! `/v1/admin/*`: every handler begins by asking who is there.
+
+mod devices;
+mod tokens;
+mod views;
+mod watch;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::routing::{get, post};
+use signet_api::ErrorCode;
+
+use super::App;
+use super::limits;
+use super::native::known;
+use super::refusal::Refusal;
+use super::request;
+use crate::authorize::{Context, Identity};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/admin/tokens", get(tokens::list).post(tokens::create))
+        .route("/v1/admin/tokens/{id}", get(tokens::show))
+        .route("/v1/admin/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/v1/admin/batches/{batch}/revoke", post(tokens::revoke_batch))
+        .route("/v1/admin/devices", get(devices::list))
+        .route("/v1/admin/devices/{id}", get(devices::show).post(devices::change))
+        .route("/v1/admin/certificates/{serial}", get(devices::certificate))
+        .route("/v1/admin/revocations", post(devices::revoke))
+        .route("/v1/admin/issue", post(devices::issue))
+        .route("/v1/admin/audit", get(watch::audit))
+        .route("/v1/admin/audit/verify", get(watch::verify))
+        .route("/v1/admin/why/{request_id}", get(watch::why))
+        .route("/v1/admin/crl", get(watch::crl))
+        .route("/v1/admin/issuers", get(watch::issuers))
+}
+
+/// A request whose administrator is known.
+struct Asked {
+    admin: Identity,
+    context: Context,
+    parts: Parts,
+    body: Body,
+}
+
+impl Asked {
+    async fn by_administrator(service: &App, incoming: Request) -> Result<Asked, Refusal> {
+        let (parts, body) = incoming.into_parts();
+        let (id, peer) = known(&parts.extensions)?;
+        let context = request::context(&id, &peer);
+        let admin = request::administrator(service, &peer, &context).await?;
+        Ok(Asked { admin, context, parts, body })
+    }
+
+    /// The parameters of the query; unknown ones are refused.
+    fn query<T: serde::de::DeserializeOwned>(&self) -> Result<T, Refusal> {
+        axum::extract::Query::<T>::try_from_uri(&self.parts.uri)
+            .map(|axum::extract::Query(query)| query)
+            .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(self) -> Result<(Identity, Context, T), Refusal> {
+        let bytes: Bytes = request::body(self.body, limits::ADMIN_BODY_BYTES).await?;
+        Ok((self.admin, self.context, request::json(&bytes)?))
+    }
+}
+
+/// A path segment as one of our types; a malformed one cannot exist.
+fn segment<T>(parsed: Result<T, impl std::fmt::Display>) -> Result<T, Refusal> {
+    parsed.map_err(|e| Refusal::told(ErrorCode::NotFound, e.to_string()))
+}
+
+fn not_found(what: &str) -> Refusal {
+    Refusal::told(ErrorCode::NotFound, format!("there is no such {what}"))
+}

@@ -1,0 +1,84 @@
+//! Looking: audit, refusals, lists, issuers.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::Response;
+use signet_api::admin::{AuditEntry, AuditQuery, AuditVerdict, CrlInfo, IssuerInfo, Page, WhyReport};
+
+use super::{Asked, not_found, views};
+use crate::audit::{self, GENESIS, hex};
+use crate::http::App;
+use crate::http::refusal::Refusal;
+use crate::http::request::answer;
+
+pub(super) async fn audit(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let asked = Asked::by_administrator(&service, incoming).await?;
+    let query = asked.query::<AuditQuery>()?;
+    let limit = query.limit.unwrap_or(100).clamp(1, 1000) as usize;
+    let forward = query.after.is_some();
+    let rows = service.store.audit(query).await?;
+    let next = (forward && rows.len() == limit).then(|| rows.last().map(|r| r.sequence.to_string())).flatten();
+    let items: Vec<AuditEntry> = rows.into_iter().map(views::audit).collect();
+    answer(&Page { items, next })
+}
+
+/// Walks the whole chain, a page at a time.
+pub(super) async fn verify(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    Asked::by_administrator(&service, incoming).await?;
+    let (mut previous, mut sequence) = (GENESIS, 0u64);
+    loop {
+        let query = AuditQuery { after: Some(sequence), limit: Some(1000), subject: None };
+        let rows = service.store.audit(query).await?;
+        if rows.is_empty() {
+            return answer(&AuditVerdict { entries: sequence, intact: true, broken_at: None, head: hex(&previous) });
+        }
+        for row in rows {
+            if !audit::follows(&previous, sequence + 1, &row.canonical, &row.leaf_hash) {
+                let broken_at = Some(sequence + 1);
+                return answer(&AuditVerdict { entries: sequence, intact: false, broken_at, head: hex(&previous) });
+            }
+            (previous, sequence) = (row.leaf_hash, sequence + 1);
+        }
+    }
+}
+
+pub(super) async fn why(
+    State(service): State<App>,
+    Path(request_id): Path<String>,
+    incoming: Request,
+) -> Result<Response<Body>, Refusal> {
+    Asked::by_administrator(&service, incoming).await?;
+    let refusal = service.refusals.find(&request_id);
+    let entries = service.store.audit_of_request(&request_id).await?;
+    if refusal.is_none() && entries.is_empty() {
+        return Err(not_found("request in memory or audit; refusals are remembered until the service restarts"));
+    }
+    answer(&WhyReport { request_id, refusal, entries: entries.into_iter().map(views::audit).collect() })
+}
+
+pub(super) async fn crl(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    Asked::by_administrator(&service, incoming).await?;
+    let issuer = service.publisher.issuer().view().subject_text.clone();
+    let list = service.publisher.current().into_iter().map(|p| CrlInfo {
+        issuer: issuer.clone(),
+        number: p.number,
+        this_update: p.this_update.to_string(),
+        next_update: p.next_update.to_string(),
+        entries: p.entries,
+        bytes: p.der.bytes.len() as u64,
+        sha256: p.sha256.clone(),
+    });
+    answer(&list.collect::<Vec<_>>())
+}
+
+pub(super) async fn issuers(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    Asked::by_administrator(&service, incoming).await?;
+    let issuer = service.publisher.issuer();
+    answer(&vec![IssuerInfo {
+        id: issuer.short_id(),
+        subject: issuer.view().subject_text.clone(),
+        key: issuer.public_key().algorithm().to_string(),
+        not_after: issuer.not_after().to_string(),
+        active: true,
+    }])
+}

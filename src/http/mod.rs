@@ -1,0 +1,64 @@
+//! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
+
+mod admin;
+mod backoff;
+mod connection;
+mod limits;
+mod listener;
+mod local;
+mod native;
+mod plain;
+mod refusal;
+mod request;
+pub mod tls;
+mod trust;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+pub use backoff::Backoff;
+pub use listener::{Listener, Shutdown, serve_plain, serve_tls};
+pub use refusal::{Refusal, RefusalLog};
+
+use crate::authorize::Authorizer;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::enrollment::Road;
+use crate::random::Random;
+use crate::revocation::{Publisher, Revocation};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What handlers reach. Everything in it is shared and none of it knows HTTP.
+pub struct Service {
+    pub config: Config,
+    pub road: Arc<Road>,
+    pub authorizer: Arc<Authorizer>,
+    pub revocation: Arc<Revocation>,
+    pub publisher: Arc<Publisher>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub refusals: RefusalLog,
+    pub backoff: Backoff,
+    pub metrics: Metrics,
+}
+
+pub(crate) type App = Arc<Service>;
+
+/// The TLS listener's routes.
+pub fn api(service: Arc<Service>) -> Router {
+    let routes = Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes());
+    request::wrap(routes, service)
+}
+
+/// The plain listener's routes: lists and CA certificates, nothing else.
+pub fn plain(service: Arc<Service>) -> Router {
+    request::wrap(plain::routes(), service)
+}
+
+/// The loopback listener's routes: metrics and health.
+pub fn local(service: Arc<Service>) -> Router {
+    request::wrap(local::routes(), service)
+}

@@ -1,0 +1,77 @@
+//! Bodies and headers of the native protocol.
+
+use axum::http::{HeaderMap, header};
+use signet_api::enroll::{EnrollRequest, HardwareFacts, RenewRequest};
+use signet_api::{ErrorCode, HEADER_HARDWARE_SERIAL};
+
+use crate::authorize::Claims;
+use crate::http::refusal::Refusal;
+use crate::http::request::json;
+
+/// How the request came, which is also how it is answered unless `Accept` says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    /// A bare PKCS#10 request, PEM or DER.
+    Bare,
+}
+
+impl Form {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Form, Refusal> {
+        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Form::Bare) };
+        let text = value.to_str().unwrap_or_default();
+        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/json" => Ok(Form::Json),
+            // The last two are what `curl --data-binary` sends when nobody says otherwise, and what people guess.
+            "application/pkcs10"
+            | "application/x-pem-file"
+            | "application/octet-stream"
+            | "text/plain"
+            | "application/x-www-form-urlencoded"
+            | "" => Ok(Form::Bare),
+            other => Err(Refusal::told(ErrorCode::UnsupportedMedia, format!("content type {other:?}"))),
+        }
+    }
+}
+
+pub(super) fn enroll(form: Form, body: &[u8], headers: &HeaderMap) -> Result<(Vec<u8>, HardwareFacts), Refusal> {
+    let stated = headers.get(HEADER_HARDWARE_SERIAL).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    match form {
+        Form::Bare => Ok((body.to_vec(), HardwareFacts { serial_number: stated, ..HardwareFacts::default() })),
+        Form::Json => {
+            let request: EnrollRequest = json(body)?;
+            let mut facts = request.facts;
+            // Sixteen facts of 256 octets: what fits on a label.
+            if facts.other.len() > 16 || facts.other.iter().any(|(k, v)| k.len() > 64 || v.len() > 256) {
+                let detail = "facts.other: at most 16 entries of 64 and 256 characters";
+                return Err(Refusal::told(ErrorCode::InvalidArgument, detail));
+            }
+            facts.serial_number = facts.serial_number.or(stated);
+            Ok((request.csr.into_bytes(), facts))
+        }
+    }
+}
+
+pub(super) fn renew(form: Form, body: &[u8]) -> Result<(Vec<u8>, Claims), Refusal> {
+    match form {
+        Form::Bare => Ok((body.to_vec(), Claims::default())),
+        Form::Json => {
+            let request: RenewRequest = json(body)?;
+            let claims = Claims { device: request.device, profile: request.profile, groups: request.groups };
+            Ok((request.csr.into_bytes(), claims))
+        }
+    }
+}
+
+/// The form of the answer.
+pub(super) fn wanted(headers: &HeaderMap, form: Form) -> Form {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if accept.contains("application/json") {
+        Form::Json
+    } else if accept.contains("pem") || accept.contains("text/plain") {
+        Form::Bare
+    } else {
+        form
+    }
+}

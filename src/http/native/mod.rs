@@ -1,0 +1,97 @@
+//! The native protocol: enroll, renew, whoami. Bytes to [`Enrollment`](crate::authorize::Enrollment), outcomes to bytes.
+
+mod answer;
+mod decode;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::routing::{get, post};
+use signet_api::ErrorCode;
+use signet_api::credential::CredentialKind;
+use signet_api::enroll::WhoAmI;
+
+pub(super) use answer::certificate;
+
+use super::App;
+use super::connection::Peer;
+use super::limits;
+use super::refusal::Refusal;
+use super::request::{self, RequestId};
+use crate::authorize::{Enrollment, Evidence};
+use crate::enrollment::EnrollError;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/v1/enroll", post(enroll)).route("/v1/renew", post(renew)).route("/v1/whoami", get(whoami))
+}
+
+async fn enroll(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let (parts, body) = incoming.into_parts();
+    let (id, peer) = known(&parts.extensions)?;
+    let context = request::context(&id, &peer);
+    let now = service.clock.now();
+    if let Some(seconds) = service.backoff.wait(context.remote, now) {
+        let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
+        return Err(Refusal { retry_after: Some(seconds), ..refusal });
+    }
+    let credential = match request::bearer(&parts.headers, CredentialKind::Enrollment) {
+        Ok(found) => found.ok_or_else(|| Refusal::new(ErrorCode::NotAuthenticated, "no token")),
+        Err(refusal) => {
+            if refusal.code == ErrorCode::TokenInvalid {
+                service.backoff.note_failure(context.remote, now);
+            }
+            Err(refusal)
+        }
+    }?;
+    let form = decode::Form::of(&parts.headers)?;
+    let bytes = request::body(body, limits::BODY_BYTES).await?;
+    let (csr, facts) = decode::enroll(form, &bytes, &parts.headers)?;
+    let remote = context.remote;
+    let enrollment = Enrollment { csr, evidence: Evidence::Token { credential, facts }, context };
+    let outcome = service.road.walk(enrollment).await.inspect_err(|error: &EnrollError| {
+        if error.is_failed_proof() {
+            service.backoff.note_failure(remote, now);
+        }
+    })?;
+    answer::render(&service, outcome, decode::wanted(&parts.headers, form))
+}
+
+async fn renew(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let (parts, body) = incoming.into_parts();
+    let (id, peer) = known(&parts.extensions)?;
+    let context = request::context(&id, &peer);
+    let Some(certificate) = peer.certificate else {
+        return Err(Refusal::new(ErrorCode::NotAuthenticated, "no client certificate"));
+    };
+    let form = decode::Form::of(&parts.headers)?;
+    let bytes = request::body(body, limits::BODY_BYTES).await?;
+    let (csr, claims) = decode::renew(form, &bytes)?;
+    let evidence = Evidence::Certificate { peer: certificate, claims };
+    let outcome = service.road.walk(Enrollment { csr, evidence, context }).await?;
+    answer::render(&service, outcome, decode::wanted(&parts.headers, form))
+}
+
+async fn whoami(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let (id, peer) = known(incoming.extensions())?;
+    let context = request::context(&id, &peer);
+    let identity = request::identity(&service, &peer, &context).await?;
+    let record = identity.record();
+    request::answer(&WhoAmI {
+        kind: record.principal.kind.as_str().to_owned(),
+        id: record.principal.id.clone(),
+        serial: record.serial.to_string(),
+        profile: record.principal.profile.clone(),
+        groups: record.principal.groups.clone(),
+        not_after: record.not_after.to_string(),
+        renew_after: answer::renew_after(&record.serial, record.not_before, record.not_after).to_string(),
+    })
+}
+
+/// What the outer layers put there before any handler runs.
+pub(super) fn known(extensions: &axum::http::Extensions) -> Result<(RequestId, Peer), Refusal> {
+    match (extensions.get::<RequestId>(), extensions.get::<Peer>()) {
+        (Some(id), Some(peer)) => Ok((id.clone(), peer.clone())),
+        _ => Err(Refusal::new(ErrorCode::Internal, "a request without its connection")),
+    }
+}

@@ -1,0 +1,149 @@
+//! What surrounds every handler: request id, time limit, problem documents, log line, counters.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
+use http_body_util::{BodyExt, Limited};
+use signet_api::credential::{Credential, CredentialKind};
+use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
+use signet_pki::name::PrincipalKind;
+
+use super::connection::Peer;
+use super::limits;
+use super::refusal::{Refusal, render};
+use super::{App, Service};
+use crate::authorize::{Context, Identity};
+use crate::random;
+
+/// The id of the request, known to handlers, the answer, the log and the audit.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+pub(super) fn wrap(routes: Router<App>, service: App) -> Router {
+    routes
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(nothing_here)
+        .layer(middleware::from_fn_with_state(service.clone(), surround))
+        .with_state(service)
+}
+
+async fn nothing_here() -> Refusal {
+    Refusal::new(ErrorCode::NotFound, "no route for this method and path")
+}
+
+async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
+    let id = request_id(&service);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    // Without the query: secrets do not belong there, and if one strays there it is not logged.
+    let path: String = request.uri().path().chars().take(200).collect();
+    let remote = request.extensions().get::<Peer>().map(|p| p.remote.to_string()).unwrap_or_default();
+    let mut response = match tokio::time::timeout(limits::ANSWER, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::new(ErrorCode::Busy, "the answer took too long").into_response(),
+    };
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        render(&refusal, &id, &mut response);
+        note_refusal(&service, &id, &method, &path, remote, refusal);
+    }
+    service.metrics.answered(&path, response.status().as_u16());
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER_REQUEST_ID, value);
+    }
+    response
+}
+
+fn note_refusal(service: &Service, id: &str, method: &Method, path: &str, remote: String, refusal: Refusal) {
+    let level_is_error = refusal.code.status() >= 500;
+    let (code, cause) = (refusal.code.as_str(), refusal.cause.as_str());
+    if level_is_error {
+        tracing::error!(request = id, %method, path, remote, code, cause, "refused");
+    } else {
+        tracing::info!(request = id, %method, path, remote, code, cause, "refused");
+    }
+    let entry = admin::Refusal {
+        at: service.clock.now().to_string(),
+        method: method.to_string(),
+        path: path.to_owned(),
+        remote,
+        status: refusal.code.status(),
+        code: refusal.code,
+        told: refusal.detail.unwrap_or_else(|| refusal.code.sentence().to_owned()),
+        cause: refusal.cause,
+    };
+    service.refusals.note(id, entry);
+}
+
+fn request_id(service: &Service) -> String {
+    // 80 bits; a generator that fails leaves a marker instead of a refused request.
+    match random::bytes::<10>(service.random.as_ref()) {
+        Ok(bytes) => format!("req-{}", data_encoding::BASE32_DNSCURVE.encode(&bytes)),
+        Err(_) => "req-unknown".to_owned(),
+    }
+}
+
+/// Where the request came from, for decisions and audit.
+pub(super) fn context(request_id: &RequestId, peer: &Peer) -> Context {
+    Context { request_id: request_id.0.clone(), remote: peer.remote }
+}
+
+/// Reads a body within size and time.
+pub(super) async fn body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let read = tokio::time::timeout(limits::BODY, Limited::new(body, limit).collect());
+    match read.await {
+        Err(_late) => Err(Refusal::new(ErrorCode::MalformedRequest, "the body did not arrive in time")),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(Refusal::new(ErrorCode::BodyTooLarge, format!("more than {limit} bytes")))
+        }
+        Ok(Err(error)) => Err(Refusal::new(ErrorCode::MalformedRequest, error.to_string())),
+    }
+}
+
+/// The one secret of a request, if any. Two are refused: it is not for us to choose.
+pub(super) fn bearer(headers: &HeaderMap, kind: CredentialKind) -> Result<Option<Credential>, Refusal> {
+    let mut secrets = headers.get_all(header::AUTHORIZATION).iter().chain(headers.get_all("x-api-key").iter());
+    let Some(first) = secrets.next() else { return Ok(None) };
+    if secrets.next().is_some() {
+        return Err(Refusal::new(ErrorCode::TwoSecrets, "Authorization and X-API-Key, or one of them twice"));
+    }
+    let text =
+        first.to_str().ok().and_then(|t| t.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, token)) = text else {
+        return Err(Refusal::new(ErrorCode::NotAuthenticated, "the Authorization header is not of scheme Bearer"));
+    };
+    // A mistyped token and an unknown one look alike from outside.
+    Credential::parse(kind, token)
+        .map(Some)
+        .map_err(|error| Refusal::new(ErrorCode::TokenInvalid, format!("malformed token: {error}")))
+}
+
+/// The administrator behind the client certificate, as the record is now.
+pub(super) async fn administrator(service: &Service, peer: &Peer, context: &Context) -> Result<Identity, Refusal> {
+    let identity = identity(service, peer, context).await?;
+    if identity.record().principal.kind != PrincipalKind::Admin {
+        return Err(Refusal::new(ErrorCode::Forbidden, format!("{} is no administrator", identity.actor())));
+    }
+    Ok(identity)
+}
+
+pub(super) async fn identity(service: &Service, peer: &Peer, context: &Context) -> Result<Identity, Refusal> {
+    let Some(certificate) = &peer.certificate else {
+        return Err(Refusal::new(ErrorCode::NotAuthenticated, "no client certificate"));
+    };
+    Ok(service.authorizer.identify(certificate, context).await?)
+}
+
+/// Strict JSON: unknown keys are errors that name the key.
+pub(super) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|e| Refusal::told(ErrorCode::MalformedRequest, format!("the JSON body: {e}")))
+}
+
+pub(super) fn answer<T: serde::Serialize>(value: &T) -> Result<Response<Body>, Refusal> {
+    let body = serde_json::to_vec(value).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::OK, headers, body).into_response())
+}

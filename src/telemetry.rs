@@ -1,0 +1,94 @@
+//! Logs and counters. Neither ever holds a secret: what is logged are ids.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use signet_pki::UnixTime;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::raw::{LogFormat, LogLevel, RawLog};
+use crate::revocation::Published;
+
+/// Sends log lines to standard error. The only use of a process-wide setting, made by `main`.
+pub fn start_logging(log: &RawLog) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // A second start in one process (tests) keeps the first's settings.
+    let _ = match log.format {
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    route: &'static str,
+    status: u16,
+}
+
+/// Counters of one service.
+pub struct Metrics {
+    registry: Registry,
+    answers: Family<AnswerLabels, Counter>,
+    crl_number: Gauge<u64, AtomicU64>,
+    crl_entries: Gauge<u64, AtomicU64>,
+    crl_age: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut registry = Registry::with_prefix("signet");
+        let answers = Family::<AnswerLabels, Counter>::default();
+        let crl_number = Gauge::<u64, AtomicU64>::default();
+        let crl_entries = Gauge::<u64, AtomicU64>::default();
+        let crl_age = Gauge::default();
+        registry.register("answers", "Answers by route and status", answers.clone());
+        registry.register("crl_number", "Number of the published CRL", crl_number.clone());
+        registry.register("crl_entries", "Entries of the published CRL", crl_entries.clone());
+        registry.register("crl_age_seconds", "Seconds since thisUpdate of the published CRL", crl_age.clone());
+        Metrics { registry, answers, crl_number, crl_entries, crl_age }
+    }
+}
+
+impl Metrics {
+    /// Counts an answer. Routes are a fixed set, so that no caller can make new series.
+    pub fn answered(&self, path: &str, status: u16) {
+        let known = ROUTES.iter().copied().find(|route| path.starts_with(route));
+        self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
+    }
+
+    pub fn render(&self, list: Option<&Published>, now: UnixTime) -> String {
+        if let Some(list) = list {
+            self.crl_number.set(list.number);
+            self.crl_entries.set(list.entries);
+            self.crl_age.set(now.since(list.this_update));
+        }
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+const ROUTES: &[&str] = &[
+    "/v1/enroll",
+    "/v1/renew",
+    "/v1/whoami",
+    "/v1/admin",
+    "/v1/trust",
+    "/crl",
+    "/ca",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+];
