@@ -27,7 +27,7 @@ pub(crate) struct Expectation<'a> {
     pub(crate) key: &'a PrivateKey,
     /// The pinned root, DER.
     pub(crate) root: &'a [u8],
-    /// `None` while the clock cannot be right.
+    /// `None` when neither this machine's clock nor the server's is to be had.
     pub(crate) now: Option<UnixTime>,
     /// Whose certificate it must be: known for a renewal.
     pub(crate) device: Option<&'a DeviceId>,

@@ -166,8 +166,8 @@ pub(crate) async fn enroll<P: Pause>(
     .await;
     let (client, issued) = outcome.map_err(|end| explained(end, &store))?;
     let root = client.trusted_roots().first().cloned().unwrap_or_default();
-    let expected =
-        Expectation { server: &plan.server, key: &key, root: &root, now: world.plausible_now(), device: None };
+    let now = world.now(&client).await.ok();
+    let expected = Expectation { server: &plan.server, key: &key, root: &root, now, device: None };
     let identity = store.install(&accept(&issued, &expected)?, &request)?;
     crate::renew::show_use(&store, &identity, &world).await;
     Ok(Outcome::Enrolled(identity))

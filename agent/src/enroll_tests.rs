@@ -1,10 +1,11 @@
 use signet_api::client::Clock;
 use signet_pki::UnixTime;
+use signet_pki::name::PrincipalKind;
 use signet_pki::signer::Signer;
 
 use super::*;
 use crate::failure::Kind;
-use crate::fake_server::{Behaviour, Ca, Fake, Forgery, Recorded, snapshot, token, world};
+use crate::fake_server::{Behaviour, Ca, Fake, Forgery, Recorded, request, snapshot, token, world};
 
 fn enrolled(outcome: Result<Outcome, Failure>) -> Generation {
     match outcome {
@@ -155,15 +156,32 @@ async fn t17_a_device_whose_clock_says_1970_or_2106_enrolls() {
 }
 
 #[tokio::test]
+async fn t17_with_a_clock_of_1970_an_expired_certificate_is_still_not_installed() {
+    let (server, dir) = (Fake::start().await, tempfile::tempdir().unwrap());
+    server.script([Behaviour::Forge(Forgery::Expired)]);
+    let outcome = enroll(&dir.path().join("signet"), &server.plan(1), world(Clock::Fixed(UnixTime(0)))).await;
+    assert!(outcome.unwrap_err().message.contains("is valid from"));
+}
+
+#[tokio::test]
 async fn an_expired_identity_is_replaced_without_force() {
     let (server, dir) = (Fake::start().await, tempfile::tempdir().unwrap());
     let path = dir.path().join("signet");
-    let late = Clock::Fixed(Clock::System.read().plus(3 * 86_400));
-    enrolled(enroll(&path, &server.plan(1), world(Clock::System)).await);
-    // The server's certificate is as old, so a late clock meets the refusal of the connection, not of the directory.
-    let failure = enroll(&path, &server.plan(2), world(late)).await.unwrap_err();
-    assert!(failure.message.contains("expired"), "{failure:?}");
-    assert_eq!(server.calls("/v1/enroll"), 1);
+    let plan = server.plan(1);
+    {
+        let store = Store::open(&path, Absent::Create).unwrap();
+        let old = token(9);
+        let slot = Request::Enroll(old.id());
+        let (key, _) = store.request_key(&slot, KeyKind::P256).unwrap();
+        let long_ago = Clock::System.read().minus(3 * 86_400);
+        let issued = server.ca().issue(request(&key), "sensor-1", PrincipalKind::Device, long_ago);
+        let root = server.ca().root.der();
+        let expected = Expectation { server: &plan.server, key: &key, root, now: None, device: None };
+        store.install(&accept(&issued, &expected).unwrap(), &slot).unwrap();
+    }
+    let new = enrolled(enroll(&path, &plan, world(Clock::System)).await);
+    assert_eq!(new.number, 2);
+    assert!(!path.join("gen-0001").exists());
 }
 
 #[tokio::test]

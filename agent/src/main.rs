@@ -28,7 +28,7 @@ use failure::Failure;
     name = "signet-agent",
     version,
     max_term_width = 100,
-    after_help = "Example:\n  signet-agent enroll --link /run/enroll.link --dir /var/lib/signet && signet-agent run --dir /var/lib/signet"
+    after_help = "Example:\n  signet-agent enroll --link /run/enroll.link --dir /var/lib/signet"
 )]
 struct Cli {
     #[command(subcommand)]

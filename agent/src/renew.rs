@@ -87,7 +87,7 @@ pub(crate) async fn renew<P: Pause>(
         server: &current.state.server,
         key: &key,
         root: &current.root().der,
-        now: world.plausible_now(),
+        now: time(&current, world).await.ok(),
         device: Some(&current.state.device),
     };
     let renewed = store.install(&accept(&issued, &expected)?, &request)?;
@@ -137,11 +137,15 @@ async fn client<P>(identity: &Generation, world: &World<P>) -> Result<Client, Cl
 }
 
 async fn is_due<P>(identity: &Generation, world: &World<P>) -> Result<bool, ClientError> {
-    let now: UnixTime = match world.plausible_now() {
-        Some(now) => now,
-        None => world.now(&client(identity, world).await?).await?,
-    };
-    Ok(now >= identity.renew_after())
+    Ok(time(identity, world).await? >= identity.renew_after())
+}
+
+/// From this machine, or from the server when this machine cannot know.
+async fn time<P>(identity: &Generation, world: &World<P>) -> Result<UnixTime, ClientError> {
+    match world.plausible_now() {
+        Some(now) => Ok(now),
+        None => world.now(&client(identity, world).await?).await,
+    }
 }
 
 type Issued = Result<Box<signet_api::enroll::IssuedCertificate>, Unfinished>;

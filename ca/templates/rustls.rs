@@ -25,7 +25,8 @@ pub fn server_config() -> Result<ServerConfig, Box<dyn Error + Send + Sync>> {
 pub fn server_config_from(dir: &Path) -> Result<ServerConfig, Box<dyn Error + Send + Sync>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
 
-    // Root and issuers as trust anchors: many devices send their own certificate only.
+    // Root and issuers as trust anchors: many devices send their own certificate only. A path ends at the first anchor, so
+    // that an issuer in this file is believed without asking a CRL about it: take one that was revoked out of the file.
     let mut anchors = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(dir.join("clients.pem"))? {
         anchors.add(certificate?)?;
@@ -38,9 +39,10 @@ pub fn server_config_from(dir: &Path) -> Result<ServerConfig, Box<dyn Error + Se
         return Err("crl.pem holds no CRL: without one nothing would be revoked".into());
     }
 
-    // The whole chain is checked, which needs the root's CRL beside the issuers' own. Do not escape from an
-    // `UnknownRevocationStatus` with `only_check_end_entity_revocation` (a revoked issuer would be believed) or with
-    // `allow_unknown_revocation_status` (a missing CRL would revoke nothing): fetch the CRLs of all CAs.
+    // Every certificate below the anchor is checked: with a chain up to the root, that needs the root's CRL beside the
+    // issuers' own. Do not escape from an `UnknownRevocationStatus` with `only_check_end_entity_revocation`, which
+    // believes a revoked issuer, or with `allow_unknown_revocation_status`, under which a missing CRL revokes nothing:
+    // fetch the CRLs of all CAs.
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), provider.clone())
         .with_crls(crls)
         // Without this an expired CRL counts as fresh for ever.

@@ -24,6 +24,10 @@ pub mod view;
 
 mod encode;
 #[cfg(test)]
+mod any_csr_tests;
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod testing;
 
 pub use key::{Fingerprint, PublicKey};

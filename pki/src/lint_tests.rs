@@ -7,50 +7,10 @@ use crate::issue::{Locations, Subject};
 use crate::name::DeviceId;
 use crate::profile::{Profile, Usage};
 use crate::signer::Signer;
+use crate::testing::pieces::*;
 use crate::testing::request::*;
 use crate::testing::{DAY, NOW, TestSigner, authority, locations, profile, subject};
 use crate::view::CertificateView;
-
-/// To-be-signed bytes in pieces that a test can bend.
-#[derive(Clone)]
-struct Pieces {
-    fields: Vec<Vec<u8>>,
-    extensions: Vec<Vec<u8>>,
-}
-
-impl Pieces {
-    fn of(tbs: &[u8]) -> Pieces {
-        let split = Fields::split(tbs).unwrap();
-        let fields =
-            [split.version, split.serial, split.algorithm, split.issuer, split.validity, split.subject, split.spki];
-        let mut list = read_tlv(read_tlv(split.rest).unwrap().1).unwrap().1;
-        let mut extensions = Vec::new();
-        while let Ok((_, _, whole, after)) = read_tlv(list) {
-            extensions.push(whole.to_vec());
-            list = after;
-        }
-        Pieces { fields: fields.map(<[u8]>::to_vec).to_vec(), extensions }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let extensions = der::context(3, &der::tlv(0x30, &self.extensions.concat()));
-        der::tlv(0x30, &[self.fields.concat(), extensions].concat())
-    }
-
-    fn with(&self, field: usize, value: Vec<u8>) -> Vec<u8> {
-        let mut other = self.clone();
-        other.fields[field] = value;
-        other.bytes()
-    }
-}
-
-const VERSION: usize = 0;
-const SERIAL: usize = 1;
-const ALGORITHM: usize = 2;
-const ISSUER: usize = 3;
-const VALIDITY: usize = 4;
-const SUBJECT: usize = 5;
-const SPKI: usize = 6;
 
 /// A leaf that passes, with everything that it was made from.
 struct Leaf {

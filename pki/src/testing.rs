@@ -3,6 +3,7 @@
 
 pub(crate) mod auditor;
 pub(crate) mod openssl;
+pub(crate) mod pieces;
 pub(crate) mod request;
 
 use std::sync::OnceLock;

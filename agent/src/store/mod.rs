@@ -8,6 +8,7 @@
 //!   gen-0003/  device.key device.pem issuer.pem roots.pem state.json
 //!   gen-0002/                            the one before, until the server has seen the new one in use
 //!   request-….key                        the key of a request under way
+//!   announced                            the generation that `run --exec` ran its program for
 //!   lock
 //! ```
 //!

@@ -221,14 +221,16 @@ async fn only_a_get_is_repeated_when_a_kept_connection_dies_under_it() {
 #[tokio::test]
 async fn a_refused_client_certificate_is_told_apart_from_a_refused_server() {
     let (ours, other) = (Authority::new("Root"), Authority::new("Other"));
-    let server = TestServer::start_mutual(ours.server(), &ours).await;
-    let accepted = Client::open(trusting(&server, &ours).identity(ours.client())).await.unwrap();
-    accepted.send(Method::GET, "/", &[], None).await.unwrap();
-    for config in [trusting(&server, &ours), trusting(&server, &ours).identity(other.client())] {
-        let outcome = Client::open(config).await.unwrap().send(Method::GET, "/", &[], None).await;
-        assert!(matches!(outcome, Err(ClientError::ClientRejected(_))), "{outcome:?}");
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let server = TestServer::start_mutual(ours.server(), &ours, version).await;
+        let accepted = Client::open(trusting(&server, &ours).identity(ours.client())).await.unwrap();
+        accepted.send(Method::GET, "/", &[], None).await.unwrap();
+        for config in [trusting(&server, &ours), trusting(&server, &ours).identity(other.client())] {
+            let outcome = Client::open(config).await.unwrap().send(Method::GET, "/", &[], None).await;
+            assert!(matches!(outcome, Err(ClientError::ClientRejected(_))), "{version:?}: {outcome:?}");
+        }
+        assert_eq!(server.requests().len(), 1);
     }
-    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
 use rustls::crypto::aws_lc_rs;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig, server::danger::ClientCertVerifier};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use signet_pki::pem::{self, Label};
 use time::{Duration, OffsetDateTime};
@@ -95,23 +96,28 @@ pub(super) struct TestServer {
 
 impl TestServer {
     pub(super) async fn start(identity: Identity, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> TestServer {
-        Self::run(identity, Arc::new(NoClientAuth), reply).await
+        Self::run(identity, Arc::new(NoClientAuth), rustls::DEFAULT_VERSIONS, reply).await
     }
 
-    /// Every client must present a certificate of `clients`.
-    pub(super) async fn start_mutual(identity: Identity, clients: &Authority) -> TestServer {
-        Self::run(identity, clients.client_verifier(), |_| ok("{}")).await
+    /// Every client must present a certificate of `clients`, in this version of TLS.
+    pub(super) async fn start_mutual(
+        identity: Identity,
+        clients: &Authority,
+        version: &'static SupportedProtocolVersion,
+    ) -> TestServer {
+        Self::run(identity, clients.client_verifier(), &[version], |_| ok("{}")).await
     }
 
     async fn run(
         identity: Identity,
         clients: Arc<dyn ClientCertVerifier>,
+        versions: &[&'static SupportedProtocolVersion],
         reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
     ) -> TestServer {
         let chain = identity.chain.into_iter().map(CertificateDer::from).collect();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.to_vec()));
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)

@@ -1,5 +1,5 @@
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -13,34 +13,48 @@ use super::*;
 use crate::online::admin_dir::tests::{self as admin, Authority};
 use crate::online::service;
 
-/// A TLS service that wants a client certificate, and answers one request on each connection.
-fn serve(authority: &Authority, answers: Vec<&'static str>) -> (String, JoinHandle<Vec<String>>) {
+type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
+
+/// What came in: on the how-manieth connection, and the head of the request; empty when the handshake failed.
+type Seen = (usize, String);
+
+/// A TLS service that wants a client certificate. It keeps its connections for as long as the client does.
+fn serve(authority: &Authority, answers: Vec<&'static str>) -> (String, JoinHandle<Vec<Seen>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     let config = Arc::new(tls(authority));
     let thread = std::thread::spawn(move || {
-        let answer = |text: &str| {
-            let (socket, _) = listener.accept().unwrap();
-            let connection = ServerConnection::new(config.clone()).unwrap();
-            let mut stream = BufReader::new(StreamOwned::new(connection, socket));
-            let (mut head, mut length) = (String::new(), 0);
-            while !head.ends_with("\r\n\r\n") {
-                let start = head.len();
-                if stream.read_line(&mut head).unwrap_or(0) == 0 {
-                    return head;
-                }
-                let line = head[start..].to_ascii_lowercase();
-                length = line.strip_prefix("content-length: ").map_or(length, |n| n.trim().parse().unwrap());
-            }
-            stream.read_exact(&mut vec![0; length]).unwrap();
-            stream.get_mut().write_all(text.as_bytes()).unwrap();
-            stream.get_mut().conn.send_close_notify();
-            stream.get_mut().flush().unwrap();
-            head
+        let (mut kept, mut connections) = (None::<Stream>, 0);
+        let mut answer = |text: &str| {
+            let again = kept.take().and_then(|stream| exchange(stream, text));
+            let (stream, head) = again.or_else(|| {
+                connections += 1;
+                let connection = ServerConnection::new(config.clone()).unwrap();
+                exchange(BufReader::new(StreamOwned::new(connection, listener.accept().unwrap().0)), text)
+            })?;
+            kept = Some(stream);
+            Some((connections, head))
         };
-        answers.into_iter().map(answer).collect()
+        answers.into_iter().map(|text| answer(text).unwrap_or_default()).collect()
     });
     (address, thread)
+}
+
+/// One request and its answer; nothing when the other side is gone.
+fn exchange(mut stream: Stream, text: &str) -> Option<(Stream, String)> {
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let start = head.len();
+        if stream.read_line(&mut head).unwrap_or(0) == 0 {
+            return None;
+        }
+        let line = head[start..].to_ascii_lowercase();
+        length = line.strip_prefix("content-length: ").map_or(length, |n| n.trim().parse().unwrap());
+    }
+    stream.read_exact(&mut vec![0; length]).unwrap();
+    stream.get_mut().write_all(text.as_bytes()).unwrap();
+    stream.get_mut().flush().unwrap();
+    Some((stream, head))
 }
 
 fn tls(authority: &Authority) -> ServerConfig {
@@ -71,20 +85,22 @@ fn the_administrators_certificate_is_presented() {
     let (server, thread) = serve(&authority, vec![EMPTY]);
     let (_temp, context) = open(&authority, &server);
     assert_eq!(context.call(Call::Get { path: "/v1/admin/crl" }).unwrap(), b"{}");
-    assert!(thread.join().unwrap()[0].starts_with("GET /v1/admin/crl HTTP/1.1\r\n"));
+    assert!(thread.join().unwrap()[0].1.starts_with("GET /v1/admin/crl HTTP/1.1\r\n"));
 }
 
 /// As after a question that a person took a while to answer.
 #[test]
 fn a_post_does_not_go_out_on_a_connection_that_waited_too_long() {
     let authority = Authority::new("Ours");
-    let (server, thread) = serve(&authority, vec![EMPTY, EMPTY]);
-    let (_temp, mut context) = open(&authority, &server);
-    context.max_idle = Duration::ZERO;
-    for _ in 0..2 {
-        context.call(Call::Post { path: "/v1/admin/revocations", body: b"{}" }).unwrap();
+    for (max_idle, connections) in [(Duration::ZERO, [1, 2]), (MAX_IDLE, [1, 1])] {
+        let (server, thread) = serve(&authority, vec![EMPTY, EMPTY]);
+        let (_temp, mut context) = open(&authority, &server);
+        context.max_idle = max_idle;
+        for _ in 0..2 {
+            context.call(Call::Post { path: "/v1/admin/revocations", body: b"{}" }).unwrap();
+        }
+        assert_eq!(thread.join().unwrap().iter().map(|seen| seen.0).collect::<Vec<_>>(), connections);
     }
-    assert_eq!(thread.join().unwrap().len(), 2);
 }
 
 #[test]
@@ -94,7 +110,7 @@ fn a_service_below_another_root_is_untrusted_and_gets_nothing() {
     let (_temp, context) = open(&ours, &server);
     let said = format!("{:?}", context.call(Call::Post { path: "/v1/admin/tokens", body: b"{}" }).unwrap_err());
     assert!(said.contains("Internal") && said.contains("trusted root"), "{said}");
-    assert_eq!(thread.join().unwrap(), [""]);
+    assert_eq!(thread.join().unwrap(), [(0, String::new())]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::online::{files, print};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ca token create --device sensor-17 --serial SN4711
-  ca token create --batch spring --count 100 --prefix sensor- --cidr 10.20.0.0/16 --out tokens.csv --format csv
+  ca token create --batch spring --count 100 --prefix sensor- --out tokens.csv --format csv
   ca token create --batch autumn --from devices.csv --ttl 30d --out tokens.csv --format csv")]
 pub(crate) struct Create {
     /// Id of the device; made up by the service when absent
@@ -31,7 +31,7 @@ pub(crate) struct Create {
     /// Group of the device; may be repeated
     #[arg(long = "group", value_name = "G")]
     groups: Vec<String>,
-    /// How long the token lives: up to 15m for a person who stands there (default), up to 90d for a batch
+    /// How long it lives: up to 15m for a person who stands there, up to 90d (default 30d) for a batch
     #[arg(long, value_name = "15m")]
     ttl: Option<Seconds>,
     /// Name of the batch, by which it can be revoked
