@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError, Material, Profiles};
 use crate::credentials::Pepper;
 use crate::enrollment::Road;
 use crate::http::tls::TlsState;
-use crate::http::{self, Backoff, Listener, RefusalLog, Service, Shutdown};
+use crate::http::{self, Backoff, ChainDocuments, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
@@ -73,6 +73,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     };
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
     let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
+    let documents = ChainDocuments::of(&publisher);
     Ok(Arc::new(Service {
         config,
         road,
@@ -82,6 +83,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         store,
         clock,
         random,
+        documents,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
         metrics: Metrics::default(),

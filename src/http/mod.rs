@@ -3,6 +3,7 @@
 mod admin;
 mod backoff;
 mod connection;
+mod documents;
 mod limits;
 mod listener;
 mod local;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use axum::Router;
 
 pub use backoff::Backoff;
+pub use documents::ChainDocuments;
 pub use listener::{Listener, Shutdown, serve_plain, serve_tls};
 pub use refusal::{Refusal, RefusalLog};
 
@@ -40,6 +42,7 @@ pub struct Service {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
+    pub documents: ChainDocuments,
     pub refusals: RefusalLog,
     pub backoff: Backoff,
     pub metrics: Metrics,

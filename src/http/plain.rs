@@ -6,13 +6,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::routing::get;
 use signet_api::ErrorCode;
-use signet_pki::pem::{self, Label};
 
 use super::App;
+use super::documents::send;
 use super::refusal::Refusal;
 use crate::revocation::{Document, Published};
 
@@ -25,24 +24,21 @@ async fn list(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
+    match file.as_str() {
+        "root.crl" => return Ok(send(&service.documents.root_crl, &headers)),
+        "root.pem" => return Ok(send(&service.documents.root_crl_pem, &headers)),
+        _ => {}
+    }
     let publisher = &service.publisher;
     let issuer = publisher.issuer().short_id();
-    let root_crl = || publisher.root_crl().to_vec();
-    if file == "root.crl" {
-        return Ok(document(&Document::new(root_crl(), "application/pkix-crl"), &headers, None));
-    }
-    if file == "root.pem" {
-        let text = pem::encode(Label::Crl, &root_crl()).into_bytes();
-        return Ok(document(&Document::new(text, "application/x-pem-file"), &headers, None));
-    }
     let published = published(&service)?;
     let found = match file.as_str() {
-        "all.pem" => &published.all,
+        "all.pem" => publisher.all_pem(&published),
         name if name == format!("{issuer}.crl") => &published.der,
-        name if name == format!("{issuer}.pem") => &published.pem,
+        name if name == format!("{issuer}.pem") => publisher.pem(&published),
         _ => return Err(Refusal::new(ErrorCode::NotFound, "no such list")),
     };
-    Ok(document(found, &headers, Some(&published)))
+    Ok(numbered(found, &published, &headers))
 }
 
 async fn certificate(
@@ -50,20 +46,16 @@ async fn certificate(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
-    let (root, issuer) = (service.publisher.root(), service.publisher.issuer());
-    let id = issuer.short_id();
-    let der = |c: &signet_pki::ca::IssuerCert| Document::new(c.der().to_vec(), "application/pkix-cert");
-    let text = |c: &signet_pki::ca::IssuerCert| {
-        Document::new(pem::encode(Label::Certificate, c.der()).into_bytes(), "application/x-pem-file")
-    };
+    let documents = &service.documents;
+    let id = service.publisher.issuer().short_id();
     let found = match file.as_str() {
-        "root.cer" => der(root),
-        "root.pem" => text(root),
-        name if name == format!("{id}.cer") => der(issuer),
-        name if name == format!("{id}.pem") => text(issuer),
+        "root.cer" => &documents.root_cer,
+        "root.pem" => &documents.root_pem,
+        name if name == format!("{id}.cer") => &documents.issuer_cer,
+        name if name == format!("{id}.pem") => &documents.issuer_pem,
         _ => return Err(Refusal::new(ErrorCode::NotFound, "no such certificate")),
     };
-    Ok(document(&found, &headers, None))
+    Ok(send(found, &headers))
 }
 
 pub(super) fn published(service: &App) -> Result<Arc<Published>, Refusal> {
@@ -73,22 +65,9 @@ pub(super) fn published(service: &App) -> Result<Arc<Published>, Refusal> {
         .ok_or_else(|| Refusal::new(ErrorCode::StoreUnavailable, "no list has been published yet"))
 }
 
-/// Bytes with validators. A list is fresh for a minute: that is how long a cache may delay a revocation.
-pub(super) fn document(document: &Document, request: &HeaderMap, list: Option<&Published>) -> Response<Body> {
-    let unchanged = request.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == document.etag.as_bytes());
-    let mut response = if unchanged {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Response::new(Body::from(document.bytes.clone()))
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(document.content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
-    if let Ok(etag) = HeaderValue::from_str(&document.etag) {
-        headers.insert(header::ETAG, etag);
-    }
-    if let Some(number) = list.map(|l| HeaderValue::from(l.number)) {
-        headers.insert("crl-number", number);
-    }
+/// A list with its number in a header, so that a mirror can tell the newer one without parsing.
+pub(super) fn numbered(document: &Document, list: &Published, request: &HeaderMap) -> Response<Body> {
+    let mut response = send(document, request);
+    response.headers_mut().insert("crl-number", HeaderValue::from(list.number));
     response
 }

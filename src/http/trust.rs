@@ -8,10 +8,10 @@ use axum::routing::get;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::{Value, json};
 use signet_pki::ca::IssuerCert;
-use signet_pki::pem::{self, Label};
 
 use super::App;
-use super::plain::{document, published};
+use super::documents::send;
+use super::plain::{numbered, published};
 use super::refusal::Refusal;
 use crate::revocation::Document;
 
@@ -24,21 +24,17 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn roots(State(service): State<App>, headers: HeaderMap) -> Response<Body> {
-    let text = pem::encode(Label::Certificate, service.publisher.root().der());
-    document(&Document::new(text.into_bytes(), "application/x-pem-file"), &headers, None)
+    send(&service.documents.root_pem, &headers)
 }
 
-/// Root and issuers: for verifiers whose clients send their leaf alone.
 async fn bundle(State(service): State<App>, headers: HeaderMap) -> Response<Body> {
-    let text = pem::encode(Label::Certificate, service.publisher.root().der())
-        + &pem::encode(Label::Certificate, service.publisher.issuer().der());
-    document(&Document::new(text.into_bytes(), "application/x-pem-file"), &headers, None)
+    send(&service.documents.bundle_pem, &headers)
 }
 
 /// The lists of every CA of the chain.
 async fn lists(State(service): State<App>, headers: HeaderMap) -> Result<Response<Body>, Refusal> {
     let published = published(&service)?;
-    Ok(document(&published.all, &headers, Some(&published)))
+    Ok(numbered(service.publisher.all_pem(&published), &published, &headers))
 }
 
 /// SPIFFE Trust Domain and Bundle 4: a JWK set whose keys are the roots.
@@ -50,7 +46,7 @@ async fn spiffe(State(service): State<App>, headers: HeaderMap) -> Response<Body
         "spiffe_sequence": sequence,
         "spiffe_refresh_hint": 300,
     });
-    document(&Document::new(bundle.to_string().into_bytes(), "application/json"), &headers, None)
+    send(&Document::json(bundle.to_string()), &headers)
 }
 
 /// RFC 7517 with RFC 7518 6.2: an EC key, its coordinates being the halves of the uncompressed point.

@@ -84,18 +84,19 @@ impl Issuer {
         Ok(signed)
     }
 
-    /// Signs a revocation list over encoded entries.
+    /// Signs a revocation list over encoded entries, and gives the entries back.
     pub async fn sign_crl(
         &self,
         number: u64,
         (this_update, next_update): (UnixTime, UnixTime),
         entries: Vec<u8>,
-    ) -> Result<Vec<u8>, SignError> {
+    ) -> Result<(Result<Vec<u8>, IssueError>, Vec<u8>), SignError> {
         let key = self.key.clone();
         let work = move || {
             let plan = CrlPlan { number, this_update, next_update, entries: &entries };
-            crl::sign(&key.certificate, key.signer.as_ref(), plan)
+            let signed = crl::sign(&key.certificate, key.signer.as_ref(), plan);
+            (signed, entries)
         };
-        Ok(self.pool.run(work).await??)
+        self.pool.run(work).await
     }
 }

@@ -1,7 +1,7 @@
 //! Making and keeping the published revocation list. Downloads are pointers to bytes made once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
@@ -16,10 +16,6 @@ use crate::audit::hex;
 use crate::clock::Clock;
 use crate::issuer::{Issuer, SignError};
 use crate::store::{AuditDraft, Store, StoreError};
-
-/// An expired certificate leaves the list after it stood on one issued later than its end (RFC 5280 3.3); two intervals
-/// make sure of it.
-const INTERVALS_AFTER_EXPIRY: i64 = 2;
 
 #[derive(Debug, Error)]
 pub enum PublishError {
@@ -39,7 +35,25 @@ pub struct Document {
 }
 
 impl Document {
-    pub fn new(bytes: Vec<u8>, content_type: &'static str) -> Document {
+    /// RFC 5280 4.2.1.13, RFC 2585 4.2.
+    pub fn crl(der: Vec<u8>) -> Document {
+        Document::new(der, "application/pkix-crl")
+    }
+
+    /// RFC 2585 4.1.
+    pub fn certificate(der: Vec<u8>) -> Document {
+        Document::new(der, "application/pkix-cert")
+    }
+
+    pub fn pem(text: String) -> Document {
+        Document::new(text.into_bytes(), "application/x-pem-file")
+    }
+
+    pub fn json(text: String) -> Document {
+        Document::new(text.into_bytes(), "application/json")
+    }
+
+    fn new(bytes: Vec<u8>, content_type: &'static str) -> Document {
         let digest = signet_pki::Fingerprint::of(&bytes).to_string();
         Document { bytes: bytes.into(), content_type, etag: format!("\"{}\"", &digest[..32]) }
     }
@@ -54,9 +68,18 @@ pub struct Published {
     pub entries: u64,
     pub sha256: String,
     pub der: Document,
-    pub pem: Document,
-    /// The lists of every CA of the chain, PEM: what verifiers need that check the whole chain.
-    pub all: Document,
+    /// PEM forms, made when somebody asks for the first time: this list, and the lists of every CA of the chain.
+    text: OnceLock<(Document, Document)>,
+}
+
+impl Published {
+    fn text(&self, root_crl: &[u8]) -> &(Document, Document) {
+        self.text.get_or_init(|| {
+            let own = pem::encode(Label::Crl, &self.der.bytes);
+            let all = own.clone() + &pem::encode(Label::Crl, root_crl);
+            (Document::pem(own), Document::pem(all))
+        })
+    }
 }
 
 pub struct Publisher {
@@ -69,8 +92,18 @@ pub struct Publisher {
     lifetime: i64,
     published: ArcSwapOption<Published>,
     /// One list at a time, so that numbers and contents grow together.
-    building: Mutex<()>,
-    behind: AtomicBool,
+    building: Mutex<Ledger>,
+    /// Counts the requests for a list; one list answers all that were made before it read the store.
+    requested: AtomicU64,
+    covered: AtomicU64,
+}
+
+/// The entries of the newest list, encoded: the next one is these and what is new.
+#[derive(Default)]
+struct Ledger {
+    entries: Vec<u8>,
+    count: u64,
+    sequence: u64,
 }
 
 pub struct Schedule {
@@ -98,13 +131,23 @@ impl Publisher {
             interval: schedule.interval,
             lifetime: schedule.lifetime,
             published: ArcSwapOption::empty(),
-            building: Mutex::new(()),
-            behind: AtomicBool::new(true),
+            building: Mutex::new(Ledger::default()),
+            requested: AtomicU64::new(1),
+            covered: AtomicU64::new(0),
         }
     }
 
     pub fn current(&self) -> Option<Arc<Published>> {
         self.published.load_full()
+    }
+
+    pub fn pem<'a>(&self, list: &'a Published) -> &'a Document {
+        &list.text(&self.root_crl).0
+    }
+
+    /// The lists of every CA of the chain, PEM: what verifiers need that check the whole chain.
+    pub fn all_pem<'a>(&self, list: &'a Published) -> &'a Document {
+        &list.text(&self.root_crl).1
     }
 
     pub fn root(&self) -> &IssuerCert {
@@ -125,7 +168,7 @@ impl Publisher {
 
     /// Whether a revocation is durable that no published list carries yet.
     pub fn is_behind(&self) -> bool {
-        self.behind.load(Ordering::SeqCst)
+        self.covered.load(Ordering::SeqCst) < self.requested.load(Ordering::SeqCst)
     }
 
     /// Whether the schedule asks for a new list.
@@ -133,30 +176,34 @@ impl Publisher {
         self.is_behind() || self.current().is_none_or(|p| now.since(p.this_update) >= self.interval)
     }
 
-    /// Builds, signs and publishes a list of everything that is durable now. Its number.
+    /// Publishes a list with everything that is durable now, and answers its number.
     ///
     /// The number is reserved durably first: a list that was published is never followed by one with a smaller number,
-    /// also after a crash between the two.
+    /// also after a crash between the two. Requests that wait while a list is built share the next one.
     pub async fn rebuild(&self, request_id: &str) -> Result<u64, PublishError> {
-        self.behind.store(true, Ordering::SeqCst);
-        let _one_at_a_time = self.building.lock().await;
-        // Set before the read: what is revoked from here on asks for a list of its own.
-        self.behind.store(false, Ordering::SeqCst);
-        let built = self.build(request_id).await;
-        match built {
-            Ok(published) => {
-                let number = published.number;
-                self.published.store(Some(Arc::new(published)));
-                Ok(number)
-            }
-            Err(error) => {
-                self.behind.store(true, Ordering::SeqCst);
-                Err(error)
-            }
+        let mine = self.requested.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut ledger = self.building.lock().await;
+        if self.covered.load(Ordering::SeqCst) >= mine
+            && let Some(current) = self.current()
+        {
+            return Ok(current.number);
         }
+        // Everything that was asked for before this point is durable, so the read below sees it.
+        let covers = self.requested.load(Ordering::SeqCst);
+        let published = self.build(&mut ledger, request_id).await?;
+        let number = published.number;
+        self.published.store(Some(Arc::new(published)));
+        self.covered.store(covers, Ordering::SeqCst);
+        Ok(number)
     }
 
-    async fn build(&self, request_id: &str) -> Result<Published, PublishError> {
+    /// Forgets the encoded entries, because some have left the store; the next list reads all of them again.
+    pub async fn start_over(&self) {
+        *self.building.lock().await = Ledger::default();
+        self.requested.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn build(&self, ledger: &mut Ledger, request_id: &str) -> Result<Published, PublishError> {
         let now_ms = self.clock.now_ms();
         let now = self.clock.now();
         self.issuer.check_clock(now)?;
@@ -171,23 +218,32 @@ impl Publisher {
         };
         let floor = u64::try_from(now_ms).unwrap_or(0);
         let number = self.store.next_crl_number(issuer.key_identifier(), floor, draft).await?;
-        let since = now.minus(self.interval * INTERVALS_AFTER_EXPIRY);
-        let (entries, count) = self.store.revoked_entries(issuer.key_identifier(), since).await?;
+        let delta = self.store.revocations_after(issuer.key_identifier(), ledger.sequence).await?;
+        ledger.entries.extend_from_slice(&delta.entries);
+        ledger.count += delta.count;
+        ledger.sequence = delta.sequence;
         // thisUpdate never runs backwards, also when the clock was set back within its tolerance.
         let this_update = self.current().map_or(now, |p| p.this_update.max(now));
         let next_update = this_update.plus(self.lifetime);
-        let der = self.issuer.sign_crl(number, (this_update, next_update), entries).await?;
-        let text = pem::encode(Label::Crl, &der);
-        let all = text.clone() + &pem::encode(Label::Crl, &self.root_crl);
+        // The signer borrows the entries and gives them back, whatever becomes of the signature.
+        let entries = std::mem::take(&mut ledger.entries);
+        let (signed, entries) = match self.issuer.sign_crl(number, (this_update, next_update), entries).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                *ledger = Ledger::default();
+                return Err(error.into());
+            }
+        };
+        ledger.entries = entries;
+        let der = signed.map_err(SignError::from)?;
         Ok(Published {
             number,
             this_update,
             next_update,
-            entries: count,
+            entries: ledger.count,
             sha256: hex(&signet_pki::Fingerprint::of(&der).0),
-            der: Document::new(der, "application/pkix-crl"),
-            pem: Document::new(text.into_bytes(), "application/x-pem-file"),
-            all: Document::new(all.into_bytes(), "application/x-pem-file"),
+            der: Document::crl(der),
+            text: OnceLock::new(),
         })
     }
 }

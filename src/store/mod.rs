@@ -9,7 +9,6 @@ use std::pin::Pin;
 
 use signet_api::admin::{AuditQuery, DeviceQuery, TokenQuery};
 use signet_api::{CredentialId, admin};
-use signet_pki::crl::Reason;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
 
@@ -48,6 +47,8 @@ pub trait Store: Send + Sync {
     fn alarm(&self, serial: Option<&Serial>, draft: AuditDraft) -> Answer<'_, ()>;
     /// Reserves the number of the next CRL: `max(previous + 1, floor)`.
     fn next_crl_number(&self, issuer: &[u8], floor: u64, draft: AuditDraft) -> Answer<'_, u64>;
+    /// Takes away, at most `limit` rows of each kind, what the retention no longer keeps.
+    fn prune(&self, order: Prune) -> Answer<'_, Pruned>;
 
     fn token(&self, id: &CredentialId) -> Answer<'_, Option<TokenRecord>>;
     fn certificate(&self, serial: &Serial) -> Answer<'_, Option<CertificateRecord>>;
@@ -60,8 +61,8 @@ pub trait Store: Send + Sync {
     fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Vec<CertificateRecord>>;
     fn tokens(&self, query: TokenQuery, now: UnixTime) -> Answer<'_, admin::Page<TokenRecord>>;
     fn devices(&self, query: DeviceQuery, now: UnixTime) -> Answer<'_, admin::Page<DeviceRow>>;
-    /// Encoded CRL entries of what was revoked and had not expired at `since`, with their count.
-    fn revoked_entries(&self, issuer: &[u8], since: UnixTime) -> Answer<'_, (Vec<u8>, u64)>;
+    /// Encoded CRL entries of an issuer after a sequence, in order. Sequence 0 asks for all.
+    fn revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, RevocationDelta>;
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>>;
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
@@ -71,6 +72,3 @@ pub trait Store: Send + Sync {
     /// Waits for queued writes and closes. Later calls answer [`StoreError::Unavailable`].
     fn close(&self) -> Answer<'_, ()>;
 }
-
-/// A revocation as the CRL needs it.
-pub type RevokedEntry = (Serial, UnixTime, Reason);

@@ -141,3 +141,13 @@ impl CertificateRecord {
         matches!(self.status, CertificateStatus::Active | CertificateStatus::Pending)
     }
 }
+
+/// What a revocation list has to grow by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RevocationDelta {
+    /// Concatenated `revokedCertificates` elements.
+    pub entries: Vec<u8>,
+    pub count: u64,
+    /// Where the next delta begins.
+    pub sequence: u64,
+}

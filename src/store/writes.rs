@@ -206,6 +206,26 @@ pub struct ChangeDevice {
     pub draft: AuditDraft,
 }
 
+/// What the retention says, as points in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prune {
+    /// Certificates that ended before keep a stub: serial, key hash, principal, times, status; their DER goes.
+    pub certificates_before: UnixTime,
+    /// Revocations of certificates that ended before leave the list.
+    pub revocations_before: UnixTime,
+    /// Tokens that ended before without having been used are removed.
+    pub tokens_before: UnixTime,
+    pub limit: u32,
+}
+
+/// How many rows were taken away; all zero when there is nothing left to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    pub certificates: u64,
+    pub revocations: u64,
+    pub tokens: u64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Suspend,

@@ -34,7 +34,7 @@ CREATE TABLE certificate (
 CREATE INDEX certificate_principal ON certificate (principal, generation);
 CREATE INDEX certificate_spki ON certificate (spki);
 CREATE INDEX certificate_live_end ON certificate (not_after) WHERE status IN ('active', 'pending');
-CREATE INDEX certificate_revoked ON certificate (issuer, not_after) WHERE status = 'revoked';
+CREATE INDEX certificate_full ON certificate (not_after) WHERE length(der) > 0;
 CREATE UNIQUE INDEX certificate_renewal ON certificate (parent, spki) WHERE parent IS NOT NULL;
 
 CREATE TABLE token (
@@ -61,6 +61,7 @@ CREATE TABLE token (
     redeemed_serial BLOB
 ) STRICT;
 CREATE INDEX token_device ON token (device);
+CREATE INDEX token_end ON token (expires_at) WHERE status <> 'redeemed';
 CREATE INDEX token_batch ON token (batch) WHERE batch IS NOT NULL;
 
 CREATE TABLE audit (
@@ -75,6 +76,15 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_subject ON audit (subject, sequence);
 CREATE INDEX audit_request ON audit (request);
+
+-- What stands on revocation lists, encoded once; read in order, so that a list grows by what is new.
+CREATE TABLE revocation (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    issuer BLOB NOT NULL,
+    not_after INTEGER NOT NULL,
+    entry BLOB NOT NULL
+) STRICT;
+CREATE INDEX revocation_end ON revocation (not_after);
 
 CREATE TABLE crl (
     issuer BLOB PRIMARY KEY,

@@ -9,8 +9,8 @@ mod tokens;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OpenFlags};
 use signet_api::CredentialId;
@@ -63,8 +63,7 @@ const READERS: usize = 4;
 pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
-    readers: Vec<Mutex<Connection>>,
-    next_reader: AtomicUsize,
+    readers: Arc<Readers>,
 }
 
 impl SqliteStore {
@@ -73,11 +72,9 @@ impl SqliteStore {
         let lock = migrate::lock(path)?;
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate::require_current(path, &connection)?;
-        let readers = (0..READERS)
-            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
-            .collect::<Result<_, _>>()?;
+        let readers = Arc::new(Readers::open(path)?);
         let writer = Writer::start(connection, lock).map_err(|cause| sqlite_error(path, cause))?;
-        Ok(SqliteStore { path: path.to_owned(), writer, readers, next_reader: AtomicUsize::new(0) })
+        Ok(SqliteStore { path: path.to_owned(), writer, readers })
     }
 
     pub fn path(&self) -> &Path {
@@ -86,20 +83,47 @@ impl SqliteStore {
 
     /// Runs a short read on the calling thread: a handful of B-tree steps in the page cache.
     fn read<T: Send + 'static>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Answer<'_, T> {
-        let result = self.with_reader(query);
+        let result = self.open_readers().and_then(|readers| readers.run(query));
         Box::pin(std::future::ready(result))
     }
 
-    fn with_reader<T>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
-        if self.writer.is_closed() {
-            return Err(StoreError::Unavailable("it is closed".into()));
-        }
-        let start = self.next_reader.fetch_add(1, Ordering::Relaxed);
+    /// Runs a read that may touch many rows beside the runtime.
+    fn read_long<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let readers = self.open_readers().cloned();
+        Box::pin(async move {
+            let readers = readers?;
+            let task = tokio::task::spawn_blocking(move || readers.run(query));
+            task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))
+        })
+    }
+
+    fn open_readers(&self) -> Result<&Arc<Readers>, StoreError> {
+        if self.writer.is_closed() { Err(StoreError::Unavailable("it is closed".into())) } else { Ok(&self.readers) }
+    }
+}
+
+/// Read-only connections, handed out to whoever comes.
+struct Readers {
+    connections: Vec<Mutex<Connection>>,
+    next: AtomicUsize,
+}
+
+impl Readers {
+    fn open(path: &Path) -> Result<Readers, OpenError> {
+        let one = |_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new);
+        Ok(Readers { connections: (0..READERS).map(one).collect::<Result<_, _>>()?, next: AtomicUsize::new(0) })
+    }
+
+    fn run<T>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
         // A free reader if there is one, else wait for the one whose turn it is.
-        let free = (0..READERS).find_map(|i| self.readers[(start + i) % READERS].try_lock().ok());
+        let free = (0..READERS).find_map(|i| self.connections[(start + i) % READERS].try_lock().ok());
         let connection = match free {
             Some(connection) => connection,
-            None => self.readers[start % READERS].lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
+            None => self.connections[start % READERS].lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
         };
         query(&connection).map_err(StoreError::from)
     }
@@ -202,6 +226,10 @@ impl Store for SqliteStore {
         self.writer.submit(move |tx| revoking::next_crl_number(tx, &issuer, floor, &draft))
     }
 
+    fn prune(&self, order: Prune) -> Answer<'_, Pruned> {
+        self.writer.submit(move |tx| revoking::prune(tx, &order))
+    }
+
     fn token(&self, id: &CredentialId) -> Answer<'_, Option<TokenRecord>> {
         self.read(|c| reads::token(c, id))
     }
@@ -227,19 +255,20 @@ impl Store for SqliteStore {
     }
 
     fn tokens(&self, query: TokenQuery, now: UnixTime) -> Answer<'_, Page<TokenRecord>> {
-        self.read(|c| reads::tokens(c, &query, now))
+        self.read_long(move |c| reads::tokens(c, &query, now))
     }
 
     fn devices(&self, query: DeviceQuery, now: UnixTime) -> Answer<'_, Page<DeviceRow>> {
-        self.read(|c| reads::devices(c, &query, now))
+        self.read_long(move |c| reads::devices(c, &query, now))
     }
 
-    fn revoked_entries(&self, issuer: &[u8], since: UnixTime) -> Answer<'_, (Vec<u8>, u64)> {
-        self.read(|c| reads::revoked_entries(c, issuer, since))
+    fn revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, RevocationDelta> {
+        let issuer = issuer.to_vec();
+        self.read_long(move |c| reads::revocations_after(c, &issuer, sequence))
     }
 
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>> {
-        self.read(|c| reads::audit(c, &query))
+        self.read_long(move |c| reads::audit(c, &query))
     }
 
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>> {

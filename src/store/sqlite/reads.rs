@@ -3,7 +3,6 @@
 use rusqlite::{Connection, OptionalExtension, Params, ToSql};
 use signet_api::CredentialId;
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
-use signet_pki::crl::{Reason, encode_entry};
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::super::*;
@@ -107,19 +106,18 @@ pub(super) fn devices(c: &Connection, query: &DeviceQuery, now: UnixTime) -> Res
     Ok(page(items, limit, |row| row.principal.id.to_string()))
 }
 
-pub(super) fn revoked_entries(c: &Connection, issuer: &[u8], since: UnixTime) -> Result<(Vec<u8>, u64), ReadError> {
+pub(super) fn revocations_after(c: &Connection, issuer: &[u8], sequence: u64) -> Result<RevocationDelta, ReadError> {
     let mut statement = c.prepare_cached(
-        "SELECT serial, revoked_at, reason FROM certificate
-         WHERE issuer = ?1 AND status = 'revoked' AND not_after > ?2",
+        "SELECT sequence, entry FROM revocation WHERE sequence > ?1 AND issuer = ?2 ORDER BY sequence",
     )?;
-    let mut rows = statement.query((issuer, since.0))?;
-    let (mut entries, mut count) = (Vec::new(), 0);
+    let mut rows = statement.query((sequence as i64, issuer))?;
+    let mut delta = RevocationDelta { sequence, ..RevocationDelta::default() };
     while let Some(row) = rows.next()? {
-        let reason = row.get::<_, Option<u8>>(2)?.and_then(Reason::from_code).unwrap_or(Reason::Unspecified);
-        encode_entry(&decode::serial(row, 0)?, UnixTime(row.get(1)?), reason, &mut entries);
-        count += 1;
+        delta.sequence = row.get::<_, i64>(0)? as u64;
+        delta.entries.extend_from_slice(row.get_ref(1)?.as_blob().map_err(|_| ReadError::Corrupt("a CRL entry"))?);
+        delta.count += 1;
     }
-    Ok((entries, count))
+    Ok(delta)
 }
 
 const AUDIT: &str = "sequence, at, kind, actor, subject, canonical, leaf_hash";

@@ -1,6 +1,7 @@
 //! Ending things in SQL: devices, certificates, batches; and the numbers of the lists that say so.
 
 use rusqlite::{Connection, OptionalExtension};
+use signet_pki::crl::{Reason, encode_entry};
 use signet_pki::{DeviceId, Serial};
 
 use super::super::*;
@@ -82,17 +83,44 @@ fn end_certificate(
     order: &RevokeOrder,
     outcome: &mut Revoked,
 ) -> Result<(), WriteError> {
-    let Some(found) = reads::certificate(connection, serial)? else { return Ok(()) };
+    if reads::certificate(connection, serial)?.is_none() {
+        return Ok(());
+    }
     outcome.known = true;
     let changed = connection
         .prepare_cached(
             "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
-             WHERE serial = ?1 AND status <> 'revoked'",
+             WHERE serial = ?1 AND status <> 'revoked' RETURNING serial, issuer, not_after",
         )?
-        .execute((serial.as_bytes(), order.now.0, order.reason.code()))?;
-    if changed == 1 {
-        outcome.certificates.push(found.serial);
+        .query_row((serial.as_bytes(), order.now.0, order.reason.code()), ended)
+        .optional()?;
+    if let Some(one) = changed {
+        list(connection, &one, order)?;
+        outcome.certificates.push(one.serial);
     }
+    Ok(())
+}
+
+/// A certificate that was just revoked.
+struct Ended {
+    serial: Serial,
+    issuer: Vec<u8>,
+    not_after: i64,
+}
+
+fn ended(row: &rusqlite::Row<'_>) -> rusqlite::Result<Ended> {
+    Ok(Ended { serial: decode::serial(row, 0)?, issuer: row.get(1)?, not_after: row.get(2)? })
+}
+
+/// Puts a revocation where the next list finds it.
+fn list(connection: &Connection, one: &Ended, order: &RevokeOrder) -> Result<(), WriteError> {
+    let mut entry = Vec::with_capacity(64);
+    encode_entry(&one.serial, order.now, order.reason, &mut entry);
+    connection.prepare_cached("INSERT INTO revocation (issuer, not_after, entry) VALUES (?1, ?2, ?3)")?.execute((
+        &one.issuer,
+        one.not_after,
+        entry,
+    ))?;
     Ok(())
 }
 
@@ -200,4 +228,32 @@ pub(super) fn next_crl_number(
     draft.detail["number"] = number.into();
     tx.audit(&draft)?;
     Ok(number)
+}
+
+impl Verdict for Pruned {
+    fn keeps_changes(&self) -> bool {
+        true
+    }
+}
+
+/// Small enough to fit between two requests; the caller comes back until nothing is left.
+pub(super) fn prune(tx: &mut WriteTx<'_>, order: &Prune) -> Result<Pruned, WriteError> {
+    let run = |sql: &str, before: i64| -> Result<u64, WriteError> {
+        Ok(tx.connection.prepare_cached(sql)?.execute((before, order.limit))? as u64)
+    };
+    let certificates = run(
+        "UPDATE certificate SET der = x'' WHERE rowid IN
+             (SELECT rowid FROM certificate WHERE length(der) > 0 AND not_after < ?1 LIMIT ?2)",
+        order.certificates_before.0,
+    )?;
+    let revocations = run(
+        "DELETE FROM revocation WHERE sequence IN (SELECT sequence FROM revocation WHERE not_after < ?1 LIMIT ?2)",
+        order.revocations_before.0,
+    )?;
+    let tokens = run(
+        "DELETE FROM token WHERE rowid IN
+             (SELECT rowid FROM token WHERE status <> 'redeemed' AND expires_at < ?1 LIMIT ?2)",
+        order.tokens_before.0,
+    )?;
+    Ok(Pruned { certificates, revocations, tokens })
 }
