@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::watch;
@@ -13,12 +12,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles};
 use crate::credentials::Pepper;
 use crate::enrollment::Road;
+use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
-use crate::server_identity::{self, ServerIdentity};
+use crate::server_identity::ServerIdentity;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -116,7 +116,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), signal.clone()));
     tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), signal.clone()));
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), signal.clone()));
-    tasks.spawn(housekeeping(service.clone(), identity, state, signal));
+    tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
 }
@@ -144,27 +144,4 @@ async fn bind(address: SocketAddr) -> Result<Listener, ConfigError> {
             "another program has it, or it is not an address of this host",
         )
     })
-}
-
-/// How often the schedule looks at the clock.
-const TICK: Duration = Duration::from_secs(5);
-
-async fn housekeeping(service: Arc<Service>, mut identity: ServerIdentity, tls: Arc<TlsState>, mut stop: Shutdown) {
-    let mut tick = tokio::time::interval(TICK);
-    loop {
-        tokio::select! {
-            () = stop.wait() => return,
-            _ = tick.tick() => {}
-        }
-        let now = service.clock.now();
-        if service.publisher.is_due(now) {
-            service.revocation.publish(&own_context(&service)).await;
-        }
-        if identity.is_due(now) {
-            match server_identity::renew(&service, &mut identity).await {
-                Ok(config) => tls.swap(config),
-                Err(error) => tracing::error!(%error, "the service's own certificate could not be renewed"),
-            }
-        }
-    }
 }

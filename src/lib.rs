@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod enrollment;
+pub mod housekeeping;
 pub mod http;
 pub mod issuer;
 pub mod random;

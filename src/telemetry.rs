@@ -13,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
 use crate::revocation::Published;
+use crate::store::StoreCounters;
 
 /// Sends log lines to standard error. The only use of a process-wide setting, made by `main`.
 pub fn start_logging(log: &RawLog) {
@@ -43,6 +44,8 @@ pub struct Metrics {
     crl_number: Gauge<u64, AtomicU64>,
     crl_entries: Gauge<u64, AtomicU64>,
     crl_age: Gauge,
+    commits: Gauge<u64, AtomicU64>,
+    writes: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -56,7 +59,11 @@ impl Default for Metrics {
         registry.register("crl_number", "Number of the published CRL", crl_number.clone());
         registry.register("crl_entries", "Entries of the published CRL", crl_entries.clone());
         registry.register("crl_age_seconds", "Seconds since thisUpdate of the published CRL", crl_age.clone());
-        Metrics { registry, answers, crl_number, crl_entries, crl_age }
+        let commits = Gauge::<u64, AtomicU64>::default();
+        let writes = Gauge::<u64, AtomicU64>::default();
+        registry.register("store_commits_total", "Transactions, each with one flush to disk", commits.clone());
+        registry.register("store_requests_total", "Writes that these transactions carried", writes.clone());
+        Metrics { registry, answers, crl_number, crl_entries, crl_age, commits, writes }
     }
 }
 
@@ -67,7 +74,9 @@ impl Metrics {
         self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
     }
 
-    pub fn render(&self, list: Option<&Published>, now: UnixTime) -> String {
+    pub fn render(&self, list: Option<&Published>, store: StoreCounters, now: UnixTime) -> String {
+        self.commits.set(store.commits);
+        self.writes.set(store.requests);
         if let Some(list) = list {
             self.crl_number.set(list.number);
             self.crl_entries.set(list.entries);

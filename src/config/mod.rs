@@ -150,6 +150,15 @@ impl Config {
                 "leave both out for an hour and seven days",
             ));
         }
+        if self.raw.retention.certificate_days < 2 {
+            // A used token answers its own key for a day.
+            let message = "retention.certificate_days is at least 2";
+            return Err(ConfigError::new(message, "leave it out for 30 days"));
+        }
+        if self.raw.admission.enrollments_per_second == 0 || self.raw.admission.enrollment_burst == 0 {
+            let message = "admission: rates are at least 1";
+            return Err(ConfigError::new(message, "leave the section out for the defaults"));
+        }
         if !self.raw.listen.local.ip().is_loopback() {
             return Err(ConfigError::new(
                 format!("listen.local = {} is not a loopback address", self.raw.listen.local),

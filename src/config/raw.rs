@@ -22,6 +22,10 @@ pub struct RawConfig {
     pub tls: RawTls,
     pub publication: RawPublication,
     #[serde(default)]
+    pub retention: RawRetention,
+    #[serde(default)]
+    pub admission: RawAdmission,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -80,6 +84,38 @@ pub struct RawPublication {
     pub crl_interval_seconds: i64,
     #[serde(default = "seven_days")]
     pub crl_lifetime_seconds: i64,
+}
+
+/// How long what is over is kept in full.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRetention {
+    /// Days after its end that a certificate keeps its DER; afterwards a stub remains.
+    pub certificate_days: u32,
+    /// Days after its end that a token that nobody used is kept.
+    pub token_days: u32,
+}
+
+impl Default for RawRetention {
+    fn default() -> RawRetention {
+        RawRetention { certificate_days: 30, token_days: 30 }
+    }
+}
+
+/// What the doors let in; see http/limits.rs for the limits that are not for configuring.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAdmission {
+    /// Enrollments and recoveries a second from one address (an IPv6 /64), and how many may come at once.
+    pub enrollments_per_second: u32,
+    pub enrollment_burst: u32,
+}
+
+impl Default for RawAdmission {
+    fn default() -> RawAdmission {
+        // A site behind one NAT that powers on a few hundred devices at once is served within seconds.
+        RawAdmission { enrollments_per_second: 100, enrollment_burst: 500 }
+    }
 }
 
 /// A profile of the operator's, or changes to a built-in one of the same name.

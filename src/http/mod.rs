@@ -4,6 +4,7 @@ mod admin;
 mod backoff;
 mod connection;
 mod documents;
+mod leftover;
 mod limits;
 mod listener;
 mod local;

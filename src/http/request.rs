@@ -12,6 +12,7 @@ use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
 use signet_pki::name::PrincipalKind;
 
 use super::connection::Peer;
+use super::leftover::Leftover;
 use super::limits;
 use super::refusal::{Refusal, render};
 use super::{App, Service};
@@ -41,12 +42,16 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
     // Without the query: secrets do not belong there, and if one strays there it is not logged.
     let path: String = request.uri().path().chars().take(200).collect();
     let remote = request.extensions().get::<Peer>().map(|p| p.remote.to_string()).unwrap_or_default();
+    let leftover = Leftover::of(&mut request);
     let mut response = match tokio::time::timeout(limits::ANSWER, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Refusal::new(ErrorCode::Busy, "the answer took too long").into_response(),
     };
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         render(&refusal, &id, &mut response);
+        if let Some(leftover) = leftover {
+            leftover.drain().await;
+        }
         note_refusal(&service, &id, &method, &path, remote, refusal);
     }
     service.metrics.answered(&path, response.status().as_u16());

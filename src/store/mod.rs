@@ -67,6 +67,8 @@ pub trait Store: Send + Sync {
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
+    /// What the writer has done since it was opened.
+    fn counters(&self) -> StoreCounters;
     /// Whether a write would work now.
     fn health(&self) -> Answer<'_, ()>;
     /// Waits for queued writes and closes. Later calls answer [`StoreError::Unavailable`].

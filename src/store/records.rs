@@ -151,3 +151,10 @@ pub struct RevocationDelta {
     /// Where the next delta begins.
     pub sequence: u64,
 }
+
+/// Since the store was opened. Requests beyond commits shared a transaction with another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreCounters {
+    pub commits: u64,
+    pub requests: u64,
+}

@@ -279,6 +279,10 @@ impl Store for SqliteStore {
         self.read(reads::last_issued_at)
     }
 
+    fn counters(&self) -> StoreCounters {
+        self.writer.counters()
+    }
+
     fn health(&self) -> Answer<'_, ()> {
         self.writer.submit(|_| Ok(()))
     }

@@ -6,12 +6,12 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{Answer, AuditDraft, StoreError};
+use super::super::{Answer, AuditDraft, StoreCounters, StoreError};
 use crate::audit::{self, GENESIS};
 
 /// What a request may do inside the transaction.
@@ -104,7 +104,15 @@ const GROUP: usize = 256;
 
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
-    closed: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+/// What the thread tells everyone.
+#[derive(Default)]
+struct Shared {
+    closed: AtomicBool,
+    commits: AtomicU64,
+    requests: AtomicU64,
 }
 
 enum Message {
@@ -117,19 +125,26 @@ impl Writer {
     pub(super) fn start(connection: Connection, lock: File) -> rusqlite::Result<Writer> {
         let chain = read_chain(&connection)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let closed = Arc::new(AtomicBool::new(false));
-        let seen_by_thread = closed.clone();
+        let shared = Arc::new(Shared::default());
+        let seen_by_thread = shared.clone();
         let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
-            run(connection, chain, jobs);
-            seen_by_thread.store(true, Ordering::SeqCst);
+            run(connection, chain, jobs, &seen_by_thread);
+            seen_by_thread.closed.store(true, Ordering::SeqCst);
             drop(lock);
         });
         spawned.map_err(|_| rusqlite::Error::InvalidQuery)?;
-        Ok(Writer { queue, closed })
+        Ok(Writer { queue, shared })
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.shared.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn counters(&self) -> StoreCounters {
+        StoreCounters {
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            requests: self.shared.requests.load(Ordering::Relaxed),
+        }
     }
 
     /// Queues a request. The changes of a request whose answer [`Verdict::keeps_changes`] denies are taken back.
@@ -181,7 +196,7 @@ fn read_chain(connection: &Connection) -> rusqlite::Result<Chain> {
     Ok(newest.unwrap_or(Chain { sequence: 0, hash: GENESIS }))
 }
 
-fn run(connection: Connection, mut chain: Chain, mut jobs: mpsc::Receiver<Message>) {
+fn run(connection: Connection, mut chain: Chain, mut jobs: mpsc::Receiver<Message>, shared: &Shared) {
     let mut closing = None;
     while closing.is_none() {
         let Some(first) = jobs.blocking_recv() else { break };
@@ -198,6 +213,8 @@ fn run(connection: Connection, mut chain: Chain, mut jobs: mpsc::Receiver<Messag
             next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
         }
         if !group.is_empty() {
+            shared.commits.fetch_add(1, Ordering::Relaxed);
+            shared.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
             commit_group(&connection, &mut chain, group);
         }
     }

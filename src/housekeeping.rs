@@ -1,0 +1,89 @@
+//! What the service does by itself, by the clock: lists, its own certificate, retention.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use signet_pki::UnixTime;
+
+use crate::app::own_context;
+use crate::http::tls::TlsState;
+use crate::http::{Service, Shutdown};
+use crate::server_identity::{self, ServerIdentity};
+use crate::store::{Prune, Pruned, StoreError};
+
+/// How often the schedule looks at the clock.
+const TICK: Duration = Duration::from_secs(5);
+/// Rows of a kind to one transaction of the retention: about a millisecond, so that no request waits for it.
+const PRUNE_ROWS: u32 = 200;
+/// Seconds between two looks at what the retention no longer keeps.
+const PRUNE_INTERVAL: i64 = 600;
+/// An expired certificate leaves the list after it stood on one issued later than its end (RFC 5280 3.3); two intervals
+/// make sure of it.
+const INTERVALS_AFTER_EXPIRY: i64 = 2;
+const DAY: i64 = 86_400;
+
+pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls: Arc<TlsState>, mut stop: Shutdown) {
+    let mut tick = tokio::time::interval(TICK);
+    let mut pruned_at = service.clock.now();
+    loop {
+        tokio::select! {
+            () = stop.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let now = service.clock.now();
+        if service.publisher.is_due(now) {
+            service.revocation.publish(&own_context(&service)).await;
+        }
+        if identity.is_due(now) {
+            match server_identity::renew(&service, &mut identity).await {
+                Ok(config) => tls.swap(config),
+                Err(error) => tracing::error!(%error, "the service's own certificate could not be renewed"),
+            }
+        }
+        if now.since(pruned_at) >= PRUNE_INTERVAL {
+            pruned_at = now;
+            tokio::select! {
+                () = stop.wait() => return,
+                outcome = apply_retention(&service, now) => report(outcome),
+            }
+        }
+    }
+}
+
+/// Takes away what is no longer kept, a little at a time.
+pub async fn apply_retention(service: &Service, now: UnixTime) -> Result<Pruned, StoreError> {
+    let retention = service.config.raw.retention;
+    let order = Prune {
+        certificates_before: now.minus(i64::from(retention.certificate_days) * DAY),
+        revocations_before: now.minus(service.publisher.interval() * INTERVALS_AFTER_EXPIRY),
+        tokens_before: now.minus(i64::from(retention.token_days) * DAY),
+        limit: PRUNE_ROWS,
+    };
+    let mut total = Pruned::default();
+    loop {
+        let step = service.store.prune(order).await?;
+        total.certificates += step.certificates;
+        total.revocations += step.revocations;
+        total.tokens += step.tokens;
+        let full = u64::from(PRUNE_ROWS);
+        if step.certificates < full && step.revocations < full && step.tokens < full {
+            break;
+        }
+        // Requests that came meanwhile go first.
+        tokio::task::yield_now().await;
+    }
+    if total.revocations > 0 {
+        service.publisher.start_over().await;
+    }
+    Ok(total)
+}
+
+fn report(outcome: Result<Pruned, StoreError>) {
+    match outcome {
+        Ok(total) if total == Pruned::default() => {}
+        Ok(Pruned { certificates, revocations, tokens }) => {
+            tracing::info!(certificates, revocations, tokens, "retention applied");
+        }
+        Err(error) => tracing::error!(%error, "the retention could not be applied; it will be tried again"),
+    }
+}
