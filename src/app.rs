@@ -14,7 +14,7 @@ use crate::credentials::Pepper;
 use crate::enrollment::Road;
 use crate::housekeeping;
 use crate::http::tls::TlsState;
-use crate::http::{self, Backoff, ChainDocuments, Listener, RefusalLog, Service, Shutdown};
+use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
@@ -74,6 +74,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
     let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
     let documents = ChainDocuments::of(&publisher);
+    let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
         config,
         road,
@@ -86,6 +87,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         documents,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
+        doors,
         metrics: Metrics::default(),
     }))
 }

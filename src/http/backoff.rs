@@ -1,13 +1,13 @@
 //! Failed proofs cost the address that made them: a fixed table, so that a flood of addresses costs no memory.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
 use signet_pki::UnixTime;
 
-/// Slots; addresses that share one share its patience, and nobody can choose whom to share with.
-const SLOTS: usize = 4096;
+use super::doors::{SLOTS, index as slot};
+
 /// Failures that an address may make in a window before it has to wait.
 const FREE: u32 = 10;
 /// All addresses together. A fleet that mistypes makes dozens, a search makes millions.
@@ -55,13 +55,8 @@ impl Backoff {
         }
     }
 
-    /// A host of IPv6 has a whole /64 to choose from, so that is what counts.
     fn index(&self, address: IpAddr) -> usize {
-        let hash = match address {
-            IpAddr::V4(v4) => self.hasher.hash_one(v4.octets()),
-            IpAddr::V6(v6) => self.hasher.hash_one(&v6.octets()[..8]),
-        };
-        (hash % SLOTS as u64) as usize
+        slot(&self.hasher, address)
     }
 }
 

@@ -4,6 +4,19 @@ use std::time::Duration;
 
 /// Connections at one time over all listeners: 2 KiB of TLS state and a task each stay far under 100 MiB.
 pub(super) const CONNECTIONS: usize = 10_000;
+/// Of these, what clients without a certificate may hold, so that renewals find a place in a flood of strangers.
+pub(super) const ANONYMOUS: usize = 8_000;
+/// Connections from one address (an IPv6 /64): a site behind one NAT.
+pub(super) const PER_ADDRESS: u32 = 2_000;
+/// Handshakes under way: at 250 us each and core this is a tenth of a second of work.
+pub(super) const HANDSHAKES: usize = 1_000;
+/// Enrollments at one time. Fewer than the signing queue and the write queue hold, so that a renewal waits behind at most so
+/// many: about 50 ms.
+pub(super) const ENROLLMENTS: usize = 384;
+/// Renewals at one time; with the enrollments they still fit into both queues.
+pub(super) const RENEWALS: usize = 512;
+/// Whoever finds a door full comes back within so many seconds, at a random one.
+pub(super) const SPREAD_SECONDS: u64 = 8;
 /// A TLS handshake: two round trips over a slow mobile link with retransmissions.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the first octet of a request to the end of its headers; also how long an idle connection may wait.

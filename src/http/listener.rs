@@ -1,7 +1,8 @@
 //! Accepting connections: limits before the handshake, time limits during it, a graceful end.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -52,29 +53,38 @@ impl Shutdown {
 }
 
 pub async fn serve_tls(listener: Listener, tls: Arc<TlsState>, routes: Router, shutdown: Shutdown) {
+    let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
+    let strangers = Arc::new(Semaphore::new(limits::ANONYMOUS));
     let handler = move |stream: TcpStream, remote: SocketAddr| {
         let acceptor = TlsAcceptor::from(tls.current());
+        let (handshakes, strangers) = (handshakes.clone(), strangers.clone());
         async move {
+            let under_way = handshakes.try_acquire_owned().ok()?;
             let stream = tokio::time::timeout(limits::HANDSHAKE, acceptor.accept(stream)).await.ok()?.ok()?;
+            drop(under_way);
             let peer = Peer::tls(remote, stream.get_ref().1);
-            Some((stream, peer))
+            let place = match peer.certificate {
+                Some(_) => None,
+                None => Some(strangers.try_acquire_owned().ok()?),
+            };
+            Some((stream, peer, place))
         }
     };
     accept_loop(listener, routes, shutdown, handler).await;
 }
 
 pub async fn serve_plain(listener: Listener, routes: Router, shutdown: Shutdown) {
-    let handler = |stream: TcpStream, remote: SocketAddr| async move { Some((stream, Peer::plain(remote))) };
+    let handler = |stream: TcpStream, remote: SocketAddr| async move { Some((stream, Peer::plain(remote), None)) };
     accept_loop(listener, routes, shutdown, handler).await;
 }
 
 async fn accept_loop<S, F, H>(listener: Listener, routes: Router, mut shutdown: Shutdown, handshake: H)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = Option<(S, Peer)>> + Send + 'static,
+    F: Future<Output = Option<(S, Peer, Option<OwnedSemaphorePermit>)>> + Send + 'static,
     H: Fn(TcpStream, SocketAddr) -> F,
 {
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let places = Places::default();
     let graceful = Arc::new(GracefulShutdown::new());
     loop {
         let accepted = tokio::select! {
@@ -90,17 +100,18 @@ where
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::warn!(%remote, "too many connections: refused");
+        let Some(place) = places.take(remote.ip()) else {
+            tracing::debug!(%remote, "too many connections: refused");
             continue;
         };
         let _ = stream.set_nodelay(true);
         let ready = handshake(stream, remote);
         let (routes, watcher) = (routes.clone(), graceful.watcher());
         tokio::spawn(async move {
-            if let Some((stream, peer)) = ready.await {
-                serve_connection(stream, peer, routes, watcher, place).await;
+            if let Some((stream, peer, _stranger)) = ready.await {
+                serve_connection(stream, peer, routes, watcher).await;
             }
+            drop(place);
         });
     }
     drop(listener);
@@ -109,13 +120,8 @@ where
     }
 }
 
-async fn serve_connection<S>(
-    stream: S,
-    peer: Peer,
-    routes: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-    _place: OwnedSemaphorePermit,
-) where
+async fn serve_connection<S>(stream: S, peer: Peer, routes: Router, watcher: hyper_util::server::graceful::Watcher)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
@@ -135,5 +141,76 @@ async fn serve_connection<S>(
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// Places of one listener, counted overall and by address. The map has at most as many keys as there are connections.
+#[derive(Clone, Default)]
+struct Places(Arc<Mutex<Counts>>);
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    by_address: HashMap<IpAddr, u32>,
+}
+
+/// Gives the place back when the connection ends.
+struct Place {
+    places: Places,
+    address: IpAddr,
+}
+
+impl Places {
+    fn take(&self, address: IpAddr) -> Option<Place> {
+        let address = network(address);
+        let mut counts = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let own = counts.by_address.get(&address).copied().unwrap_or(0);
+        if counts.all >= limits::CONNECTIONS || own >= limits::PER_ADDRESS {
+            return None;
+        }
+        counts.all += 1;
+        counts.by_address.insert(address, own + 1);
+        Some(Place { places: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.places.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        counts.all = counts.all.saturating_sub(1);
+        match counts.by_address.get_mut(&self.address) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The address, or the /64 of an IPv6 one: a host has all of it to choose from.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_cannot_take_every_place_and_gives_them_back() {
+        let places = Places::default();
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let held: Vec<Place> = std::iter::from_fn(|| places.take(one)).collect();
+        assert_eq!(held.len(), limits::PER_ADDRESS as usize);
+        assert!(places.take(other).is_some());
+        drop(held);
+        assert!(places.0.lock().unwrap().by_address.is_empty());
+        assert_eq!(places.0.lock().unwrap().all, 0);
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod backoff;
 mod connection;
 mod documents;
+mod doors;
 mod leftover;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ use axum::Router;
 
 pub use backoff::Backoff;
 pub use documents::ChainDocuments;
+pub use doors::Doors;
 pub use listener::{Listener, Shutdown, serve_plain, serve_tls};
 pub use refusal::{Refusal, RefusalLog};
 
@@ -46,6 +48,7 @@ pub struct Service {
     pub documents: ChainDocuments,
     pub refusals: RefusalLog,
     pub backoff: Backoff,
+    pub doors: Doors,
     pub metrics: Metrics,
 }
 

@@ -11,8 +11,9 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// One thread a core of the machine that this is sized for.
 const THREADS: usize = 2;
-/// At 10 000 signatures a second and core this is under 30 ms of waiting; then it is better to say "busy".
-const QUEUE: usize = 512;
+/// More than both doors of the API let in together (http/limits.rs); at 10 000 signatures a second and core it is emptied in
+/// 50 ms. Beyond it is better to say "busy".
+const QUEUE: usize = 1024;
 
 pub(super) struct SigningPool {
     jobs: SyncSender<Job>,

@@ -35,6 +35,7 @@ async fn enroll(State(service): State<App>, incoming: Request) -> Result<Respons
         let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
         return Err(Refusal { retry_after: Some(seconds), ..refusal });
     }
+    let _place = service.doors.enrollment(context.remote, service.clock.now_ms(), service.random.as_ref())?;
     let credential = match request::bearer(&parts.headers, CredentialKind::Enrollment) {
         Ok(found) => found.ok_or_else(|| Refusal::new(ErrorCode::NotAuthenticated, "no token")),
         Err(refusal) => {
@@ -64,6 +65,7 @@ async fn renew(State(service): State<App>, incoming: Request) -> Result<Response
     let Some(certificate) = peer.certificate else {
         return Err(Refusal::new(ErrorCode::NotAuthenticated, "no client certificate"));
     };
+    let _place = service.doors.renewal(service.random.as_ref())?;
     let form = decode::Form::of(&parts.headers)?;
     let bytes = request::body(body, limits::BODY_BYTES).await?;
     let (csr, claims) = decode::renew(form, &bytes)?;
