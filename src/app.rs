@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use signet_pki::key_policy::KeyPolicy;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::authorize::{Authorizer, Context};
@@ -57,6 +57,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
         clock: clock.clone(),
+        list_wanted: Arc::new(Notify::new()),
     });
     let road = Arc::new(Road {
         door: KeyPolicy::any().blocking(reserved),
@@ -115,9 +116,10 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
         tracing::error!("the first CRL could not be published; it will be tried again");
     }
     let mut tasks = JoinSet::new();
-    tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), signal.clone()));
-    tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), signal.clone()));
-    tasks.spawn(http::serve_plain(local, http::local(service.clone()), signal.clone()));
+    let patience = service.config.patience;
+    tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), patience, signal.clone()));
+    tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), patience, signal.clone()));
+    tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })

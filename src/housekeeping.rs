@@ -29,6 +29,7 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
         tokio::select! {
             () = stop.wait() => return,
             _ = tick.tick() => {}
+            () = service.authorizer.list_wanted.notified() => service.publisher.ask(),
         }
         let now = service.clock.now();
         if service.publisher.is_due(now) {

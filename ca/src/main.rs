@@ -13,7 +13,12 @@ use clap::{Parser, Subcommand};
 
 /// Signet's certificate authority on the command line.
 #[derive(Debug, Parser)]
-#[command(name = "ca", version, max_term_width = 100)]
+#[command(
+    name = "ca",
+    version,
+    max_term_width = 100,
+    after_help = "Example:\n  ca init acme --name Acme --trust-domain acme.example --host ca.acme.example"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -11,6 +11,7 @@ use crate::key::SignatureScheme;
 use crate::key_policy::KeyPolicy;
 use crate::signer::Signer;
 use crate::testing::auditor::{Expected, audit};
+use crate::testing::damage::damage;
 use crate::testing::request::*;
 use crate::testing::{NOW, TestSigner, authority, locations, profile, subject};
 
@@ -27,50 +28,6 @@ fn schemes(index: usize) -> &'static [SignatureScheme] {
         2 => &[Ed25519],
         _ => &[RsaPkcs1Sha256, RsaPkcs1Sha384, RsaPkcs1Sha512],
     }
-}
-
-/// A change to raw bytes; positions are taken modulo the length.
-#[derive(Debug, Clone)]
-enum Damage {
-    Flip(usize, u8),
-    Insert(usize, Vec<u8>),
-    Remove(usize, usize),
-    Repeat(usize, usize),
-    Cut(usize),
-}
-
-impl Damage {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        let length = bytes.len().max(1);
-        match self {
-            Damage::Flip(at, mask) => {
-                if let Some(octet) = bytes.get_mut(at % length) {
-                    *octet ^= mask;
-                }
-            }
-            Damage::Insert(at, new) => drop(bytes.splice(at % length..at % length, new.iter().copied())),
-            Damage::Remove(at, count) => {
-                let from = at % length;
-                bytes.drain(from..(from + count).min(bytes.len()));
-            }
-            Damage::Repeat(at, count) => {
-                let from = at % length;
-                let piece = bytes[from..(from + count).min(bytes.len())].to_vec();
-                bytes.splice(from..from, piece);
-            }
-            Damage::Cut(at) => bytes.truncate(at % length),
-        }
-    }
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    prop_oneof![
-        4 => (any::<usize>(), 1..=255u8).prop_map(|(at, mask)| Damage::Flip(at, mask)),
-        2 => (any::<usize>(), prop::collection::vec(any::<u8>(), 1..6)).prop_map(|(at, new)| Damage::Insert(at, new)),
-        2 => (any::<usize>(), 1..40usize).prop_map(|(at, count)| Damage::Remove(at, count)),
-        1 => (any::<usize>(), 1..80usize).prop_map(|(at, count)| Damage::Repeat(at, count)),
-        1 => any::<usize>().prop_map(Damage::Cut),
-    ]
 }
 
 fn names() -> impl Strategy<Value = Vec<u8>> {
@@ -118,10 +75,9 @@ fn wish() -> impl Strategy<Value = (&'static [u8], Vec<u8>)> {
         vec![&[0x55, 0x1d, 0x25, 0x00], &[0x2b, 6, 1, 5, 5, 7, 3, 1], &[0x2b, 6, 1, 5, 5, 7, 3, 3], UNKNOWN];
     let extended = prop::collection::vec(prop::sample::select(purposes), 0..4)
         .prop_map(|all| (EXTENDED_KEY_USAGE, tlv(0x30, &all.into_iter().flat_map(oid).collect::<Vec<u8>>())));
-    let alternative = prop::collection::vec(general_name(), 0..6)
-        .prop_map(|all| (ALTERNATIVE_NAMES, tlv(0x30, &all.concat())));
-    let constraints = general_name()
-        .prop_map(|base| (NAME_CONSTRAINTS, sequence(&[&context(0, &sequence(&[&base]))])));
+    let alternative =
+        prop::collection::vec(general_name(), 0..6).prop_map(|all| (ALTERNATIVE_NAMES, tlv(0x30, &all.concat())));
+    let constraints = general_name().prop_map(|base| (NAME_CONSTRAINTS, sequence(&[&context(0, &sequence(&[&base]))])));
     let id = prop::collection::vec(any::<u8>(), 0..24);
     let subject_id = id.clone().prop_map(|id| (SUBJECT_KEY_ID, octet_string(&id)));
     let authority_id = id.prop_map(|id| (AUTHORITY_KEY_ID, sequence(&[&context_primitive(0, &id)])));
@@ -149,7 +105,12 @@ fn plan() -> impl Strategy<Value = Plan> {
         |(key, scheme, subject, mut wishes, mut extras, unique)| {
             if unique {
                 let mut seen = Vec::new();
-                wishes.retain(|(kind, _)| !seen.contains(kind) && { seen.push(kind); true });
+                wishes.retain(|(kind, _)| {
+                    !seen.contains(kind) && {
+                        seen.push(kind);
+                        true
+                    }
+                });
                 extras.sort_unstable();
                 extras.dedup();
             }
@@ -165,7 +126,9 @@ impl Plan {
             0 => extension_request(&wishes),
             1 => attribute(CHALLENGE_PASSWORD, &[tlv(0x0c, b"secret")]),
             2 => attribute(UNKNOWN, &[octet_string(b"x")]),
-            _ => attribute(&[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x0e], &[tlv(0x30, &wishes.concat())]),
+            _ => {
+                attribute(&[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x0e], &[tlv(0x30, &wishes.concat())])
+            }
         });
         let attributes = (!self.extras.is_empty() || self.unique).then(|| attributes.collect());
         Request { subject: self.subject.clone(), attributes, ..Request::new(key(self.key)) }

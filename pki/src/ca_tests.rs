@@ -37,7 +37,7 @@ fn a_root_says_what_was_planned() {
         assert_eq!(root.key_identifier(), signer.public_key().key_identifier());
         assert_eq!(view.authority_key_id.as_deref(), Some(root.key_identifier()));
         assert!(view.crl_urls.is_empty() && view.unknown_critical.is_empty());
-        assert_eq!(chain::verify(&[view.clone()], Some(NOW)), Ok(()));
+        assert_eq!(chain::verify(std::slice::from_ref(view), Some(NOW)), Ok(()));
         assert_eq!(root.short_id().len(), 16);
         let digits: String = root.key_identifier().iter().map(|b| format!("{b:02x}")).collect();
         assert!(digits.starts_with(&root.short_id()));
@@ -75,7 +75,9 @@ fn an_issuer_never_outlives_its_root() {
         certify_issuer(&authority().root, &authority().root_signer, plan, [8; 20])
     };
     assert_eq!(make((NOW, UnixTime::MAX)).unwrap().not_after(), root_end);
-    for (from, to) in [(root_end, root_end.plus(DAY)), (root_end.plus(1), root_end.plus(2)), (NOW, NOW), (NOW, NOW.minus(1))] {
+    for (from, to) in
+        [(root_end, root_end.plus(DAY)), (root_end.plus(1), root_end.plus(2)), (NOW, NOW), (NOW, NOW.minus(1))]
+    {
         assert_eq!(make((from, to)).unwrap_err(), IssueError::IssuerEnds(root_end));
     }
 }
@@ -83,7 +85,8 @@ fn an_issuer_never_outlives_its_root() {
 #[test]
 fn a_root_with_an_empty_or_unwritable_life_is_refused() {
     let make = |from: i64, to: i64| {
-        self_signed(&TestSigner::p256(), &root_name(), (UnixTime(from), UnixTime(to)), [7; 20]).map(|root| root.not_after())
+        self_signed(&TestSigner::p256(), &root_name(), (UnixTime(from), UnixTime(to)), [7; 20])
+            .map(|root| root.not_after())
     };
     for (from, to) in [(NOW.0, NOW.0), (NOW.0, NOW.0 - 1), (-1, NOW.0), (NOW.0, UnixTime::MAX.0 + 1), (0, i64::MAX)] {
         assert!(matches!(make(from, to), Err(IssueError::Lint(_))), "{from} to {to}");
@@ -200,7 +203,8 @@ fn the_issuer_s_own_key_identifier_is_used_however_it_was_made() {
     let signer = TestSigner::p256();
     let profile = crate::testing::profile();
     let csr = Request::new(&signer).check(&signer).unwrap();
-    let plan = crate::issue::LeafPlan::new(&profile, crate::testing::subject(), csr, &issuer, NOW, None, [1; 20]).unwrap();
+    let plan =
+        crate::issue::LeafPlan::new(&profile, crate::testing::subject(), csr, &issuer, NOW, None, [1; 20]).unwrap();
     let linted = crate::issue::LintedTbs::prepare(&issuer, &Locations::default(), plan).unwrap();
     let signed = linted.sign(&issuer, &authority().issuer_signer).unwrap();
     assert_eq!(CertificateView::parse(signed.der()).unwrap().authority_key_id.as_deref(), Some(id));
@@ -229,7 +233,9 @@ fn openssl_accepts_root_and_constrained_issuer() {
         let (fine, text) = openssl(directory.path(), &verify);
         assert!(fine && text.contains("issuer: OK"), "{text}");
         let (_, text) = openssl(directory.path(), &["x509", "-in", "issuer", "-noout", "-text"]);
-        for line in ["CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "DNS:dev.example", "X509v3 Name Constraints: critical"] {
+        for line in
+            ["CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "DNS:dev.example", "X509v3 Name Constraints: critical"]
+        {
             assert!(text.contains(line), "{line} is not in {text}");
         }
         let (_, text) = openssl(directory.path(), &["x509", "-in", "root", "-noout", "-text"]);

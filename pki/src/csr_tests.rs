@@ -342,7 +342,8 @@ fn t20_bombs_end_at_a_budget() {
     let request = |attribute| Request { attributes: Some(vec![attribute]), ..Request::new(&signer) };
     let deep = request(attribute(UNKNOWN, &[deep])).check(&signer).unwrap_err();
     assert_eq!(deep, CsrError::Encoding(DerError::TooDeep(16)));
-    let many: Vec<Vec<u8>> = (0..2_000).map(|n: u16| extension(&n.to_be_bytes().map(|b| b & 0x7f), false, b"")).collect();
+    let many: Vec<Vec<u8>> =
+        (0..2_000).map(|n: u16| extension(&n.to_be_bytes().map(|b| b & 0x7f), false, b"")).collect();
     let many = Request::asking(&signer, &many).check(&signer).unwrap_err();
     assert_eq!(many, CsrError::Encoding(DerError::TooMany(1024)));
     let nulls = request(attribute(UNKNOWN, &vec![null(); 3_000])).check(&signer).unwrap_err();

@@ -81,7 +81,8 @@ fn openssl_verifies_what_was_issued_and_reads_the_same() {
     for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Ed25519] {
         let authority = Authority::new(algorithm);
         let signed = issue_as(&authority, &TestSigner::p384(), |_, _, _| ()).unwrap();
-        for (file, der) in [("root", authority.root.der()), ("issuer", authority.issuer.der()), ("leaf", signed.der())] {
+        for (file, der) in [("root", authority.root.der()), ("issuer", authority.issuer.der()), ("leaf", signed.der())]
+        {
             std::fs::write(directory.path().join(file), pem::encode(Label::Certificate, der)).unwrap();
         }
         let time = NOW.0.to_string();
@@ -125,6 +126,26 @@ fn a_principal_may_have_few_names_or_many() {
         };
         issue_as(authority(), &TestSigner::p256(), edit).unwrap();
     }
+}
+
+#[test]
+fn t07_names_beyond_the_profile_are_refused_even_from_the_record() {
+    let with = |name: &str| {
+        let dns = DnsName::parse(name).unwrap();
+        issue_as(authority(), &TestSigner::p256(), |_, s, _| s.dns_names = vec![dns.clone()]).map(|_| ())
+    };
+    assert_eq!(with("other.dev.example"), Ok(()));
+    for name in ["other.example", "evildev.example", "localhost"] {
+        assert!(matches!(with(name), Err(IssueError::Lint(_))), "{name}");
+    }
+    // The service itself is named by its operator.
+    let server = |p: &mut Profile, s: &mut Subject, _: &mut Locations| {
+        (p.kind, s.kind) = (PrincipalKind::Server, PrincipalKind::Server);
+        p.dns_suffixes.clear();
+    };
+    assert!(issue_as(authority(), &TestSigner::p256(), server).is_ok());
+    let other_kind = issue_as(authority(), &TestSigner::p256(), |_, s, _| s.kind = PrincipalKind::Admin);
+    assert!(matches!(other_kind, Err(IssueError::Lint(_))));
 }
 
 #[test]
@@ -192,8 +213,7 @@ fn times_change_their_spelling_in_2050() {
     ] {
         let profile = profile();
         let plan = LeafPlan::new(&profile, subject(), csr(&TestSigner::p256()), &issuer, now, None, [3; 20]).unwrap();
-        let signed =
-            LintedTbs::prepare(&issuer, &locations(), plan).unwrap().sign(&issuer, &issuer_signer).unwrap();
+        let signed = LintedTbs::prepare(&issuer, &locations(), plan).unwrap().sign(&issuer, &issuer_signer).unwrap();
         let view = CertificateView::parse(signed.der()).unwrap();
         assert_eq!((view.not_before, view.not_after), (now.minus(300), now.plus(DAY)));
         let tbs = SignedParts::split(signed.der()).unwrap().tbs;

@@ -98,7 +98,8 @@ fn t10_points_off_the_curve_at_infinity_or_compressed_are_refused() {
 #[test]
 fn t10_other_curves_are_refused() {
     let p192: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x01];
-    let (p224, p521, secp256k1) = ([0x2b, 0x81, 0x04, 0, 0x21], [0x2b, 0x81, 0x04, 0, 0x23], [0x2b, 0x81, 0x04, 0, 0x0a]);
+    let (p224, p521, secp256k1) =
+        ([0x2b, 0x81, 0x04, 0, 0x21], [0x2b, 0x81, 0x04, 0, 0x23], [0x2b, 0x81, 0x04, 0, 0x0a]);
     let brainpool: &[u8] = &[0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07];
     let point = TestSigner::p256().public_key().key_bits().to_vec();
     for (curve, length) in [(p192, 49), (&p224, 57), (&p521, 133), (&secp256k1, 65), (brainpool, 65)] {
@@ -210,7 +211,10 @@ fn t10_short_and_endless_rsa_keys_are_refused() {
     let expected = KeyRefusal::RsaTooShort { minimum: 3072, actual: 2048 };
     assert_eq!(KeyPolicy::any().check(short.public_key()), Err(expected));
     let one_bit_short = (BigUint::from(1u32) << 3071u32) - 1u32;
-    assert_eq!(refusal(&rsa(&one_bit_short, &[1, 0, 1])), Some(KeyRefusal::RsaTooShort { minimum: 3072, actual: 3071 }));
+    assert_eq!(
+        refusal(&rsa(&one_bit_short, &[1, 0, 1])),
+        Some(KeyRefusal::RsaTooShort { minimum: 3072, actual: 3071 })
+    );
     let endless = (BigUint::from(1u32) << 8192u32) + 1u32;
     assert_eq!(refusal(&rsa(&endless, &[1, 0, 1])), Some(KeyRefusal::RsaTooLong));
     assert_eq!(refusal(&rsa(&BigUint::ZERO, &[1, 0, 1])), Some(KeyRefusal::RsaTooShort { minimum: 3072, actual: 0 }));

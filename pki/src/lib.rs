@@ -22,11 +22,11 @@ pub mod signer;
 pub mod time;
 pub mod view;
 
-mod encode;
 #[cfg(test)]
 mod any_csr_tests;
 #[cfg(test)]
 mod damage_tests;
+mod encode;
 #[cfg(test)]
 mod testing;
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::ca::IssuerCert;
 use crate::encode::SignedParts;
 use crate::issue::{Locations, Subject};
-use crate::name::DeviceId;
+use crate::name::{DeviceId, PrincipalKind};
 use crate::profile::{Profile, Usage};
 use crate::signer::Signer;
 use crate::testing::pieces::*;
@@ -183,7 +183,8 @@ fn t08_authority_in_a_leaf_is_refused() {
     for value in [ca, explicit_false, path] {
         refused(&replace(BASIC_CONSTRAINTS, true, &value), "the basic constraints are not the planned ones");
     }
-    for bits in [[0x03, 0x02, 0x02, 0x84], [0x03, 0x02, 0x01, 0x06], [0x03, 0x02, 0x05, 0xa0], [0x03, 0x02, 0x00, 0x80]] {
+    for bits in [[0x03, 0x02, 0x02, 0x84], [0x03, 0x02, 0x01, 0x06], [0x03, 0x02, 0x05, 0xa0], [0x03, 0x02, 0x00, 0x80]]
+    {
         assert!(shared().lint(&replace(KEY_USAGE, true, &bits)).is_err(), "{bits:02x?}");
     }
     let purpose = |last| der::oid(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, last]);
@@ -203,7 +204,8 @@ fn t08_authority_in_a_leaf_is_refused() {
 
 #[test]
 fn t08_extensions_that_were_not_planned_are_refused() {
-    for (kind, critical) in [(UNKNOWN, true), (UNKNOWN, false), (NAME_CONSTRAINTS, true), (&[0x55, 0x1d, 0x20], false)] {
+    for (kind, critical) in [(UNKNOWN, true), (UNKNOWN, false), (NAME_CONSTRAINTS, true), (&[0x55, 0x1d, 0x20], false)]
+    {
         let mut pieces = Pieces::of(&shared().tbs);
         pieces.extensions.push(extension(kind, critical, &der::sequence(&[])));
         refused(&pieces.bytes(), "has no business here");
@@ -308,6 +310,8 @@ fn plans_that_no_certificate_should_follow_are_refused() {
         leaf.lint(&leaf.tbs).unwrap_err()
     };
     assert!(plan(|leaf| leaf.profile.usages.clear()).contains("without usages"));
+    assert!(plan(|leaf| leaf.profile.kind = PrincipalKind::Admin).contains("another kind of principal"));
+    assert!(plan(|leaf| leaf.profile.dns_suffixes.clear()).contains("does not allow one of the DNS names"));
     assert!(plan(|leaf| leaf.profile.usages.push(Usage::ServerAuth)).contains("extended key usage"));
     assert!(plan(|leaf| leaf.key = leaf.issuer.public_key().clone()).contains("the issuer's own"));
     assert!(plan(|leaf| leaf.subject.id = DeviceId::parse("sensor-18").unwrap()).contains("subject"));

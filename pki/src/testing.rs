@@ -2,6 +2,7 @@
 //! independent reader of what was issued.
 
 pub(crate) mod auditor;
+pub(crate) mod damage;
 pub(crate) mod openssl;
 pub(crate) mod pieces;
 pub(crate) mod request;
@@ -77,6 +78,9 @@ impl TestSigner {
 
     /// With any digest, matching the curve or not: the RustCrypto curves take a digest of any usual length.
     pub(crate) fn sign_with(&self, scheme: SignatureScheme, message: &[u8]) -> Vec<u8> {
+        if scheme == self.scheme() {
+            return self.pair.sign(message).unwrap();
+        }
         let pkcs8 = self.pair.serialize_der();
         let (hash, padding): (_, &'static dyn RsaEncoding) = match scheme {
             SignatureScheme::EcdsaSha256 | SignatureScheme::RsaPkcs1Sha256 => (&SHA256, &RSA_PKCS1_SHA256),

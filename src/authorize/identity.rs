@@ -66,16 +66,14 @@ impl Authorizer {
         Ok(Identity { record: Box::new(record) })
     }
 
-    /// An older generation after a newer one was used: a copy of the device, or a backup brought back. Flagged once.
+    /// An older generation after a newer one was used: a copy of the device, or a backup brought back. That certificate is
+    /// revoked, so that nobody else trusts it either; the newer one and all other devices stay as they are.
     async fn superseded(
         &self,
         record: &CertificateRecord,
         now: UnixTime,
         context: &Context,
     ) -> Result<(), EnrollError> {
-        if record.review {
-            return Ok(());
-        }
         let draft = AuditDraft {
             kind: "alarm.superseded_certificate_used",
             actor: format!("device:{}", record.principal.id),
@@ -84,7 +82,9 @@ impl Authorizer {
             detail: json!({ "serial": record.serial.to_string(), "remote": context.remote.to_string() }),
             at: now,
         };
-        Ok(self.store.alarm(Some(&record.serial), draft).await?)
+        self.store.quarantine(&record.serial, draft).await?;
+        self.list_wanted.notify_one();
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use signet_api::Credential;
 use signet_api::enroll::HardwareFacts;
 use signet_pki::csr::CheckedCsr;
 use signet_pki::{DeviceId, DnsName};
+use tokio::sync::Notify;
 
 pub use grant::Grant;
 pub use identity::{Identity, PeerCertificate};
@@ -95,6 +96,8 @@ pub struct Authorizer {
     pub(crate) profiles: Profiles,
     pub(crate) pepper: Pepper,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Rung when a decision revoked something and a new list is wanted.
+    pub(crate) list_wanted: Arc<Notify>,
 }
 
 impl Authorizer {

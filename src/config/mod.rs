@@ -4,6 +4,7 @@ mod profiles;
 pub mod raw;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use signet_keys::{Passphrase, PrivateKey, files};
 use signet_pki::ca::IssuerCert;
@@ -39,7 +40,36 @@ impl ConfigError {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub raw: RawConfig,
+    pub patience: Patience,
     base: PathBuf,
+}
+
+/// How long the listeners wait. Not for configuring: tests shorten it.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// A TLS handshake: two round trips over a slow mobile link with retransmissions.
+    pub handshake: Duration,
+    /// From the first octet of a request to the end of its headers; also how long an idle connection may wait.
+    pub headers: Duration,
+    /// A request body from first to last octet.
+    pub body: Duration,
+    /// Answering one request, waiting in queues included.
+    pub answer: Duration,
+    /// From the signal to stop until what is still open is cut.
+    pub drain: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        let seconds = Duration::from_secs;
+        Patience {
+            handshake: seconds(10),
+            headers: seconds(10),
+            body: seconds(15),
+            answer: seconds(30),
+            drain: seconds(20),
+        }
+    }
 }
 
 /// Keys and certificates that the configuration names, opened.
@@ -68,7 +98,7 @@ impl Config {
         let raw: RawConfig = toml::from_str(text).map_err(|e| {
             ConfigError::new(e.to_string().trim_end().to_owned(), "correct the line; nothing was started or changed")
         })?;
-        let config = Config { raw, base };
+        let config = Config { raw, patience: Patience::default(), base };
         config.check()?;
         Ok(config)
     }

@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -28,9 +29,9 @@ impl Leftover {
     }
 
     /// Reads as much as any good request could have sent, and no longer than one may take.
-    pub(super) async fn drain(self) {
+    pub(super) async fn drain(self, patience: Duration) {
         let body = std::mem::take(&mut *self.0.body());
-        let _ = tokio::time::timeout(limits::BODY, Limited::new(body, limits::BODY_BYTES).collect()).await;
+        let _ = tokio::time::timeout(patience, Limited::new(body, limits::BODY_BYTES).collect()).await;
     }
 }
 

@@ -1,6 +1,4 @@
-//! Every limit of the listeners, with its reason.
-
-use std::time::Duration;
+//! Every limit of the listeners in number and size, with its reason; how long they wait is `config::Patience`.
 
 /// Connections at one time over all listeners: 2 KiB of TLS state and a task each stay far under 100 MiB.
 pub(super) const CONNECTIONS: usize = 10_000;
@@ -17,21 +15,11 @@ pub(super) const ENROLLMENTS: usize = 384;
 pub(super) const RENEWALS: usize = 512;
 /// Whoever finds a door full comes back within so many seconds, at a random one.
 pub(super) const SPREAD_SECONDS: u64 = 8;
-/// A TLS handshake: two round trips over a slow mobile link with retransmissions.
-pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
-/// From the first octet of a request to the end of its headers; also how long an idle connection may wait.
-pub(super) const HEADERS: Duration = Duration::from_secs(10);
 /// The whole header block; a client certificate never travels there.
 pub(super) const HEADER_BYTES: usize = 32 * 1024;
-/// A request body from first to last octet.
-pub(super) const BODY: Duration = Duration::from_secs(15);
 /// The largest body: a CSR with facts is under 8 KiB.
 pub(super) const BODY_BYTES: usize = 64 * 1024;
 /// An administrator's order for ten thousand tokens with bindings and names.
 pub(super) const ADMIN_BODY_BYTES: usize = 8 * 1024 * 1024;
-/// Answering one request, waiting in queues included.
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
 /// Streams of one HTTP/2 connection.
 pub(super) const STREAMS: u32 = 64;
-/// From the signal to stop until what is still open is cut.
-pub(super) const DRAIN: Duration = Duration::from_secs(20);

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use super::connection::Peer;
 use super::limits;
 use super::tls::TlsState;
+use crate::config::Patience;
 
 /// A bound socket with the address that it got.
 pub struct Listener {
@@ -52,7 +53,7 @@ impl Shutdown {
     }
 }
 
-pub async fn serve_tls(listener: Listener, tls: Arc<TlsState>, routes: Router, shutdown: Shutdown) {
+pub async fn serve_tls(listener: Listener, tls: Arc<TlsState>, routes: Router, patience: Patience, shutdown: Shutdown) {
     let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
     let strangers = Arc::new(Semaphore::new(limits::ANONYMOUS));
     let handler = move |stream: TcpStream, remote: SocketAddr| {
@@ -60,7 +61,7 @@ pub async fn serve_tls(listener: Listener, tls: Arc<TlsState>, routes: Router, s
         let (handshakes, strangers) = (handshakes.clone(), strangers.clone());
         async move {
             let under_way = handshakes.try_acquire_owned().ok()?;
-            let stream = tokio::time::timeout(limits::HANDSHAKE, acceptor.accept(stream)).await.ok()?.ok()?;
+            let stream = tokio::time::timeout(patience.handshake, acceptor.accept(stream)).await.ok()?.ok()?;
             drop(under_way);
             let peer = Peer::tls(remote, stream.get_ref().1);
             let place = match peer.certificate {
@@ -70,16 +71,21 @@ pub async fn serve_tls(listener: Listener, tls: Arc<TlsState>, routes: Router, s
             Some((stream, peer, place))
         }
     };
-    accept_loop(listener, routes, shutdown, handler).await;
+    accept_loop(listener, routes, patience, shutdown, handler).await;
 }
 
-pub async fn serve_plain(listener: Listener, routes: Router, shutdown: Shutdown) {
+pub async fn serve_plain(listener: Listener, routes: Router, patience: Patience, shutdown: Shutdown) {
     let handler = |stream: TcpStream, remote: SocketAddr| async move { Some((stream, Peer::plain(remote), None)) };
-    accept_loop(listener, routes, shutdown, handler).await;
+    accept_loop(listener, routes, patience, shutdown, handler).await;
 }
 
-async fn accept_loop<S, F, H>(listener: Listener, routes: Router, mut shutdown: Shutdown, handshake: H)
-where
+async fn accept_loop<S, F, H>(
+    listener: Listener,
+    routes: Router,
+    patience: Patience,
+    mut shutdown: Shutdown,
+    handshake: H,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = Option<(S, Peer, Option<OwnedSemaphorePermit>)>> + Send + 'static,
     H: Fn(TcpStream, SocketAddr) -> F,
@@ -109,18 +115,18 @@ where
         let (routes, watcher) = (routes.clone(), graceful.watcher());
         tokio::spawn(async move {
             if let Some((stream, peer, _stranger)) = ready.await {
-                serve_connection(stream, peer, routes, watcher).await;
+                serve_connection(stream, peer, routes, patience, watcher).await;
             }
             drop(place);
         });
     }
     drop(listener);
     if let Some(graceful) = Arc::into_inner(graceful) {
-        let _ = tokio::time::timeout(limits::DRAIN, graceful.shutdown()).await;
+        let _ = tokio::time::timeout(patience.drain, graceful.shutdown()).await;
     }
 }
 
-async fn serve_connection<S>(stream: S, peer: Peer, routes: Router, watcher: hyper_util::server::graceful::Watcher)
+async fn serve_connection<S>(stream: S, peer: Peer, routes: Router, patience: Patience, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -130,14 +136,14 @@ where
         routes.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits::HEADERS).max_buf_size(limits::HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.headers).max_buf_size(limits::HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS)
         .max_header_list_size(limits::HEADER_BYTES as u32)
-        .keep_alive_interval(limits::HEADERS)
-        .keep_alive_timeout(limits::HEADERS);
+        .keep_alive_interval(patience.headers)
+        .keep_alive_timeout(patience.headers);
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended badly");

@@ -13,7 +13,6 @@ use signet_pki::name::PrincipalKind;
 
 use super::connection::Peer;
 use super::leftover::Leftover;
-use super::limits;
 use super::refusal::{Refusal, render};
 use super::{App, Service};
 use crate::authorize::{Context, Identity};
@@ -43,14 +42,14 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
     let path: String = request.uri().path().chars().take(200).collect();
     let remote = request.extensions().get::<Peer>().map(|p| p.remote.to_string()).unwrap_or_default();
     let leftover = Leftover::of(&mut request);
-    let mut response = match tokio::time::timeout(limits::ANSWER, next.run(request)).await {
+    let mut response = match tokio::time::timeout(service.config.patience.answer, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Refusal::new(ErrorCode::Busy, "the answer took too long").into_response(),
     };
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         render(&refusal, &id, &mut response);
         if let Some(leftover) = leftover {
-            leftover.drain().await;
+            leftover.drain(service.config.patience.body).await;
         }
         note_refusal(&service, &id, &method, &path, remote, refusal);
     }
@@ -96,8 +95,8 @@ pub(super) fn context(request_id: &RequestId, peer: &Peer) -> Context {
 }
 
 /// Reads a body within size and time.
-pub(super) async fn body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let read = tokio::time::timeout(limits::BODY, Limited::new(body, limit).collect());
+pub(super) async fn body(service: &Service, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let read = tokio::time::timeout(service.config.patience.body, Limited::new(body, limit).collect());
     match read.await {
         Err(_late) => Err(Refusal::new(ErrorCode::MalformedRequest, "the body did not arrive in time")),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -197,10 +197,15 @@ impl Publisher {
         Ok(number)
     }
 
+    /// Asks for a list without waiting for it.
+    pub fn ask(&self) {
+        self.requested.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Forgets the encoded entries, because some have left the store; the next list reads all of them again.
     pub async fn start_over(&self) {
         *self.building.lock().await = Ledger::default();
-        self.requested.fetch_add(1, Ordering::SeqCst);
+        self.ask();
     }
 
     async fn build(&self, ledger: &mut Ledger, request_id: &str) -> Result<Published, PublishError> {

@@ -43,6 +43,8 @@ pub trait Store: Send + Sync {
     fn change_device(&self, order: ChangeDevice) -> Answer<'_, Option<Result<PrincipalRecord, Conflict>>>;
     /// The first use of a certificate: it becomes the active one, older generations are superseded.
     fn mark_used(&self, serial: &Serial, draft: AuditDraft) -> Answer<'_, ()>;
+    /// A superseded certificate came back: whoever holds it is cut off by revoking it and it alone, and flagged.
+    fn quarantine(&self, serial: &Serial, draft: AuditDraft) -> Answer<'_, ()>;
     /// Flags a certificate for review, with the reason as an audit entry.
     fn alarm(&self, serial: Option<&Serial>, draft: AuditDraft) -> Answer<'_, ()>;
     /// Reserves the number of the next CRL: `max(previous + 1, floor)`.

@@ -116,7 +116,7 @@ fn walk(service: &dyn Service, check: &mut ChainCheck) -> Result<Option<String>,
 
 /// Tell why a request was refused, by the request id that the caller got
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ca why 01jd4k8z3m")]
+#[command(after_help = "Example:\n  ca why req-fm611mlbx5zpf2du")]
 pub(crate) struct Why {
     #[command(flatten)]
     at: At,

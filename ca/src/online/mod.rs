@@ -28,16 +28,21 @@ use context::At;
 #[derive(Debug, Subcommand)]
 pub(crate) enum OnlineCommand {
     /// Enrollment tokens: make, list, show, revoke
+    #[command(after_help = "Example:\n  ca token create --device sensor-17")]
     Token(Noun<token::TokenCommand>),
     /// Devices: list, show, suspend, resume, retire, approve, deny, set
+    #[command(after_help = "Example:\n  ca device list --status active")]
     Device(Noun<device::DeviceCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
+    #[command(after_help = "Example:\n  ca crl fetch --out /etc/signet/crl.pem")]
     Crl(Noun<crl::CrlCommand>),
     /// What services need to trust devices: bundle, config
+    #[command(after_help = "Example:\n  ca trust bundle --out /etc/signet/clients.pem")]
     Trust(Noun<trust::TrustCommand>),
     /// The audit log: tail, verify
+    #[command(after_help = "Example:\n  ca audit verify")]
     Audit(Noun<audit::AuditCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),

@@ -158,6 +158,9 @@ fn summary(report: &RevokeReport) -> String {
     let counts = format!("{verb}: {devices} devices, {certificates} certificates, {tokens} tokens");
     match (report.dry_run, report.crl_number) {
         (true, _) => counts,
+        (false, None) if devices + certificates + tokens == 0 => {
+            format!("{counts}: everything that this names was revoked before")
+        }
         (false, Some(number)) => format!("{counts}; in force with CRL number {number}"),
         (false, None) => format!("{counts}; the CRL is not published yet, follow it with: ca crl show"),
     }

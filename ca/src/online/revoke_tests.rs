@@ -111,6 +111,8 @@ fn the_summary_tells_a_plan_from_a_deed() {
     assert!(summary(&report_of(false)).ends_with("in force with CRL number 7"));
     let unpublished = RevokeReport { crl_number: None, ..report_of(false) };
     assert!(summary(&unpublished).contains("not published yet"));
+    let nothing = RevokeReport { devices: vec![], certificates: vec![], tokens: vec![], ..unpublished };
+    assert!(summary(&nothing).contains("was revoked before"));
 }
 
 #[test]

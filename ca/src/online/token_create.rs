@@ -18,6 +18,7 @@ use crate::online::{files, print};
 /// Make an enrollment token, or a batch of them; each is shown once
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  ca token create --device sensor-17 --format link --out sensor-17.link
   ca token create --device sensor-17 --serial SN4711
   ca token create --batch spring --count 100 --prefix sensor- --out tokens.csv --format csv
   ca token create --batch autumn --from devices.csv --ttl 30d --out tokens.csv --format csv")]
@@ -67,6 +68,7 @@ pub(crate) struct Create {
     /// Write to a new file with mode 0600 instead of stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// `link` is the enrollment link alone, one a line, as `signet-agent enroll --link` reads it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -74,6 +76,7 @@ pub(crate) struct Create {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
+    Link,
     Json,
     Csv,
 }
@@ -162,10 +165,12 @@ impl Create {
                 "the token is shown this once; give the link to the device by file or stdin, never as an argument",
             );
         }
-        if self.format == Format::Text {
-            print::note(
-                "next, on the device: signet-agent enroll --link FILE --dir DIR ('--link -' reads standard input)",
-            );
+        match self.format {
+            Format::Text => print::note(
+                "next, on the device: signet-agent enroll --link FILE --dir DIR (--format link --out FILE makes that file)",
+            ),
+            Format::Link => print::note("next, on the device: signet-agent enroll --link FILE --dir DIR"),
+            Format::Json | Format::Csv => {}
         }
     }
 }
@@ -180,6 +185,7 @@ fn render(created: &CreatedTokens, format: Format) -> Result<String, Failure> {
             let rows: Vec<_> = created.tokens.iter().map(row).collect();
             print::csv(&HEAD, &rows)
         }
+        Format::Link => Ok(created.tokens.iter().map(|t| format!("{}\n", t.link)).collect()),
         Format::Text => {
             let one = |t| {
                 let pairs: Vec<_> = HEAD.into_iter().zip(row(t)).collect();

@@ -93,6 +93,12 @@ fn csv_has_the_agreed_columns() {
 }
 
 #[test]
+fn the_link_format_is_the_link_alone() {
+    let text = render(&created(None), Format::Link).unwrap();
+    assert_eq!(text, "https://localhost:8443/e#t=sge_4f7k2m9qpz_secret&fp=00\n");
+}
+
+#[test]
 fn text_and_json_hold_token_and_link() {
     for format in [Format::Text, Format::Json] {
         let text = render(&created(None), format).unwrap();

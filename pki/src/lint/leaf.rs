@@ -4,6 +4,7 @@ use super::{Frame, LintError, expected, extensions, frame, require};
 use crate::ca::IssuerCert;
 use crate::issue::{Locations, Subject};
 use crate::key::PublicKey;
+use crate::name::PrincipalKind;
 use crate::profile::{BACKDATE, Profile};
 use crate::serial::Serial;
 use crate::time::UnixTime;
@@ -24,6 +25,12 @@ pub(crate) fn leaf(bytes: &[u8], plan: &LeafExpectation<'_>) -> Result<(), LintE
     require(to <= issuer.not_after(), "the certificate outlives its issuer")?;
     require(to.since(from) <= profile.max_lifetime.saturating_add(BACKDATE), "the certificate outlives its profile")?;
     require(!profile.usages.is_empty(), "a profile without usages would allow every usage")?;
+    require(subject.kind == profile.kind, "the profile is for another kind of principal")?;
+    // The service's own names are the operator's, from the configuration; the record of every other principal was
+    // written by somebody who asked for something.
+    let permitted =
+        subject.kind == PrincipalKind::Server || subject.dns_names.iter().all(|dns| profile.allows_dns(dns));
+    require(permitted, "the profile does not allow one of the DNS names")?;
     require(key != issuer.public_key(), "the public key is the issuer's own")?;
     frame(
         bytes,

@@ -114,9 +114,7 @@ fn extensions(tbs: &x509_cert::TbsCertificate, issuer: &Certificate, expected: &
     places(tbs, expected.locations)
 }
 
-fn one<'a, T: Decode<'a> + x509_cert::der::oid::AssociatedOid>(
-    tbs: &'a x509_cert::TbsCertificate,
-) -> Result<T, String>
+fn one<'a, T: Decode<'a> + x509_cert::der::oid::AssociatedOid>(tbs: &'a x509_cert::TbsCertificate) -> Result<T, String>
 where
     T::Error: std::fmt::Display + From<x509_cert::der::Error>,
 {
@@ -157,14 +155,13 @@ fn names(tbs: &x509_cert::TbsCertificate, subject: &Subject) -> Result<(), Strin
         .map(|name| match name {
             GeneralName::UniformResourceIdentifier(uri) => format!("uri:{}", uri.as_str()),
             GeneralName::DnsName(dns) => format!("dns:{}", dns.as_str()),
-            GeneralName::IpAddress(octets) => match (
-                <[u8; 4]>::try_from(octets.as_bytes()),
-                <[u8; 16]>::try_from(octets.as_bytes()),
-            ) {
-                (Ok(four), _) => format!("ip:{}", IpAddr::from(four)),
-                (_, Ok(sixteen)) => format!("ip:{}", IpAddr::from(sixteen)),
-                _ => "an address of odd length".to_owned(),
-            },
+            GeneralName::IpAddress(octets) => {
+                match (<[u8; 4]>::try_from(octets.as_bytes()), <[u8; 16]>::try_from(octets.as_bytes())) {
+                    (Ok(four), _) => format!("ip:{}", IpAddr::from(four)),
+                    (_, Ok(sixteen)) => format!("ip:{}", IpAddr::from(sixteen)),
+                    _ => "an address of odd length".to_owned(),
+                }
+            }
             other => format!("{other:?}"),
         })
         .collect();

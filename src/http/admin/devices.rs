@@ -68,7 +68,7 @@ pub(super) async fn change(
 ) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
     let device = segment(DeviceId::parse(&id))?;
-    let (admin, context, change) = asked.json::<DeviceChange>().await?;
+    let (admin, context, change) = asked.json::<DeviceChange>(&service).await?;
     if change == DeviceChange::default() {
         return Err(Refusal::told(ErrorCode::InvalidArgument, "the change is empty"));
     }
@@ -118,7 +118,7 @@ pub(super) async fn change(
 
 pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
-    let (admin, context, order) = asked.json::<RevokeRequest>().await?;
+    let (admin, context, order) = asked.json::<RevokeRequest>(&service).await?;
     let target = match (order.device, order.serial, order.batch) {
         (Some(device), None, None) => RevokeTarget::Device(device),
         (None, Some(serial), None) => {
@@ -145,7 +145,7 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
 
 pub(super) async fn issue(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
-    let (admin, context, request) = asked.json::<IssueRequest>().await?;
+    let (admin, context, request) = asked.json::<IssueRequest>(&service).await?;
     if let Err(OrderError::Invalid(sentence)) = check_groups(&request.groups) {
         return Err(Refusal::told(ErrorCode::InvalidArgument, sentence));
     }

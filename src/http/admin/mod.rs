@@ -61,8 +61,8 @@ impl Asked {
             .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(self) -> Result<(Identity, Context, T), Refusal> {
-        let bytes: Bytes = request::body(self.body, limits::ADMIN_BODY_BYTES).await?;
+    async fn json<T: serde::de::DeserializeOwned>(self, service: &App) -> Result<(Identity, Context, T), Refusal> {
+        let bytes: Bytes = request::body(service, self.body, limits::ADMIN_BODY_BYTES).await?;
         Ok((self.admin, self.context, request::json(&bytes)?))
     }
 }

@@ -16,7 +16,7 @@ use crate::store::{self, AuditDraft, TokenConflict, TokenSelection};
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
-    let (admin, context, order) = asked.json::<CreateTokens>().await?;
+    let (admin, context, order) = asked.json::<CreateTokens>(&service).await?;
     let profiles = &service.authorizer.profiles;
     let profile = profiles.for_devices(&order.profile).ok_or_else(|| {
         let known = profiles.device_names().join(", ");

@@ -46,7 +46,7 @@ async fn enroll(State(service): State<App>, incoming: Request) -> Result<Respons
         }
     }?;
     let form = decode::Form::of(&parts.headers)?;
-    let bytes = request::body(body, limits::BODY_BYTES).await?;
+    let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let (csr, facts) = decode::enroll(form, &bytes, &parts.headers)?;
     let remote = context.remote;
     let enrollment = Enrollment { csr, evidence: Evidence::Token { credential, facts }, context };
@@ -67,7 +67,7 @@ async fn renew(State(service): State<App>, incoming: Request) -> Result<Response
     };
     let _place = service.doors.renewal(service.random.as_ref())?;
     let form = decode::Form::of(&parts.headers)?;
-    let bytes = request::body(body, limits::BODY_BYTES).await?;
+    let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let (csr, claims) = decode::renew(form, &bytes)?;
     let evidence = Evidence::Certificate { peer: certificate, claims };
     let outcome = service.road.walk(Enrollment { csr, evidence, context }).await?;

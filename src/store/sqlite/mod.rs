@@ -216,6 +216,11 @@ impl Store for SqliteStore {
         self.writer.submit(move |tx| issuing::mark_used(tx, &serial, &draft))
     }
 
+    fn quarantine(&self, serial: &Serial, draft: AuditDraft) -> Answer<'_, ()> {
+        let serial = serial.clone();
+        self.writer.submit(move |tx| revoking::quarantine(tx, &serial, &draft))
+    }
+
     fn alarm(&self, serial: Option<&Serial>, draft: AuditDraft) -> Answer<'_, ()> {
         let serial = serial.cloned();
         self.writer.submit(move |tx| issuing::alarm(tx, serial.as_ref(), &draft))

@@ -101,6 +101,23 @@ fn end_certificate(
     Ok(())
 }
 
+/// The reason is `superseded`: that is all that is known for certain.
+pub(super) fn quarantine(tx: &mut WriteTx<'_>, serial: &Serial, draft: &AuditDraft) -> Result<(), WriteError> {
+    let order = RevokeOrder {
+        target: RevokeTarget::Serial(serial.clone()),
+        reason: Reason::Superseded,
+        now: draft.at,
+        mode: Mode::Apply,
+        draft: draft.clone(),
+    };
+    let mut outcome = Revoked::default();
+    end_certificate(tx.connection, serial, &order, &mut outcome)?;
+    if outcome.certificates.is_empty() {
+        return Ok(());
+    }
+    super::issuing::alarm(tx, Some(serial), draft)
+}
+
 /// A certificate that was just revoked.
 struct Ended {
     serial: Serial,

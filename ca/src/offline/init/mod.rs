@@ -202,9 +202,12 @@ fn farewell(dir: &Path) -> String {
     let at = |name: &str| dir.join(name).display().to_string();
     format!(
         "\nMove {} to a medium that stays offline, and keep its passphrase and a copy elsewhere.\n\
-         Next:\n  signetd run --config {}\n  ca token create --help\n",
+         Next:\n  signetd run --config {}\n  \
+         ca token create --admin {} --device sensor-1 --format link --out sensor-1.link\n  \
+         signet-agent enroll --link sensor-1.link --dir sensor-1\n",
         at("root"),
         at("server/signet.toml"),
+        at("admin"),
     )
 }
 

@@ -9,6 +9,9 @@ use crate::failure::Failure;
 
 /// The issuer's key: request its certificate from the root, and install it (offline)
 #[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Example:\n  ca issuer request --dir issuer --name 'Acme Issuing CA' --passphrase-file secrets/kek"
+)]
 pub(crate) enum IssuerCommand {
     Request(request::Request),
     Install(install::Install),

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 
 /// The root key: make it, sign issuers with it, revoke them (offline)
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  ca root init --dir root --name 'Acme Root CA'")]
 pub(crate) enum RootCommand {
     Init(init::Init),
     Sign(sign::Sign),

@@ -1,0 +1,199 @@
+//! The load phases: the same requests that devices send, at one and at many connections.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustls::ClientConfig;
+use serde::Serialize;
+use signet_api::client::Client;
+use signet_api::enroll::IssuedCertificate;
+use signet_pki::pem;
+use signet_pki::signer::Signer;
+use signet_pki::view::CertificateView;
+
+use crate::floor::Floor;
+use crate::key::DeviceKey;
+use crate::latency::Percentiles;
+use crate::load::{Bodies, Lane, Outcome, Plan, Reuse, deal};
+use crate::requests::{self, Form};
+use crate::sandbox::{Sandbox, Server};
+use crate::tls::{self, Identity};
+use crate::usage::Cpu;
+use crate::wire::Target;
+
+/// One measured phase. "Per op" is per good answer; commits are transactions of the store, each with one flush.
+#[derive(Debug, Serialize)]
+pub struct Phase {
+    pub name: String,
+    pub connections: usize,
+    pub ops: usize,
+    pub seconds: f64,
+    pub per_second: f64,
+    #[serde(flatten)]
+    pub latency: Percentiles,
+    pub server_cpu_us_per_op: f64,
+    pub server_user_us_per_op: f64,
+    pub server_system_us_per_op: f64,
+    /// Server's processor time over the floor of the same run.
+    pub ratio_to_floor: f64,
+    /// The same without what the kernel did for the network, the threads and the disk.
+    pub ratio_to_floor_user: f64,
+    pub client_cpu_us_per_op: f64,
+    pub commits: Option<u64>,
+    pub commits_per_second: Option<f64>,
+    pub ops_per_commit: Option<f64>,
+}
+
+/// A device with its certificate, ready to connect.
+struct Device {
+    tls: Arc<ClientConfig>,
+}
+
+pub struct Load<'a> {
+    pub sandbox: &'a Sandbox,
+    pub server: &'a Server,
+    pub admin: Client,
+    pub floor: Floor,
+    pub form: Form,
+    target: Target,
+    roots: Vec<Vec<u8>>,
+    anonymous: Arc<ClientConfig>,
+}
+
+impl<'a> Load<'a> {
+    pub async fn new(sandbox: &'a Sandbox, server: &'a Server, floor: Floor, form: Form) -> Result<Load<'a>> {
+        let admin = sandbox.administrator().await?;
+        let (target, roots, anonymous) = (sandbox.target()?, sandbox.roots()?, sandbox.anonymous()?);
+        Ok(Load { sandbox, server, admin, floor, form, target, roots, anonymous })
+    }
+
+    /// Distinct keys, distinct tokens, `connections` requests under way at any time.
+    pub async fn enroll(&self, connections: usize, ops: usize, reuse: Reuse) -> Result<Phase> {
+        let batch = format!("{}-{connections}", word(reuse));
+        let requests = requests::tokens(&self.admin, ops, &batch).await?;
+        let requests = requests
+            .iter()
+            .map(|token| requests::enroll(&self.target, token, &DeviceKey::generate()?, self.form))
+            .collect::<Result<Vec<_>>>()?;
+        let lane = |requests| vec![Lane { tls: Some(self.anonymous.clone()), requests, greeting: None }];
+        let workers = deal(requests, connections).into_iter().map(lane).collect();
+        self.measure(format!("enroll, {}", word(reuse)), connections, workers, reuse).await
+    }
+
+    /// `per_device` renewals of each device's certificate, with new keys. With [`Reuse::KeepAlive`] the first use of
+    /// the certificate is over before the measurement begins; with [`Reuse::ConnectEach`] it is part of it.
+    pub async fn renew(&self, connections: usize, devices: usize, per_device: usize, reuse: Reuse) -> Result<Phase> {
+        let devices = self.devices(devices, &format!("renew-{}-{connections}", word(reuse))).await?;
+        let mut lanes = Vec::new();
+        for device in devices {
+            let requests = (0..per_device)
+                .map(|_| requests::renew(&self.target, &DeviceKey::generate()?, self.form))
+                .collect::<Result<Vec<_>>>()?;
+            lanes.push(Lane { tls: Some(device.tls), requests, greeting: Some(requests::whoami(&self.target)) });
+        }
+        let workers = deal(lanes, connections);
+        self.measure(format!("renew, {}", word(reuse)), connections, workers, reuse).await
+    }
+
+    /// The cheapest authenticated request: what HTTP, TLS and one look into the store cost without any signature.
+    pub async fn whoami(&self, connections: usize, ops: usize) -> Result<Phase> {
+        let lane = |device: Device| {
+            let request = requests::whoami(&self.target);
+            let requests = vec![request.clone(); ops / connections];
+            vec![Lane { tls: Some(device.tls), requests, greeting: Some(request) }]
+        };
+        let workers = self.devices(connections, "whoami").await?.into_iter().map(lane).collect();
+        self.measure("whoami, kept".into(), connections, workers, Reuse::KeepAlive).await
+    }
+
+    /// Resident memory for each of `count` connections that only stand there.
+    pub async fn connection_kib(&self, count: usize) -> Result<f64> {
+        let before = self.server.resident_kib()?;
+        let lane = |_| vec![Lane { tls: Some(self.anonymous.clone()), requests: Vec::new(), greeting: None }];
+        let workers = (0..count).map(lane).collect();
+        let standing = self.plan(workers, Reuse::KeepAlive, Bodies::Drop).open().await?;
+        let after = self.server.resident_kib()?;
+        drop(standing);
+        Ok(after.saturating_sub(before) as f64 / count as f64)
+    }
+
+    async fn devices(&self, count: usize, batch: &str) -> Result<Vec<Device>> {
+        let mut keys = HashMap::new();
+        let mut requests = Vec::new();
+        for token in requests::tokens(&self.admin, count, batch).await? {
+            let key = DeviceKey::generate()?;
+            requests.push(requests::enroll(&self.target, &token, &key, self.form)?);
+            keys.insert(key.public_key().fingerprint(), key);
+        }
+        let lane = |requests| vec![Lane { tls: Some(self.anonymous.clone()), requests, greeting: None }];
+        let workers = deal(requests, 8).into_iter().map(lane).collect();
+        let outcome = self.plan(workers, Reuse::KeepAlive, Bodies::Keep).open().await?.run().await?.all_good()?;
+        let device = |body: &Vec<u8>| -> Result<Device> {
+            let issued: IssuedCertificate = serde_json::from_slice(body)?;
+            let mut chain = pem::certificates(issued.certificate.as_bytes())?;
+            let leaf = CertificateView::parse(chain.first().context("an empty answer")?)?;
+            let key = keys.get(&leaf.public_key.fingerprint()).context("a certificate for a key of nobody")?;
+            chain.extend(pem::certificates(issued.chain.as_bytes())?);
+            Ok(Device { tls: tls::config(&self.roots, Some(Identity { chain, key: key.pkcs8()? }))? })
+        };
+        outcome.bodies.iter().map(device).collect()
+    }
+
+    fn plan(&self, workers: Vec<Vec<Lane>>, reuse: Reuse, bodies: Bodies) -> Plan {
+        Plan { target: self.target.clone(), workers, reuse, bodies, limit: None }
+    }
+
+    async fn measure(&self, name: String, connections: usize, workers: Vec<Vec<Lane>>, reuse: Reuse) -> Result<Phase> {
+        eprintln!("bench: {name}, {connections} at a time");
+        let ready = self.plan(workers, reuse, Bodies::Drop).open().await?;
+        let commits = self.server.counter(COMMITS).await?;
+        let (server, client) = (self.server.cpu()?, Cpu::of(std::process::id())?);
+        let outcome = ready.run().await?.all_good().with_context(|| name.clone())?;
+        let (server, client) = (self.server.cpu()?.since(server), Cpu::of(std::process::id())?.since(client));
+        let commits = self.server.counter(COMMITS).await?.zip(commits).map(|(after, before)| after - before);
+        Ok(self.phase(name, connections, &outcome, server, client, commits))
+    }
+
+    fn phase(
+        &self,
+        name: String,
+        connections: usize,
+        outcome: &Outcome,
+        server: Cpu,
+        client: Cpu,
+        commits: Option<u64>,
+    ) -> Phase {
+        let ops = outcome.latencies.len();
+        let seconds = outcome.elapsed.max(Duration::from_nanos(1)).as_secs_f64();
+        let each = |us: f64| us / ops as f64;
+        Phase {
+            name,
+            connections,
+            ops,
+            seconds,
+            per_second: ops as f64 / seconds,
+            latency: Percentiles::of(&outcome.latencies),
+            server_cpu_us_per_op: each(server.total_us()),
+            server_user_us_per_op: each(server.user_us),
+            server_system_us_per_op: each(server.system_us),
+            ratio_to_floor: each(server.total_us()) / self.floor.floor_us,
+            ratio_to_floor_user: each(server.user_us) / self.floor.floor_us,
+            client_cpu_us_per_op: each(client.total_us()),
+            commits,
+            commits_per_second: commits.map(|n| n as f64 / seconds),
+            ops_per_commit: commits.filter(|n| *n > 0).map(|n| ops as f64 / n as f64),
+        }
+    }
+}
+
+fn word(reuse: Reuse) -> &'static str {
+    match reuse {
+        Reuse::KeepAlive => "kept",
+        Reuse::ConnectEach => "connect-each",
+    }
+}
+
+/// The service's count of its transactions.
+const COMMITS: &str = "signet_store_commits_total";

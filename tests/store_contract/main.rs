@@ -1,0 +1,124 @@
+//! What every store must do, whatever it is made of. A case gets a fresh store; `sqlite.rs` runs all of them against
+//! SQLite, and another backend runs the same list.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bench;
+mod factory;
+
+mod auditing;
+mod devices;
+mod grouping;
+mod issuing;
+mod numbering;
+mod reading;
+mod renewing;
+mod revoking;
+mod spoiled;
+mod tokens;
+
+/// Runs every case against the stores that `$make` makes. A case that is missing here is dead code, which is an error.
+macro_rules! holds_for {
+    ($make:path) => {
+        crate::holds_for!(@cases $make;
+            auditing {
+                an_entry_is_there_exactly_when_its_change_is,
+                rolled_back_requests_leave_no_gap_in_the_sequence,
+                every_verb_appends_one_entry_and_the_chain_holds,
+                entries_are_found_by_request_and_subject,
+            }
+            devices {
+                approval_binds_the_token_to_the_key_that_was_approved,
+                a_denied_token_is_dead_and_its_device_may_try_another,
+                the_same_key_may_claim_again_and_another_may_not,
+                a_token_without_approval_or_past_its_end_cannot_be_claimed,
+                steps_are_possible_from_their_states_only,
+                groups_and_profile_change_without_a_step_and_count_as_a_version,
+                a_retired_device_loses_certificates_and_tokens_for_good,
+                an_unknown_device_changes_nothing,
+            }
+            grouping {
+                a_conflict_in_the_middle_of_a_group_spoils_no_neighbour,
+                t04_a_hundred_racers_with_one_token_get_one_certificate,
+                a_hundred_retries_with_one_key_get_the_same_certificate,
+                a_closed_store_is_unavailable,
+                what_was_queued_before_the_close_is_done,
+            }
+            issuing {
+                a_token_is_redeemed_once_and_remembers_for_what,
+                the_same_key_gets_the_same_bytes_again,
+                another_key_gets_a_conflict_and_changes_nothing,
+                tokens_that_cannot_be_redeemed_change_nothing,
+                a_decision_on_an_old_version_is_refused_and_burns_no_token,
+                a_new_principal_is_created_once,
+                t11_a_key_of_another_principal_is_refused_and_burns_no_token,
+                t12_a_serial_is_used_once,
+                the_record_says_what_the_certificate_says,
+            }
+            numbering {
+                t32_numbers_grow_and_never_fall_below_the_floor,
+                t32_issuers_count_separately,
+                t33_concurrent_numbers_are_all_different,
+            }
+            reading {
+                pages_of_tokens_have_no_gap_and_no_repetition,
+                pages_of_devices_stay_right_while_devices_arrive,
+                pages_of_the_audit_log_are_in_order,
+                tokens_are_found_by_status_batch_and_device,
+                devices_are_found_by_text_group_status_and_expiry,
+                wildcards_in_a_search_are_ordinary_characters,
+                an_empty_store_answers_with_nothing,
+            }
+            renewing {
+                a_renewal_waits_until_it_is_used,
+                a_renewal_is_replayed_for_the_same_key,
+                first_use_supersedes_all_older_generations,
+                first_use_is_noted_once,
+                using_an_ended_certificate_changes_nothing,
+                an_ended_parent_cannot_be_renewed,
+                t16_an_alarm_flags_the_certificate_and_leaves_an_entry,
+                a_certificate_after_all_others_expired_is_active_at_once,
+            }
+            revoking {
+                a_device_is_revoked_with_everything_it_has_and_no_sibling,
+                a_serial_is_revoked_alone,
+                a_batch_is_revoked_with_its_devices_and_unused_tokens,
+                a_batch_leaves_a_device_alone_that_never_used_its_token,
+                a_dry_run_tells_the_truth_and_leaves_no_trace,
+                revoking_twice_changes_nothing_the_second_time,
+                unknown_targets_are_unknown,
+                t13_nothing_is_issued_to_a_device_that_was_revoked_meanwhile,
+                entries_of_the_list_are_what_was_revoked_and_is_not_expired,
+            }
+            spoiled {
+                a_spoiled_principal_is_corrupt,
+                a_spoiled_certificate_is_corrupt,
+                a_spoiled_token_is_corrupt,
+                a_spoiled_revocation_is_corrupt,
+                a_redeemed_token_without_its_certificate_is_corrupt,
+                one_request_that_fails_takes_nobody_with_it,
+                a_transaction_that_ends_early_is_nobodys_success,
+            }
+            tokens {
+                tokens_register_their_devices,
+                one_conflict_creates_no_token_at_all,
+                an_enrolled_device_needs_replace,
+                ended_devices_and_other_kinds_get_no_token,
+                the_newest_order_describes_a_device_that_is_not_enrolled_yet,
+                open_tokens_are_revoked_by_id_and_by_batch,
+                t01_a_revoked_token_is_dead,
+            }
+        );
+    };
+    (@cases $make:path; $($module:ident { $($case:ident,)* })*) => {
+        $(mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::$module::$case($make()).await;
+            })*
+        })*
+    };
+}
+pub(crate) use holds_for;
+
+mod sqlite;
+mod sqlite_files;

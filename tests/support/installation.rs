@@ -1,0 +1,242 @@
+//! The files of an installation: what `ca init` leaves behind, made by the same library calls.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use signet::app::{self, Surroundings};
+use signet::clock::{Clock, ManualClock, SystemClock};
+use signet::config::Config;
+use signet::random::SystemRandom;
+use signet::server_identity;
+use signet::store::sqlite::{SqliteStore, migrate};
+use signet_api::client::Identity;
+use signet_keys::files::{self, Mode};
+use signet_keys::{KeyKind, Passphrase, PrivateKey, random};
+use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
+use signet_pki::crl::{self, CrlPlan};
+use signet_pki::csr::{self, CheckedCsr};
+use signet_pki::issue::Locations;
+use signet_pki::key_policy::KeyPolicy;
+use signet_pki::pem::{self, Label};
+use signet_pki::{UnixTime, name::DeviceId};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// A directory with `server/` (configuration, issuer, secrets, database) and `admin/`, and the clock of its service.
+pub(crate) struct Installation {
+    directory: TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Installation {
+    /// A copy of the process's template. Its clock shows the real time: TLS on both sides reads the machine's.
+    pub(crate) async fn new() -> Installation {
+        let template = TEMPLATE.get_or_init(Template::make).await;
+        let directory = tempfile::tempdir().unwrap();
+        for (path, bytes) in &template.files {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+        }
+        Installation { directory, clock: Arc::new(ManualClock::at(SystemClock.now())) }
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.directory.path().join(relative)
+    }
+
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.path("server/signet.toml")
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("server/signet.db")
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config::load(&self.config_path()).unwrap()
+    }
+
+    /// Appends to `signet.toml`: profiles, or another table at its end.
+    pub(crate) fn append_toml(&self, text: &str) {
+        let whole = std::fs::read_to_string(self.config_path()).unwrap() + "\n" + text + "\n";
+        std::fs::write(self.config_path(), whole).unwrap();
+    }
+
+    /// Replaces text in `signet.toml`, which must be there.
+    pub(crate) fn replace_toml(&self, from: &str, to: &str) {
+        let whole = std::fs::read_to_string(self.config_path()).unwrap();
+        assert!(whole.contains(from), "{from} is not in signet.toml");
+        std::fs::write(self.config_path(), whole.replace(from, to)).unwrap();
+    }
+
+    /// The administrator that set-up made.
+    pub(crate) fn administrator(&self) -> Identity {
+        identity(&self.path("admin"))
+    }
+
+    /// The issuing key, opened: for tests in which a thief has it.
+    pub(crate) fn issuer_key(&self) -> PrivateKey {
+        let text = std::fs::read_to_string(self.path("server/issuer/issuer.key")).unwrap();
+        PrivateKey::open(&text, Some(&Passphrase::from_file(&self.path("server/secrets/kek")).unwrap())).unwrap()
+    }
+
+    pub(crate) fn root(&self) -> IssuerCert {
+        ca(&self.path("server/issuer/root.pem"))
+    }
+
+    pub(crate) fn issuer(&self) -> IssuerCert {
+        ca(&self.path("server/issuer/issuer.pem"))
+    }
+
+    /// The root's key, PKCS#8; it is in no file of the installation.
+    pub(crate) async fn root_key() -> PrivateKey {
+        PrivateKey::from_pkcs8_der(&TEMPLATE.get_or_init(Template::make).await.root_key).unwrap()
+    }
+
+    /// Every file with its content, for tests that look for traces.
+    pub(crate) fn all_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        read_tree(self.directory.path())
+    }
+}
+
+/// `admin.key` and `admin.pem` of a directory.
+pub(crate) fn identity(directory: &Path) -> Identity {
+    let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
+    let key = PrivateKey::from_pem(std::str::from_utf8(&read("admin.key")).unwrap()).unwrap();
+    Identity { chain: pem::certificates(&read("admin.pem")).unwrap(), key: key.pkcs8_der().to_vec().into() }
+}
+
+/// Opens the database; the process that had it may need a moment to let go of its lock.
+pub(crate) fn open_store(path: &Path) -> SqliteStore {
+    loop {
+        match SqliteStore::open(path) {
+            Err(signet::store::sqlite::OpenError::InUse(_)) => std::thread::yield_now(),
+            other => return other.unwrap_or_else(|e| panic!("{e}")),
+        }
+    }
+}
+
+fn ca(path: &Path) -> IssuerCert {
+    let text = std::fs::read(path).unwrap();
+    IssuerCert::from_der(&pem::certificates(&text).unwrap()[0]).unwrap()
+}
+
+struct Template {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    root_key: Vec<u8>,
+}
+
+static TEMPLATE: OnceCell<Template> = OnceCell::const_new();
+
+impl Template {
+    async fn make() -> Template {
+        let directory = tempfile::tempdir().unwrap();
+        let root_key = write_authority(&directory.path().join("server"), SystemClock.now());
+        set_up(directory.path()).await;
+        let mut files = read_tree(directory.path());
+        for (path, _) in &mut files {
+            *path = path.strip_prefix(directory.path()).unwrap().to_owned();
+        }
+        files.retain(|(path, _)| !path.to_string_lossy().ends_with(".lock"));
+        Template { files, root_key: root_key.pkcs8_der().to_vec() }
+    }
+}
+
+/// Root, issuer, secrets and configuration as `ca init` writes them. Returns the root's key.
+fn write_authority(server: &Path, now: UnixTime) -> PrivateKey {
+    let year = 31_556_952;
+    let from = now.minus(300);
+    let root_key = PrivateKey::generate(KeyKind::P384).unwrap();
+    let root_name = CaName::new("Test Root CA", None).unwrap();
+    let root = self_signed(&root_key, &root_name, (from, now.plus(20 * year)), random::bytes().unwrap()).unwrap();
+    let issuer_key = PrivateKey::generate(KeyKind::P256).unwrap();
+    let name = CaName::new("Test Issuing CA", None).unwrap();
+    let request = csr::make_named(&issuer_key, name.common_name(), name.organization()).unwrap();
+    let plan = IssuerPlan {
+        request: CheckedCsr::from_der(&request, &KeyPolicy::standard()).unwrap(),
+        name,
+        validity: (from, now.plus(3 * year)),
+        locations: Locations {
+            crl: vec!["http://localhost:8080/crl/root.crl".into()],
+            ca_issuers: vec!["http://localhost:8080/ca/root.cer".into()],
+            ..Locations::default()
+        },
+        permitted_dns: Vec::new(),
+    };
+    let issuer = certify_issuer(&root, &root_key, plan, random::bytes().unwrap()).unwrap();
+    let plan =
+        CrlPlan { number: now.0 as u64 * 1000, this_update: from, next_update: now.plus(400 * 86_400), entries: &[] };
+    let root_crl = crl::sign(&root, &root_key, plan).unwrap();
+    let kek = Passphrase::new(data_encoding::HEXLOWER.encode(&random::bytes::<32>().unwrap())).unwrap();
+    for made in [server, &server.join("secrets"), &server.join("issuer")] {
+        files::create_new_private_dir(made).unwrap();
+    }
+    let write = |name: &str, bytes: &[u8], mode| files::write_new(&server.join(name), bytes, mode).unwrap();
+    write("secrets/kek", kek.as_bytes(), Mode::Private);
+    write("issuer/issuer.key", issuer_key.to_encrypted_pem(&kek).unwrap().as_bytes(), Mode::Private);
+    write("issuer/issuer.pem", pem::encode(Label::Certificate, issuer.der()).as_bytes(), Mode::Public);
+    write("issuer/root.pem", pem::encode(Label::Certificate, root.der()).as_bytes(), Mode::Public);
+    write("issuer/root.crl", pem::encode(Label::Crl, &root_crl).as_bytes(), Mode::Public);
+    write("signet.toml", CONFIGURATION.as_bytes(), Mode::Public);
+    root_key
+}
+
+/// What `signetd setup --admin admin` does.
+async fn set_up(directory: &Path) {
+    let config = Config::load(&directory.join("server/signet.toml")).unwrap();
+    migrate(&config.database()).unwrap();
+    let surroundings = Surroundings {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        store: Arc::new(open_store(&config.database())),
+    };
+    let service = app::assemble(config, surroundings).await.unwrap();
+    server_identity::set_up(&service).await.unwrap();
+    let name = DeviceId::parse("admin").unwrap();
+    server_identity::create_admin(&service, &name, &directory.join("admin")).await.unwrap();
+    service.store.close().await.unwrap();
+}
+
+fn read_tree(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(read_tree(&path));
+        } else {
+            found.push((path.clone(), std::fs::read(&path).unwrap()));
+        }
+    }
+    found
+}
+
+const CONFIGURATION: &str = r#"trust_domain = "acme.example"
+public_url = "https://localhost:8443"
+
+[listen]
+tls = "127.0.0.1:0"
+plain = "127.0.0.1:0"
+local = "127.0.0.1:0"
+
+[store]
+path = "signet.db"
+
+[keys]
+kek_file = "secrets/kek"
+
+[issuer]
+certificate = "issuer/issuer.pem"
+key = "issuer/issuer.key"
+root = "issuer/root.pem"
+root_crl = "issuer/root.crl"
+
+[tls]
+key = "tls/server.key"
+certificate = "tls/server.pem"
+names = ["localhost"]
+addresses = ["127.0.0.1"]
+
+[publication]
+base_url = "http://localhost:8080"
+"#;

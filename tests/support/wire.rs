@@ -1,0 +1,212 @@
+//! HTTP as a stranger speaks it: any method, header and body, both versions, and octets that are no HTTP at all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::header::HeaderMap;
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use serde::de::DeserializeOwned;
+use signet_api::Problem;
+use signet_api::client::Identity;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::TestService;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// One connection. A failed request means that the other side ended it.
+pub(crate) struct Wire {
+    sender: Sender,
+    driver: JoinHandle<hyper::Result<()>>,
+}
+
+enum Sender {
+    Http1(hyper::client::conn::http1::SendRequest<Full<Bytes>>),
+    Http2(hyper::client::conn::http2::SendRequest<Full<Bytes>>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|v| v.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    /// The problem document of a refusal; what must hold of every refusal is checked on the way.
+    pub(crate) fn problem(&self) -> Problem {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        let problem: Problem = self.json();
+        assert_eq!(problem.status, self.status);
+        assert_eq!(problem.code.status(), self.status);
+        assert_eq!(problem.kind, format!("urn:signet:problem:{}", problem.code.as_str()));
+        assert!(problem.title.ends_with('.') && !problem.hint.is_empty());
+        assert!(problem.request_id.starts_with("req-"));
+        assert_eq!(self.header("request-id"), Some(problem.request_id.as_str()));
+        let passes_by_itself = matches!(self.status, 429 | 503);
+        assert_eq!(self.header("retry-after").is_some(), passes_by_itself);
+        assert_eq!(self.header("www-authenticate").is_some(), self.status == 401);
+        problem
+    }
+}
+
+impl Wire {
+    pub(crate) async fn open(
+        service: &TestService,
+        identity: Option<Identity>,
+        protocol: Protocol,
+    ) -> std::io::Result<Wire> {
+        let alpn: &[u8] = if protocol == Protocol::Http2 { b"h2" } else { b"http/1.1" };
+        let mut config = client_config(service, identity, rustls::ALL_VERSIONS);
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let stream = connect(service.tls_address(), Arc::new(config)).await?;
+        let failed = std::io::Error::other;
+        Ok(match protocol {
+            Protocol::Http1 => {
+                let (sender, driver) =
+                    hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+                Wire { sender: Sender::Http1(sender), driver: tokio::spawn(driver) }
+            }
+            Protocol::Http2 => {
+                let executor = TokioExecutor::new();
+                let (sender, driver) =
+                    hyper::client::conn::http2::handshake(executor, TokioIo::new(stream)).await.map_err(failed)?;
+                Wire { sender: Sender::Http2(sender), driver: tokio::spawn(driver) }
+            }
+        })
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> hyper::Result<Reply> {
+        let uri = match self.sender {
+            Sender::Http1(_) => path.to_owned(),
+            Sender::Http2(_) => format!("https://localhost{path}"),
+        };
+        let mut request = Request::builder().method(method).uri(uri);
+        if matches!(self.sender, Sender::Http1(_)) {
+            request = request.header("host", "localhost");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+        let response = match &mut self.sender {
+            Sender::Http1(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await?
+            }
+            Sender::Http2(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await?
+            }
+        };
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Reply { status: parts.status.as_u16(), version: parts.version, headers: parts.headers, body })
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> hyper::Result<Reply> {
+        self.send("GET", path, &[], b"").await
+    }
+
+    /// Waits until the other side has ended the connection.
+    pub(crate) async fn closed(self) -> bool {
+        // The sender is kept until then: dropping it would end the connection from here.
+        let ended = tokio::time::timeout(PATIENCE, self.driver).await.is_ok();
+        drop(self.sender);
+        ended
+    }
+}
+
+/// A TLS client that trusts the service's root and nothing else.
+pub(crate) fn client_config(
+    service: &TestService,
+    identity: Option<Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(service.root.der().to_vec())).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+    let builder = builder.with_root_certificates(roots);
+    match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = identity.chain.into_iter().map(CertificateDer::from).collect();
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.to_vec()));
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    }
+}
+
+pub(crate) async fn connect(address: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    TlsConnector::from(config).connect(ServerName::try_from("localhost").unwrap(), stream).await
+}
+
+/// `GET` over plain TCP on a connection of its own.
+pub(crate) async fn get_plain(address: SocketAddr, path: &str) -> Reply {
+    send_plain(address, "GET", path, &[]).await
+}
+
+pub(crate) async fn send_plain(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let mut wire = Wire { sender: Sender::Http1(sender), driver: tokio::spawn(driver) };
+    wire.send(method, path, headers, b"").await.unwrap()
+}
+
+pub(crate) async fn raw_tls(service: &TestService, request: &[u8]) -> Vec<u8> {
+    let config = Arc::new(client_config(service, None, rustls::ALL_VERSIONS));
+    exchange(connect(service.tls_address(), config).await.unwrap(), request).await
+}
+
+pub(crate) async fn raw_tcp(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    exchange(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> Vec<u8> {
+    // The other side may stop listening before it has heard everything.
+    let _ = stream.write_all(request).await;
+    let _ = stream.flush().await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    answer
+}
+
+/// Longer than anything here takes; only a test that fails waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
