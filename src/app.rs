@@ -105,6 +105,7 @@ pub struct Running {
 
 /// Binds, publishes a first list, and serves.
 pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running, ConfigError> {
+    config.anchor().check(surroundings.store.as_ref()).await?;
     let service = assemble(config, surroundings).await?;
     let identity = ServerIdentity::load(&service)?;
     let (shutdown, signal) = Shutdown::new();
@@ -130,7 +131,11 @@ impl Running {
     pub async fn stop(mut self) {
         let _ = self.shutdown.send(true);
         while self.tasks.join_next().await.is_some() {}
-        let _ = self.service.store.close().await;
+        let store = &self.service.store;
+        if let Err(error) = self.service.config.anchor().advance(store.as_ref(), &mut None).await {
+            tracing::warn!(%error, "the mark beside the database could not be moved");
+        }
+        let _ = store.close().await;
     }
 }
 

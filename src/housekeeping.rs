@@ -25,6 +25,8 @@ const DAY: i64 = 86_400;
 pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls: Arc<TlsState>, mut stop: Shutdown) {
     let mut tick = tokio::time::interval(TICK);
     let mut pruned_at = service.clock.now();
+    let anchor = service.config.anchor();
+    let mut marked = None;
     loop {
         tokio::select! {
             () = stop.wait() => return,
@@ -40,6 +42,9 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
                 Ok(config) => tls.swap(config),
                 Err(error) => tracing::error!(%error, "the service's own certificate could not be renewed"),
             }
+        }
+        if let Err(error) = anchor.advance(service.store.as_ref(), &mut marked).await {
+            tracing::error!(%error, "the mark beside the database could not be moved");
         }
         if now.since(pruned_at) >= PRUNE_INTERVAL {
             pruned_at = now;

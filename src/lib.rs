@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod anchor;
 pub mod app;
 pub mod audit;
 pub mod authorize;
@@ -13,6 +14,7 @@ pub mod housekeeping;
 pub mod http;
 pub mod issuer;
 pub mod random;
+pub mod restored;
 pub mod revocation;
 pub mod server_identity;
 pub mod store;

@@ -40,6 +40,18 @@ enum Command {
     /// Migrate, make the TLS key and certificate, and optionally an administrator's identity
     #[command(after_help = "Example:\n  signetd setup --config signet.toml --admin alice --admin-dir ./alice")]
     Setup(Setup),
+    /// Accept a database that was put back from a backup: voids open tokens, adopts revocations
+    #[command(after_help = "Example:\n  signetd restored --config signet.toml --crl newest.crl")]
+    Restored(Restored),
+}
+
+#[derive(Debug, clap::Args)]
+struct Restored {
+    #[command(flatten)]
+    common: Common,
+    /// The newest CRL of the issuer that anybody still has (PEM or DER): its revocations are taken over
+    #[arg(long, value_name = "FILE")]
+    crl: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +84,7 @@ fn main() -> ExitCode {
         Command::Run(common) => runtime.block_on(run(common)),
         Command::Check(common) => check(&common),
         Command::Migrate(common) => Config::load(&common.config).and_then(|c| migrate_database(&c)),
+        Command::Restored(restored) => runtime.block_on(accept_restored(restored)),
         Command::Setup(setup) => runtime.block_on(set_up(setup)),
     };
     match outcome {
@@ -146,5 +159,36 @@ async fn set_up(setup: Setup) -> Result<(), ConfigError> {
         }
     }
     let _ = service.store.close().await;
+    Ok(())
+}
+
+async fn accept_restored(restored: Restored) -> Result<(), ConfigError> {
+    let config = Config::load(&restored.common.config)?;
+    let crl = match &restored.crl {
+        None => None,
+        Some(path) => {
+            let read = signet_keys::files::read_limited(path, 256 << 20);
+            let bytes = read.map_err(|e| ConfigError::new(e.to_string(), "name the file with --crl"))?;
+            let named = |e: signet_pki::pem::PemError| {
+                ConfigError::new(format!("{}: {e}", path.display()), "one CRL in PEM or DER; 'all.pem' has several")
+            };
+            Some(signet_pki::pem::pem_or_der(signet_pki::pem::Label::Crl, &bytes).map_err(named)?)
+        }
+    };
+    let anchor = config.anchor();
+    let surroundings = Surroundings::real(&config)?;
+    let service = app::assemble(config, surroundings).await?;
+    let adopted = signet::restored::accept(&service, crl.as_deref()).await?;
+    anchor
+        .advance(service.store.as_ref(), &mut None)
+        .await
+        .map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))?;
+    let _ = service.store.close().await;
+    println!("tokens voided:              {}", adopted.voided_tokens);
+    println!("certificates revoked again: {}", adopted.revoked_again);
+    println!("revocations adopted:        {}", adopted.unknown);
+    if crl.is_none() {
+        println!("without --crl, revocations made after the backup are lost");
+    }
     Ok(())
 }

@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 pub use profiles::{ADMIN_PROFILE, Profiles, SERVER_PROFILE};
 use raw::RawConfig;
 
+use crate::anchor::Anchor;
+
 #[derive(Debug, Error)]
 #[error("{message}")]
 pub struct ConfigError {
@@ -109,6 +111,10 @@ impl Config {
 
     pub fn database(&self) -> PathBuf {
         self.path(&self.raw.store.path)
+    }
+
+    pub fn anchor(&self) -> Anchor {
+        Anchor::at(self.path(&self.raw.store.anchor))
     }
 
     /// What every leaf says about where its issuer's CRL and certificate are.

@@ -43,6 +43,9 @@ pub struct RawListen {
 #[serde(deny_unknown_fields)]
 pub struct RawStore {
     pub path: PathBuf,
+    /// A mark outside the database by which a rolled-back one is noticed; best on another disk.
+    #[serde(default = "anchor")]
+    pub anchor: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -170,6 +173,10 @@ pub enum LogLevel {
     #[default]
     Info,
     Debug,
+}
+
+fn anchor() -> PathBuf {
+    PathBuf::from("signet.anchor")
 }
 
 fn one_hour() -> i64 {

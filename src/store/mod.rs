@@ -52,6 +52,9 @@ pub trait Store: Send + Sync {
     /// Takes away, at most `limit` rows of each kind, what the retention no longer keeps.
     fn prune(&self, order: Prune) -> Answer<'_, Pruned>;
 
+    /// After a backup was put back: voids every open token and adopts revocations that the backup does not know.
+    fn restored(&self, order: Restoration) -> Answer<'_, Adopted>;
+
     fn token(&self, id: &CredentialId) -> Answer<'_, Option<TokenRecord>>;
     fn certificate(&self, serial: &Serial) -> Answer<'_, Option<CertificateRecord>>;
     fn principal(&self, id: &DeviceId) -> Answer<'_, Option<PrincipalRecord>>;

@@ -226,6 +226,24 @@ pub struct Pruned {
     pub tokens: u64,
 }
 
+#[derive(Debug, Clone)]
+pub struct Restoration {
+    pub issuer: Vec<u8>,
+    /// From the newest list that was published before the restore.
+    pub revocations: Vec<(Serial, UnixTime, Reason)>,
+    pub now: UnixTime,
+    pub draft: AuditDraft,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Adopted {
+    pub voided_tokens: u64,
+    /// Certificates of the database that are revoked again.
+    pub revoked_again: u64,
+    /// Revocations of certificates that the database never saw; they stay on the list.
+    pub unknown: u64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Suspend,

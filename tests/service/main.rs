@@ -4,4 +4,24 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bombs;
+mod clock;
+mod contract;
+mod extensions;
+mod guessing;
+mod inventory;
+mod keys;
+mod leaks;
+mod lists;
+mod malleability;
+mod operations;
+mod paths;
+mod program;
+mod renewal;
+mod replay;
+mod revocation;
+mod rights;
+mod sessions;
+mod smuggling;
 mod tokens;
+mod trust;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use signet::store::{
-    AuditDraft, ChangeDevice, Claim, CreateTokens, IssueCommit, Mode, PrincipalRecord, PrincipalStatus, Redemption,
-    RevokeOrder, RevokeTarget, RevokeTokens, Step, TokenRecord, TokenSelection, TokenStatus,
+    AuditDraft, ChangeDevice, Claim, CreateTokens, IssueCommit, Mode, PrincipalRecord, PrincipalStatus, Prune,
+    Redemption, RevokeOrder, RevokeTarget, RevokeTokens, Step, TokenRecord, TokenSelection, TokenStatus,
 };
 use signet_api::admin::TokenKind;
 use signet_api::credential::{Credential, CredentialKind};
@@ -198,6 +198,11 @@ pub(crate) fn step(device: &str, step: Step) -> ChangeDevice {
 
 pub(crate) fn revocation(target: RevokeTarget, mode: Mode) -> RevokeOrder {
     RevokeOrder { target, reason: Reason::KeyCompromise, now: NOW, mode, draft: draft("revocation", "target") }
+}
+
+/// Everything that ended before `end`.
+pub(crate) fn prune(end: UnixTime, limit: u32) -> Prune {
+    Prune { certificates_before: end, revocations_before: end, tokens_before: end, limit }
 }
 
 pub(crate) fn revoke_tokens(which: TokenSelection) -> RevokeTokens {

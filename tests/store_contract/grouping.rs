@@ -86,12 +86,14 @@ pub(crate) async fn a_closed_store_is_unavailable(bench: Bench) {
     assert!(is_unavailable(&store.revoke(revocation(target_device("a"), Mode::Apply)).await));
     assert!(is_unavailable(&store.alarm(None, draft("alarm.test", "a")).await));
     assert!(is_unavailable(&store.next_crl_number(b"issuer", 1, draft("crl.numbered", "issuer")).await));
+    let nothing = crate::factory::prune(NOW, 10);
+    assert!(is_unavailable(&store.prune(nothing).await));
     assert!(is_unavailable(&store.certificate(issued.serial()).await));
     assert!(is_unavailable(&store.principal(&id("a")).await));
     assert!(is_unavailable(&store.tokens(TokenQuery::default(), NOW).await));
     assert!(is_unavailable(&store.devices(DeviceQuery::default(), NOW).await));
     assert!(is_unavailable(&store.audit(AuditQuery::default()).await));
-    assert!(is_unavailable(&store.revoked_entries(b"issuer", NOW).await));
+    assert!(is_unavailable(&store.revocations_after(b"issuer", 0).await));
     assert!(is_unavailable(&store.last_issued_at().await));
 }
 

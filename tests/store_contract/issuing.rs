@@ -93,12 +93,13 @@ pub(crate) async fn t11_a_key_of_another_principal_is_refused_and_burns_no_token
 
 pub(crate) async fn t12_a_serial_is_used_once(bench: Bench) {
     let serial = unique();
-    let with_serial = |name: &str, key| {
-        let commit = issue(Redemption::Manual, device(name), key);
-        signet::store::IssueCommit { signed: factory::sign(&device(name), key, NOW, serial), ..commit }
+    let with_serial = |name: &str| {
+        let key = key();
+        let commit = issue(Redemption::Manual, device(name), &key);
+        signet::store::IssueCommit { signed: factory::sign(&device(name), &key, NOW, serial), ..commit }
     };
-    new(bench.store.commit(with_serial("a", &key())).await.unwrap());
-    let refused = bench.unchanged_by(bench.store.commit(with_serial("b", &key()))).await.unwrap();
+    new(bench.store.commit(with_serial("a")).await.unwrap());
+    let refused = bench.unchanged_by(bench.store.commit(with_serial("b"))).await.unwrap();
     assert_eq!(refused, Err(Conflict::SerialTaken));
 }
 

@@ -10,6 +10,7 @@ mod devices;
 mod grouping;
 mod issuing;
 mod numbering;
+mod pruning;
 mod reading;
 mod renewing;
 mod revoking;
@@ -59,6 +60,11 @@ macro_rules! holds_for {
                 t32_issuers_count_separately,
                 t33_concurrent_numbers_are_all_different,
             }
+            pruning {
+                only_what_ended_before_is_taken_away,
+                a_step_takes_no_more_than_its_limit,
+                a_stub_still_says_who_it_was,
+            }
             reading {
                 pages_of_tokens_have_no_gap_and_no_repetition,
                 pages_of_devices_stay_right_while_devices_arrive,
@@ -87,13 +93,14 @@ macro_rules! holds_for {
                 revoking_twice_changes_nothing_the_second_time,
                 unknown_targets_are_unknown,
                 t13_nothing_is_issued_to_a_device_that_was_revoked_meanwhile,
-                entries_of_the_list_are_what_was_revoked_and_is_not_expired,
+                what_a_revocation_ended_stands_on_the_list_once,
+                a_dry_run_puts_nothing_on_the_list,
             }
             spoiled {
                 a_spoiled_principal_is_corrupt,
                 a_spoiled_certificate_is_corrupt,
                 a_spoiled_token_is_corrupt,
-                a_spoiled_revocation_is_corrupt,
+                a_revoked_certificate_without_date_or_reason_is_corrupt,
                 a_redeemed_token_without_its_certificate_is_corrupt,
                 one_request_that_fails_takes_nobody_with_it,
                 a_transaction_that_ends_early_is_nobodys_success,

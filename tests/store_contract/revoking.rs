@@ -1,11 +1,14 @@
 //! Ending things, and nothing else with them.
 
-use signet::store::{CertificateStatus, Conflict, Mode, PrincipalStatus, RevokeTarget, TokenRecord, TokenStatus};
+use signet::store::{
+    CertificateStatus, Conflict, Issued, Mode, PrincipalStatus, RevocationDelta, RevokeTarget, Step, TokenRecord,
+    TokenStatus,
+};
 use signet_pki::crl::{Reason, encode_entry};
 
 use crate::bench::{Bench, LATER};
 use crate::factory::{
-    DAY, NOW, authority, batch_token, id, issue, key, revocation, target_device, target_serial, token,
+    NOW, authority, batch_token, id, issue, key, revocation, step, target_device, target_serial, token,
 };
 
 pub(crate) async fn a_device_is_revoked_with_everything_it_has_and_no_sibling(bench: Bench) {
@@ -124,14 +127,43 @@ pub(crate) async fn t13_nothing_is_issued_to_a_device_that_was_revoked_meanwhile
     assert_eq!(bench.unchanged_by(bench.store.commit(manual)).await.unwrap(), Err(Conflict::PrincipalChanged));
 }
 
-pub(crate) async fn entries_of_the_list_are_what_was_revoked_and_is_not_expired(bench: Bench) {
+pub(crate) async fn what_a_revocation_ended_stands_on_the_list_once(bench: Bench) {
     let issuer = authority().issuer.key_identifier();
-    assert_eq!(bench.store.revoked_entries(issuer, NOW).await.unwrap(), (Vec::new(), 0));
-    let (gone, _living) = (bench.enrolled("a").await, bench.enrolled("b").await);
-    bench.revoke(target_serial(gone.serial())).await;
+    let after = |sequence| bench.store.revocations_after(issuer, sequence);
+    assert_eq!(after(0).await.unwrap(), RevocationDelta::default());
+    let (one, whole) = (bench.enrolled("a").await, bench.enrolled("b").await);
+    let second = bench.renew(&whole).await;
+    let retired = bench.enrolled("c").await;
+    bench.enrolled("living").await;
+    bench.revoke(target_serial(one.serial())).await;
+    let first = after(0).await.unwrap();
     let mut expected = Vec::new();
-    encode_entry(gone.serial(), NOW, Reason::KeyCompromise, &mut expected);
-    assert_eq!(bench.store.revoked_entries(issuer, NOW).await.unwrap(), (expected, 1));
-    assert_eq!(bench.store.revoked_entries(issuer, NOW.plus(2 * DAY)).await.unwrap(), (Vec::new(), 0));
-    assert_eq!(bench.store.revoked_entries(b"another issuer", NOW).await.unwrap(), (Vec::new(), 0));
+    encode_entry(one.serial(), NOW, Reason::KeyCompromise, &mut expected);
+    assert_eq!((first.entries.clone(), first.count), (expected, 1));
+    bench.revoke(target_device("a")).await;
+    assert_eq!(after(first.sequence).await.unwrap().count, 0, "it stands there already");
+    bench.revoke(target_device("b")).await;
+    let delta = after(first.sequence).await.unwrap();
+    assert_eq!(delta.count, 2);
+    for issued in [&whole, &second] {
+        assert!(names(&delta.entries, issued), "{issued:?}");
+    }
+    bench.store.change_device(step("c", Step::Retire)).await.unwrap().unwrap().unwrap();
+    let last = after(delta.sequence).await.unwrap();
+    assert!(last.count == 1 && names(&last.entries, &retired));
+    let all = after(0).await.unwrap();
+    assert_eq!(all.entries, [first.entries, delta.entries, last.entries].concat());
+    assert_eq!((all.count, all.sequence), (4, last.sequence));
+    assert_eq!(bench.store.revocations_after(b"another issuer", 0).await.unwrap().count, 0);
+}
+
+fn names(entries: &[u8], issued: &Issued) -> bool {
+    entries.windows(20).any(|window| window == issued.serial().as_bytes())
+}
+
+pub(crate) async fn a_dry_run_puts_nothing_on_the_list(bench: Bench) {
+    bench.enrolled("a").await;
+    bench.store.revoke(revocation(target_device("a"), Mode::DryRun)).await.unwrap();
+    let list = bench.store.revocations_after(authority().issuer.key_identifier(), 0).await.unwrap();
+    assert_eq!(list, RevocationDelta::default());
 }

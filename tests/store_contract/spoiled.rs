@@ -5,7 +5,7 @@ use signet::store::{Redemption, StoreError};
 use signet_api::admin::{DeviceQuery, TokenQuery};
 
 use crate::bench::{Bench, Failure, at_once, is_unavailable};
-use crate::factory::{NOW, authority, device, draft, id, issue, key, target_serial, token};
+use crate::factory::{NOW, device, draft, id, issue, key, target_serial, token};
 
 fn is_corrupt<T: std::fmt::Debug>(outcome: &Result<T, StoreError>) -> bool {
     matches!(outcome, Err(StoreError::Corrupt(_)))
@@ -79,16 +79,15 @@ pub(crate) async fn a_spoiled_token_is_corrupt(bench: Bench) {
     }
 }
 
-pub(crate) async fn a_spoiled_revocation_is_corrupt(bench: Bench) {
+pub(crate) async fn a_revoked_certificate_without_date_or_reason_is_corrupt(bench: Bench) {
     let issued = bench.enrolled("a").await;
     bench.revoke(target_serial(issued.serial())).await;
-    let issuer = authority().issuer.key_identifier();
     for (column, bad, good) in [("reason", "77", "1"), ("reason", "NULL", "1"), ("revoked_at", "NULL", "1800000000")] {
         bench.backend.spoil(&format!("UPDATE certificate SET {column} = {bad}"));
-        let list = bench.store.revoked_entries(issuer, NOW).await;
-        assert!(is_corrupt(&list), "{column} = {bad}: {list:?}");
+        let one = bench.store.certificate(issued.serial()).await;
+        assert!(is_corrupt(&one), "{column} = {bad}: {one:?}");
         bench.backend.spoil(&format!("UPDATE certificate SET {column} = {good}"));
-        assert_eq!(bench.store.revoked_entries(issuer, NOW).await.unwrap().1, 1);
+        bench.store.certificate(issued.serial()).await.unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! HTTP as a stranger speaks it: any method, header and body, both versions, and octets that are no HTTP at all.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use signet_api::Problem;
 use signet_api::client::Identity;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -84,10 +84,22 @@ impl Wire {
         identity: Option<Identity>,
         protocol: Protocol,
     ) -> std::io::Result<Wire> {
+        Wire::open_from(service, IpAddr::V4(Ipv4Addr::LOCALHOST), identity, protocol).await
+    }
+
+    /// From an address of this host's choice: all of 127.0.0.0/8 is ours.
+    pub(crate) async fn open_from(
+        service: &TestService,
+        own: IpAddr,
+        identity: Option<Identity>,
+        protocol: Protocol,
+    ) -> std::io::Result<Wire> {
         let alpn: &[u8] = if protocol == Protocol::Http2 { b"h2" } else { b"http/1.1" };
         let mut config = client_config(service, identity, rustls::ALL_VERSIONS);
         config.alpn_protocols = vec![alpn.to_vec()];
-        let stream = connect(service.tls_address(), Arc::new(config)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(own, 0))?;
+        let stream = handshake(socket.connect(service.tls_address()).await?, Arc::new(config)).await?;
         let failed = std::io::Error::other;
         Ok(match protocol {
             Protocol::Http1 => {
@@ -173,7 +185,10 @@ pub(crate) fn client_config(
 }
 
 pub(crate) async fn connect(address: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(address).await?;
+    handshake(TcpStream::connect(address).await?, config).await
+}
+
+async fn handshake(stream: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
     stream.set_nodelay(true)?;
     TlsConnector::from(config).connect(ServerName::try_from("localhost").unwrap(), stream).await
 }

@@ -4,6 +4,7 @@ mod decode;
 mod issuing;
 mod migrate;
 mod reads;
+mod restoring;
 mod revoking;
 mod tokens;
 mod writer;
@@ -233,6 +234,10 @@ impl Store for SqliteStore {
 
     fn prune(&self, order: Prune) -> Answer<'_, Pruned> {
         self.writer.submit(move |tx| revoking::prune(tx, &order))
+    }
+
+    fn restored(&self, order: Restoration) -> Answer<'_, Adopted> {
+        self.writer.submit(move |tx| restoring::restored(tx, &order))
     }
 
     fn token(&self, id: &CredentialId) -> Answer<'_, Option<TokenRecord>> {

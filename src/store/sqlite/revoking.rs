@@ -67,17 +67,18 @@ fn end_device(
     let mut statement = connection.prepare_cached(
         "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
          WHERE principal = (SELECT rowid FROM principal WHERE id = ?1) AND status <> 'revoked' AND not_after > ?2
-         RETURNING serial",
+         RETURNING serial, issuer, not_after",
     )?;
-    let serials = statement.query_map((id.as_str(), order.now.0, order.reason.code()), |row| decode::serial(row, 0))?;
-    for serial in serials {
-        outcome.certificates.push(serial?);
+    for one in statement.query_map((id.as_str(), order.now.0, order.reason.code()), ended)? {
+        let one = one?;
+        list(connection, &one, order)?;
+        outcome.certificates.push(one.serial);
     }
     outcome.tokens.extend(end_tokens(connection, "device", id.as_str())?);
     Ok(())
 }
 
-fn end_certificate(
+pub(super) fn end_certificate(
     connection: &Connection,
     serial: &Serial,
     order: &RevokeOrder,

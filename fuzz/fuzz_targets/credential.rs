@@ -1,0 +1,34 @@
+//! A credential or link that is read can be written and read again, and shows its secret only when asked to.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use signet_api::credential::CredentialId;
+use signet_api::link::EnrollmentLink;
+use signet_api::{Credential, CredentialKind};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut kinds = 0;
+    for kind in CredentialKind::ALL {
+        let Ok(credential) = Credential::parse(kind, text) else { continue };
+        kinds += 1;
+        assert_eq!(credential.kind(), kind);
+        assert_eq!(CredentialId::parse(credential.id().as_str()).as_ref(), Ok(credential.id()));
+        hidden(&credential, &format!("{credential:?}"));
+        assert_eq!(Credential::parse(kind, &credential.expose()).as_ref(), Ok(&credential));
+    }
+    assert!(kinds <= 1, "one text, two kinds");
+    if let Ok(link) = EnrollmentLink::parse(text) {
+        assert!(link.server.starts_with("https://"));
+        assert_eq!(EnrollmentLink::parse(&link.expose()).as_ref(), Ok(&link));
+        hidden(&link.token, &link.to_string());
+        hidden(&link.token, &format!("{link:?}"));
+    }
+});
+
+/// The text behind the second underscore is the secret with its check.
+fn hidden(credential: &Credential, shown: &str) {
+    let whole = credential.expose();
+    let secret = whole.rsplit('_').next().unwrap_or_default();
+    assert!(!shown.contains(&secret[..8]));
+}

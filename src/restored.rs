@@ -1,0 +1,35 @@
+//! After a backup was put back: what must not live again is ended, what was revoked since is revoked again.
+
+use serde_json::json;
+use signet_pki::crl::CrlView;
+
+use crate::app::own_context;
+use crate::config::ConfigError;
+use crate::http::Service;
+use crate::store::{Adopted, AuditDraft, Restoration, StoreError};
+
+/// Voids every open token, and takes over the revocations of a list that was published before the restore.
+///
+/// `crl` is the newest list that anybody still has, DER; without one, revocations made after the backup are lost.
+pub async fn accept(service: &Service, crl: Option<&[u8]>) -> Result<Adopted, ConfigError> {
+    let revocations = match crl {
+        None => Vec::new(),
+        Some(der) => {
+            CrlView::verified(der, service.publisher.issuer()).and_then(|list| list.entries()).map_err(|e| {
+                ConfigError::new(e.to_string(), "give the newest list of this issuer, from a mirror or a verifier")
+            })?
+        }
+    };
+    let now = service.clock.now();
+    let draft = AuditDraft {
+        kind: "store.restored",
+        actor: "signetd".into(),
+        subject: "store".into(),
+        request_id: own_context(service).request_id,
+        detail: json!({ "revocations_in_list": revocations.len() }),
+        at: now,
+    };
+    let issuer = service.publisher.issuer().key_identifier().to_vec();
+    let adopted = service.store.restored(Restoration { issuer, revocations, now, draft }).await;
+    adopted.map_err(|e: StoreError| ConfigError::new(e.to_string(), "nothing was changed; try again"))
+}

@@ -1,0 +1,50 @@
+//! A database that was put back from a backup.
+
+use signet_pki::crl::encode_entry;
+
+use super::super::*;
+use super::revoking::end_certificate;
+use super::writer::{Verdict, WriteError, WriteTx};
+
+/// Seconds that a certificate may live at most (config/profiles.rs): so long an unknown revocation stays on the list.
+const LONGEST_LIFE: i64 = 366 * 86_400;
+
+impl Verdict for Adopted {
+    fn keeps_changes(&self) -> bool {
+        true
+    }
+}
+
+pub(super) fn restored(tx: &mut WriteTx<'_>, order: &Restoration) -> Result<Adopted, WriteError> {
+    let voided = tx
+        .connection
+        .prepare_cached("UPDATE token SET status = 'revoked' WHERE status IN ('active', 'pending', 'approved')")?
+        .execute([])?;
+    let mut adopted = Adopted { voided_tokens: voided as u64, ..Adopted::default() };
+    for (serial, at, reason) in &order.revocations {
+        let revocation = RevokeOrder {
+            target: RevokeTarget::Serial(serial.clone()),
+            reason: *reason,
+            now: *at,
+            mode: Mode::Apply,
+            draft: order.draft.clone(),
+        };
+        let mut outcome = Revoked::default();
+        end_certificate(tx.connection, serial, &revocation, &mut outcome)?;
+        adopted.revoked_again += outcome.certificates.len() as u64;
+        if !outcome.known {
+            let mut entry = Vec::new();
+            encode_entry(serial, *at, *reason, &mut entry);
+            tx.connection
+                .prepare_cached("INSERT INTO revocation (issuer, not_after, entry) VALUES (?1, ?2, ?3)")?
+                .execute((&order.issuer, order.now.plus(LONGEST_LIFE).0, entry))?;
+            adopted.unknown += 1;
+        }
+    }
+    let mut draft = order.draft.clone();
+    draft.detail["voided_tokens"] = adopted.voided_tokens.into();
+    draft.detail["revoked_again"] = adopted.revoked_again.into();
+    draft.detail["unknown"] = adopted.unknown.into();
+    tx.audit(&draft)?;
+    Ok(adopted)
+}
