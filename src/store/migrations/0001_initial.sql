@@ -33,7 +33,8 @@ CREATE TABLE certificate (
 ) STRICT;
 CREATE INDEX certificate_principal ON certificate (principal, generation);
 CREATE INDEX certificate_spki ON certificate (spki);
-CREATE INDEX certificate_live_end ON certificate (not_after) WHERE status IN ('active', 'pending');
+-- The one or two generations of a principal that count; its history may be long.
+CREATE INDEX certificate_live ON certificate (principal, generation) WHERE status IN ('active', 'pending');
 CREATE INDEX certificate_full ON certificate (not_after) WHERE length(der) > 0;
 CREATE UNIQUE INDEX certificate_renewal ON certificate (parent, spki) WHERE parent IS NOT NULL;
 

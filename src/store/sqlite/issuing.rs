@@ -41,7 +41,7 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: IssueCommit) -> Result<Result<
     if key_taken(tx.connection, &facts.spki, &issue.principal.id)? {
         return Ok(Err(Conflict::KeyTaken));
     }
-    let Some(principal) = put_principal(tx.connection, &issue.principal)? else {
+    let Some(principal) = put_principal(tx.connection, &issue)? else {
         return Ok(Err(Conflict::PrincipalChanged));
     };
     match insert_certificate(tx.connection, &issue, principal) {
@@ -107,11 +107,16 @@ fn key_taken(connection: &Connection, spki: &Fingerprint, id: &DeviceId) -> Resu
     Ok(reads::key_owner(connection, spki)?.is_some_and(|owner| owner != *id))
 }
 
-/// Inserts or updates the principal when it still is as it was decided upon. Its row id, or `None`.
-fn put_principal(connection: &Connection, p: &PrincipalRecord) -> Result<Option<i64>, WriteError> {
-    let groups = json(&p.groups)?;
-    let dns_names = json(&p.dns_names)?;
-    let addresses = json(&p.addresses)?;
+/// Inserts, updates or, for a renewal, merely finds the principal when it still is as it was decided upon. Its row id, or `None`.
+fn put_principal(connection: &Connection, issue: &IssueCommit) -> Result<Option<i64>, WriteError> {
+    let p = &issue.principal;
+    if matches!(issue.redemption, Redemption::Renewal(_)) {
+        let found = connection
+            .prepare_cached("SELECT rowid FROM principal WHERE id = ?1 AND version = ?2")?
+            .query_row((p.id.as_str(), p.version as i64), |row| row.get(0))
+            .optional()?;
+        return Ok(found);
+    }
     let sql = if p.version == 0 {
         "INSERT INTO principal (id, kind, status, profile, groups, dns_names, addresses, hardware_serial, created_at, version)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 + 1)
@@ -129,9 +134,9 @@ fn put_principal(connection: &Connection, p: &PrincipalRecord) -> Result<Option<
                 p.kind.as_str(),
                 p.status.as_str(),
                 &p.profile,
-                groups,
-                dns_names,
-                addresses,
+                json(&p.groups)?,
+                json(&p.dns_names)?,
+                json(&p.addresses)?,
                 &p.hardware_serial,
                 p.created_at.0,
                 p.version as i64,
@@ -145,13 +150,17 @@ fn put_principal(connection: &Connection, p: &PrincipalRecord) -> Result<Option<
 /// Beside a live certificate a new one starts as `pending`: the old stays good until the new one is used.
 fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i64) -> Result<(), WriteError> {
     let facts = issue.signed.facts();
-    let (live, newest): (i64, Option<i64>) = connection
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT generation FROM certificate WHERE principal = ?1 ORDER BY generation DESC LIMIT 1")?
+        .query_row([principal], |row| row.get(0))
+        .optional()?;
+    let live: bool = connection
         .prepare_cached(
-            "SELECT count(*) FILTER (WHERE status IN ('active', 'pending') AND not_after > ?2), max(generation)
-             FROM certificate WHERE principal = ?1",
+            "SELECT EXISTS (SELECT 1 FROM certificate
+                            WHERE principal = ?1 AND status IN ('active', 'pending') AND not_after > ?2)",
         )?
-        .query_row((principal, issue.now.0), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let status = if live > 0 { CertificateStatus::Pending } else { CertificateStatus::Active };
+        .query_row((principal, issue.now.0), |row| row.get(0))?;
+    let status = if live { CertificateStatus::Pending } else { CertificateStatus::Active };
     let parent = match &issue.redemption {
         Redemption::Renewal(parent) => Some(parent.as_bytes()),
         Redemption::Token(_) | Redemption::Manual => None,
