@@ -14,16 +14,16 @@ use crate::latency::median;
 use crate::machine::now;
 
 #[derive(Debug, Serialize)]
-pub struct CrlBuild {
-    pub entries: usize,
-    pub bytes: usize,
+pub(crate) struct CrlBuild {
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
     /// Encoding all entries anew; the service keeps them encoded.
-    pub encode_ms: f64,
+    pub(crate) encode_ms: f64,
     /// Assembling, linting, signing and verifying the list.
-    pub sign_ms: f64,
+    pub(crate) sign_ms: f64,
 }
 
-pub fn measure(issuer: &IssuerCert, key: &PrivateKey, sizes: &[usize]) -> Result<Vec<CrlBuild>> {
+pub(crate) fn measure(issuer: &IssuerCert, key: &PrivateKey, sizes: &[usize]) -> Result<Vec<CrlBuild>> {
     sizes.iter().map(|entries| one(issuer, key, *entries)).collect()
 }
 
@@ -48,11 +48,11 @@ fn one(issuer: &IssuerCert, key: &PrivateKey, count: usize) -> Result<CrlBuild> 
     Ok(CrlBuild { entries: count, bytes, encode_ms, sign_ms: median(&mut times) })
 }
 
-pub fn serial() -> Result<Serial> {
+pub(crate) fn serial() -> Result<Serial> {
     Ok(Serial::from_random(random()?))
 }
 
-pub fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| anyhow!("the system has no random numbers"))?;
     Ok(bytes)

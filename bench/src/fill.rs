@@ -24,16 +24,18 @@ use row::{Audit, Row};
 
 /// How many devices to add.
 #[derive(Debug, Clone, Copy)]
-pub struct Fill {
-    pub live: u64,
-    pub revoked: u64,
+pub(crate) struct Fill {
+    pub(crate) live: u64,
+    pub(crate) revoked: u64,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Filled {
-    pub certificates: u64,
-    pub seconds: f64,
-    pub bytes: u64,
+pub(crate) struct Filled {
+    /// The number of the first one that was added; see [`device_id`].
+    pub(crate) first: u64,
+    pub(crate) certificates: u64,
+    pub(crate) seconds: f64,
+    pub(crate) bytes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +45,7 @@ enum Fate {
 }
 
 /// The service must not run, and one device at least must have been enrolled with a token.
-pub fn fill(database: &Path, order: Fill) -> Result<Filled> {
+pub(crate) fn fill(database: &Path, order: Fill) -> Result<Filled> {
     let begin = Instant::now();
     let mut connection = Connection::open(database).with_context(|| database.display().to_string())?;
     // Nothing here has to survive a crash; the service switches both back when it opens the file.
@@ -52,6 +54,7 @@ pub fn fill(database: &Path, order: Fill) -> Result<Filled> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let transaction = connection.transaction()?;
     let mut template = Template::read(&transaction)?;
+    let first = template.next;
     for _ in 0..order.live {
         template.add(&transaction, Fate::Live)?;
     }
@@ -63,11 +66,11 @@ pub fn fill(database: &Path, order: Fill) -> Result<Filled> {
     connection.close().map_err(|(_, error)| error)?;
     forget_cached(database)?;
     let bytes = fs::metadata(database)?.len();
-    Ok(Filled { certificates, seconds: begin.elapsed().as_secs_f64(), bytes })
+    Ok(Filled { first, certificates, seconds: begin.elapsed().as_secs_f64(), bytes })
 }
 
 /// Ids of filled devices, by number.
-pub fn device_id(number: u64) -> String {
+pub(crate) fn device_id(number: u64) -> String {
     format!("bench-{number:010}")
 }
 

@@ -13,16 +13,16 @@ use crate::latency::median;
 
 /// Microseconds of processor time, medians.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Floor {
-    pub verify_us: f64,
-    pub sign_us: f64,
+pub(crate) struct Floor {
+    pub(crate) verify_us: f64,
+    pub(crate) sign_us: f64,
     /// One verification and one signature: what results are compared with.
-    pub floor_us: f64,
+    pub(crate) floor_us: f64,
     /// The same and the check of the own signature, which this CA makes before anything is stored.
-    pub with_own_check_us: f64,
+    pub(crate) with_own_check_us: f64,
 }
 
-pub fn measure(rounds: usize) -> Result<Floor> {
+pub(crate) fn measure(rounds: usize) -> Result<Floor> {
     let pair = key()?;
     let (mut verify, mut sign) = (Vec::new(), Vec::new());
     // Taken in turns, so that a change of the clock frequency meets both.
@@ -36,7 +36,7 @@ pub fn measure(rounds: usize) -> Result<Floor> {
 }
 
 /// A fixed number of pairs of both and nothing else, for counting instructions.
-pub fn work(pairs: usize) -> Result<()> {
+pub(crate) fn work(pairs: usize) -> Result<()> {
     let pair = key()?;
     for _ in 0..pairs {
         let signature = signatures(&pair, 1)?;

@@ -8,13 +8,13 @@ use signet_pki::key::PublicKey;
 use signet_pki::pem::{self, Label};
 use signet_pki::signer::{Signer, SignerError};
 
-pub struct DeviceKey {
+pub(crate) struct DeviceKey {
     pair: EcdsaKeyPair,
     public: PublicKey,
 }
 
 impl DeviceKey {
-    pub fn generate() -> Result<DeviceKey> {
+    pub(crate) fn generate() -> Result<DeviceKey> {
         let pair =
             EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| anyhow!("no key could be made"))?;
         let public = PublicKey::from_uncompressed_point(pair.public_key().as_ref()).context("the key's point")?;
@@ -22,17 +22,17 @@ impl DeviceKey {
     }
 
     /// PKCS#10, PEM.
-    pub fn request_pem(&self) -> Result<String> {
+    pub(crate) fn request_pem(&self) -> Result<String> {
         Ok(pem::encode(Label::Request, &self.request_der()?))
     }
 
     /// PKCS#10, DER.
-    pub fn request_der(&self) -> Result<Vec<u8>> {
+    pub(crate) fn request_der(&self) -> Result<Vec<u8>> {
         csr::make(self, "bench").context("a certificate request")
     }
 
     /// PKCS#8, DER.
-    pub fn pkcs8(&self) -> Result<Vec<u8>> {
+    pub(crate) fn pkcs8(&self) -> Result<Vec<u8>> {
         let document = self.pair.to_pkcs8v1().map_err(|_| anyhow!("a key could not be written"))?;
         Ok(document.as_ref().to_vec())
     }

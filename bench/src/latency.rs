@@ -6,15 +6,15 @@ use serde::Serialize;
 
 /// Microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Percentiles {
+pub(crate) struct Percentiles {
     pub p50_us: f64,
     pub p99_us: f64,
     pub p999_us: f64,
-    pub max_us: f64,
+    pub(crate) max_us: f64,
 }
 
 impl Percentiles {
-    pub fn of(latencies: &[Duration]) -> Percentiles {
+    pub(crate) fn of(latencies: &[Duration]) -> Percentiles {
         let mut sorted: Vec<f64> = latencies.iter().map(|d| d.as_secs_f64() * 1e6).collect();
         sorted.sort_by(f64::total_cmp);
         let at = |q| rank(&sorted, q);
@@ -22,7 +22,7 @@ impl Percentiles {
     }
 }
 
-pub fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     rank(values, 0.5)
 }

@@ -19,46 +19,46 @@ use crate::wire::Connection;
 
 /// How many certificates the database has when a level is measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Level {
-    pub live: u64,
-    pub revoked: u64,
-    pub revocations: usize,
+pub(crate) struct Level {
+    pub(crate) live: u64,
+    pub(crate) revoked: u64,
+    pub(crate) revocations: usize,
 }
 
 /// From the start of the process to the first "ready", with nothing of the database in the page cache.
 #[derive(Debug, Serialize)]
-pub struct Start {
-    pub certificates: u64,
-    pub revoked: u64,
-    pub ready_ms: f64,
-    pub resident_kib: u64,
-    pub database_bytes: u64,
+pub(crate) struct Start {
+    pub(crate) certificates: u64,
+    pub(crate) revoked: u64,
+    pub(crate) ready_ms: f64,
+    pub(crate) resident_kib: u64,
+    pub(crate) database_bytes: u64,
     /// A device with its certificate, token, audit entry and all indexes. Absent where there are too few to tell.
-    pub bytes_per_certificate: Option<f64>,
-    pub fill_seconds: f64,
+    pub(crate) bytes_per_certificate: Option<f64>,
+    pub(crate) fill_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Revocations {
-    pub live: u64,
-    pub revoked: u64,
-    pub ops: usize,
+pub(crate) struct Revocations {
+    pub(crate) live: u64,
+    pub(crate) revoked: u64,
+    pub(crate) ops: usize,
     /// From the request to its answer, which leaves after the list was published.
-    pub published: Percentiles,
+    pub(crate) published: Percentiles,
     /// From the request until the serial was found in the list that anyone can fetch.
-    pub fetched: Percentiles,
-    pub server_cpu_us_per_op: f64,
+    pub(crate) fetched: Percentiles,
+    pub(crate) server_cpu_us_per_op: f64,
 }
 
 #[derive(Debug, Default)]
-pub struct Levels {
-    pub start: Vec<Start>,
-    pub revocation: Vec<Revocations>,
-    pub idle_kib: u64,
+pub(crate) struct Levels {
+    pub(crate) start: Vec<Start>,
+    pub(crate) revocation: Vec<Revocations>,
+    pub(crate) idle_kib: u64,
 }
 
 /// Levels in ascending order, in one database that grows.
-pub async fn measure(programs: &Programs, directory: &Path, levels: &[Level]) -> Result<Levels> {
+pub(crate) async fn measure(programs: &Programs, directory: &Path, levels: &[Level]) -> Result<Levels> {
     let sandbox = Sandbox::create(programs, directory)?;
     let mut result = Levels::default();
     result.idle_kib = enroll_template(&sandbox).await?;
@@ -80,12 +80,12 @@ pub async fn measure(programs: &Programs, directory: &Path, levels: &[Level]) ->
             ready_ms: server.ready_after.as_secs_f64() * 1e3,
             resident_kib: server.resident_kib()?,
             database_bytes: filled.bytes,
-            bytes_per_certificate: (filled.certificates >= ENOUGH).then(|| filled.bytes as f64 / filled.certificates as f64),
+            bytes_per_certificate: (filled.certificates >= ENOUGH)
+                .then(|| filled.bytes as f64 / filled.certificates as f64),
             fill_seconds: filled.seconds,
         });
-        // The filled ones of this level, from the first on: live ones are filled before revoked ones.
-        let first = filled.certificates - order.live - order.revoked;
-        let devices = (first..first + victims).map(device_id).collect();
+        // Live ones are filled before revoked ones.
+        let devices = (filled.first..filled.first + victims).map(device_id).collect();
         result.revocation.push(revoke(&sandbox, &server, *level, devices).await?);
         server.stop()?;
         have = Fill { live: have.live + order.live - victims, revoked: have.revoked + order.revoked + victims };

@@ -13,15 +13,15 @@ use tokio::task::JoinSet;
 use crate::wire::{Answer, Connection, Target};
 
 /// Requests for one connection, in order. All of one lane use the same client certificate.
-pub struct Lane {
-    pub tls: Option<Arc<ClientConfig>>,
-    pub requests: Vec<Vec<u8>>,
+pub(crate) struct Lane {
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) requests: Vec<Vec<u8>>,
     /// Sent once on a connection that is kept, before anything is measured.
-    pub greeting: Option<Vec<u8>>,
+    pub(crate) greeting: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reuse {
+pub(crate) enum Reuse {
     /// Connections are open before the measurement begins and stay open.
     KeepAlive,
     /// Every request pays for its own connection and handshake.
@@ -30,39 +30,39 @@ pub enum Reuse {
 
 /// What becomes of the bodies of good answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bodies {
+pub(crate) enum Bodies {
     Keep,
     Drop,
 }
 
-pub struct Plan {
-    pub target: Target,
+pub(crate) struct Plan {
+    pub(crate) target: Target,
     /// One entry for each request that may be under way; an entry's lanes take turns.
-    pub workers: Vec<Vec<Lane>>,
-    pub reuse: Reuse,
-    pub bodies: Bodies,
+    pub(crate) workers: Vec<Vec<Lane>>,
+    pub(crate) reuse: Reuse,
+    pub(crate) bodies: Bodies,
     /// Stops earlier than at the last request.
-    pub limit: Option<Duration>,
+    pub(crate) limit: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
-pub struct Outcome {
-    pub latencies: Vec<Duration>,
-    pub elapsed: Duration,
-    pub bodies: Vec<Vec<u8>>,
+pub(crate) struct Outcome {
+    pub(crate) latencies: Vec<Duration>,
+    pub(crate) elapsed: Duration,
+    pub(crate) bodies: Vec<Vec<u8>>,
     /// Answers with another status than 2xx, by status, with one of their bodies.
-    pub refused: BTreeMap<u16, (u64, String)>,
+    pub(crate) refused: BTreeMap<u16, (u64, String)>,
 }
 
 /// Connections that stand, and requests that wait.
-pub struct Ready {
+pub(crate) struct Ready {
     plan: Plan,
     connections: Vec<Vec<Option<Connection>>>,
 }
 
 impl Plan {
     /// Opens the connections that are kept.
-    pub async fn open(self) -> Result<Ready> {
+    pub(crate) async fn open(self) -> Result<Ready> {
         let mut connections = Vec::new();
         for lanes in &self.workers {
             let mut row = Vec::new();
@@ -79,7 +79,7 @@ impl Plan {
 }
 
 impl Ready {
-    pub async fn run(self) -> Result<Outcome> {
+    pub(crate) async fn run(self) -> Result<Outcome> {
         let Plan { target, workers, bodies, limit, .. } = self.plan;
         let begin = Instant::now();
         let deadline = limit.map(|limit| begin + limit);
@@ -158,12 +158,12 @@ impl Outcome {
         }
     }
 
-    pub fn refusals(&self) -> u64 {
+    pub(crate) fn refusals(&self) -> u64 {
         self.refused.values().map(|(count, _)| count).sum()
     }
 
     /// A measurement of refusals is none: good answers only.
-    pub fn all_good(self) -> Result<Outcome> {
+    pub(crate) fn all_good(self) -> Result<Outcome> {
         match self.refused.iter().next() {
             None => Ok(self),
             Some((status, (count, told))) => Err(anyhow!("{count} requests were refused with {status}: {told}")),
@@ -172,7 +172,7 @@ impl Outcome {
 }
 
 /// Deals requests out to `lanes` lanes, evenly and in turn.
-pub fn deal<T>(items: Vec<T>, lanes: usize) -> Vec<Vec<T>> {
+pub(crate) fn deal<T>(items: Vec<T>, lanes: usize) -> Vec<Vec<T>> {
     let mut dealt: Vec<Vec<T>> = (0..lanes).map(|_| Vec::with_capacity(items.len() / lanes + 1)).collect();
     for (at, item) in items.into_iter().enumerate() {
         dealt[at % lanes].push(item);

@@ -12,21 +12,21 @@ use signet_pki::UnixTime;
 use crate::latency::Percentiles;
 
 #[derive(Debug, Serialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// RFC 3339.
-    pub date: String,
-    pub version: &'static str,
-    pub kernel: String,
-    pub processor: String,
-    pub cores: usize,
-    pub memory_mib: u64,
+    pub(crate) date: String,
+    pub(crate) version: &'static str,
+    pub(crate) kernel: String,
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_mib: u64,
     /// Appending 4 KiB to a file and flushing it, on the disk that the measured database is on.
     pub flush_p50_us: f64,
     pub flush_p99_us: f64,
 }
 
 /// `directory` is on the disk whose flushes are timed.
-pub fn machine(directory: &Path) -> Result<Machine> {
+pub(crate) fn machine(directory: &Path) -> Result<Machine> {
     let flush = flushes(directory)?;
     let kernel = rustix::system::uname();
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -44,7 +44,7 @@ pub fn machine(directory: &Path) -> Result<Machine> {
     })
 }
 
-pub fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime(since.as_secs() as i64)
 }

@@ -14,6 +14,7 @@ use signet_pki::signer::Signer;
 use signet_pki::view::CertificateView;
 
 use crate::floor::Floor;
+use crate::instructions::Callgrind;
 use crate::key::DeviceKey;
 use crate::latency::Percentiles;
 use crate::load::{Bodies, Lane, Outcome, Plan, Reuse, deal};
@@ -25,25 +26,25 @@ use crate::wire::Target;
 
 /// One measured phase. "Per op" is per good answer; commits are transactions of the store, each with one flush.
 #[derive(Debug, Serialize)]
-pub struct Phase {
-    pub name: String,
-    pub connections: usize,
-    pub ops: usize,
-    pub seconds: f64,
-    pub per_second: f64,
+pub(crate) struct Phase {
+    pub(crate) name: String,
+    pub(crate) connections: usize,
+    pub(crate) ops: usize,
+    pub(crate) seconds: f64,
+    pub(crate) per_second: f64,
     #[serde(flatten)]
-    pub latency: Percentiles,
-    pub server_cpu_us_per_op: f64,
-    pub server_user_us_per_op: f64,
-    pub server_system_us_per_op: f64,
+    pub(crate) latency: Percentiles,
+    pub(crate) server_cpu_us_per_op: f64,
+    pub(crate) server_user_us_per_op: f64,
+    pub(crate) server_system_us_per_op: f64,
     /// Server's processor time over the floor of the same run.
-    pub ratio_to_floor: f64,
+    pub(crate) ratio_to_floor: f64,
     /// The same without what the kernel did for the network, the threads and the disk.
-    pub ratio_to_floor_user: f64,
-    pub client_cpu_us_per_op: f64,
-    pub commits: Option<u64>,
-    pub commits_per_second: Option<f64>,
-    pub ops_per_commit: Option<f64>,
+    pub(crate) ratio_to_floor_user: f64,
+    pub(crate) client_cpu_us_per_op: f64,
+    pub(crate) commits: Option<u64>,
+    pub(crate) commits_per_second: Option<f64>,
+    pub(crate) ops_per_commit: Option<f64>,
 }
 
 /// A device with its certificate, ready to connect.
@@ -51,26 +52,27 @@ struct Device {
     tls: Arc<ClientConfig>,
 }
 
-pub struct Load<'a> {
-    pub sandbox: &'a Sandbox,
-    pub server: &'a Server,
-    pub admin: Client,
-    pub floor: Floor,
-    pub form: Form,
+pub(crate) struct Load<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) admin: Client,
+    pub(crate) floor: Floor,
+    pub(crate) form: Form,
+    /// Counts instructions of the measured part of a phase only.
+    pub(crate) callgrind: Option<Callgrind>,
     target: Target,
     roots: Vec<Vec<u8>>,
     anonymous: Arc<ClientConfig>,
 }
 
 impl<'a> Load<'a> {
-    pub async fn new(sandbox: &'a Sandbox, server: &'a Server, floor: Floor, form: Form) -> Result<Load<'a>> {
+    pub(crate) async fn new(sandbox: &Sandbox, server: &'a Server, floor: Floor, form: Form) -> Result<Load<'a>> {
         let admin = sandbox.administrator().await?;
         let (target, roots, anonymous) = (sandbox.target()?, sandbox.roots()?, sandbox.anonymous()?);
-        Ok(Load { sandbox, server, admin, floor, form, target, roots, anonymous })
+        Ok(Load { server, admin, floor, form, callgrind: None, target, roots, anonymous })
     }
 
     /// Distinct keys, distinct tokens, `connections` requests under way at any time.
-    pub async fn enroll(&self, connections: usize, ops: usize, reuse: Reuse) -> Result<Phase> {
+    pub(crate) async fn enroll(&self, connections: usize, ops: usize, reuse: Reuse) -> Result<Phase> {
         let batch = format!("{}-{connections}", word(reuse));
         let requests = requests::tokens(&self.admin, ops, &batch).await?;
         let requests = requests
@@ -84,7 +86,13 @@ impl<'a> Load<'a> {
 
     /// `per_device` renewals of each device's certificate, with new keys. With [`Reuse::KeepAlive`] the first use of
     /// the certificate is over before the measurement begins; with [`Reuse::ConnectEach`] it is part of it.
-    pub async fn renew(&self, connections: usize, devices: usize, per_device: usize, reuse: Reuse) -> Result<Phase> {
+    pub(crate) async fn renew(
+        &self,
+        connections: usize,
+        devices: usize,
+        per_device: usize,
+        reuse: Reuse,
+    ) -> Result<Phase> {
         let devices = self.devices(devices, &format!("renew-{}-{connections}", word(reuse))).await?;
         let mut lanes = Vec::new();
         for device in devices {
@@ -98,7 +106,7 @@ impl<'a> Load<'a> {
     }
 
     /// The cheapest authenticated request: what HTTP, TLS and one look into the store cost without any signature.
-    pub async fn whoami(&self, connections: usize, ops: usize) -> Result<Phase> {
+    pub(crate) async fn whoami(&self, connections: usize, ops: usize) -> Result<Phase> {
         let lane = |device: Device| {
             let request = requests::whoami(&self.target);
             let requests = vec![request.clone(); ops / connections];
@@ -109,7 +117,7 @@ impl<'a> Load<'a> {
     }
 
     /// Resident memory for each of `count` connections that only stand there.
-    pub async fn connection_kib(&self, count: usize) -> Result<f64> {
+    pub(crate) async fn connection_kib(&self, count: usize) -> Result<f64> {
         let before = self.server.resident_kib()?;
         let lane = |_| vec![Lane { tls: Some(self.anonymous.clone()), requests: Vec::new(), greeting: None }];
         let workers = (0..count).map(lane).collect();
@@ -150,7 +158,9 @@ impl<'a> Load<'a> {
         let ready = self.plan(workers, reuse, Bodies::Drop).open().await?;
         let commits = self.server.counter(COMMITS).await?;
         let (server, client) = (self.server.cpu()?, Cpu::of(std::process::id())?);
+        self.callgrind.as_ref().map_or(Ok(()), Callgrind::begin)?;
         let outcome = ready.run().await?.all_good().with_context(|| name.clone())?;
+        self.callgrind.as_ref().map_or(Ok(()), Callgrind::end)?;
         let (server, client) = (self.server.cpu()?.since(server), Cpu::of(std::process::id())?.since(client));
         let commits = self.server.counter(COMMITS).await?.zip(commits).map(|(after, before)| after - before);
         Ok(self.phase(name, connections, &outcome, server, client, commits))

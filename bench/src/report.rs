@@ -11,33 +11,33 @@ use crate::machine::Machine;
 use crate::phases::Phase;
 
 #[derive(Debug, Serialize)]
-pub struct Report {
-    pub schema: u32,
-    pub machine: Machine,
-    pub floor: Floor,
-    pub phases: Vec<Phase>,
+pub(crate) struct Report {
+    pub(crate) schema: u32,
+    pub(crate) machine: Machine,
+    pub(crate) floor: Floor,
+    pub(crate) phases: Vec<Phase>,
     /// In process, one thread: encoding of the entries, and building, signing and checking the list.
-    pub crl: Vec<CrlBuild>,
+    pub(crate) crl: Vec<CrlBuild>,
     /// Through the service: from the request until the certificate stands on the list that anyone can fetch.
-    pub revocation: Vec<Revocations>,
-    pub start: Vec<Start>,
-    pub memory: Memory,
+    pub(crate) revocation: Vec<Revocations>,
+    pub(crate) start: Vec<Start>,
+    pub(crate) memory: Memory,
 }
 
 #[derive(Debug, Default, Serialize)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// An empty service, ready.
-    pub idle_kib: u64,
+    pub(crate) idle_kib: u64,
     /// After all enrollments and renewals of this run.
-    pub after_load_kib: u64,
+    pub(crate) after_load_kib: u64,
     /// One idle TLS connection.
-    pub per_connection_kib: f64,
+    pub(crate) per_connection_kib: f64,
     /// Growth of the database by one enrollment: token, device, certificate, audit entries and all indexes.
-    pub bytes_per_enrollment: f64,
+    pub(crate) bytes_per_enrollment: f64,
 }
 
 impl Report {
-    pub fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let mut out = String::new();
         // Writing to a string does not fail.
         let _ = self.write(&mut out);
@@ -96,7 +96,18 @@ impl Report {
         writeln!(
             out,
             "\n{:<30}{:>5}{:>7}{:>9}{:>9}{:>9}{:>9}{:>9}{:>7}{:>7}{:>9}{:>8}",
-            "phase", "conn", "ops", "per s", "p50 us", "p99 us", "p99.9", "CPU us", "of sys", "floor", "fsync/s", "ops/fs"
+            "phase",
+            "conn",
+            "ops",
+            "per s",
+            "p50 us",
+            "p99 us",
+            "p99.9",
+            "CPU us",
+            "of sys",
+            "floor",
+            "fsync/s",
+            "ops/fs"
         )?;
         for p in &self.phases {
             let per_second = p.commits_per_second.map_or_else(|| "n/a".into(), |n| format!("{n:.0}"));

@@ -10,7 +10,7 @@ use crate::wire::Target;
 
 /// How a device sends its CSR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Form {
+pub(crate) enum Form {
     /// The JSON envelope, as the agent sends it
     Json,
     /// The bare PKCS#10 request, as curl sends it
@@ -18,7 +18,7 @@ pub enum Form {
 }
 
 /// One-time tokens that need no approval: they are good on this host only.
-pub async fn tokens(admin: &Client, count: usize, batch: &str) -> Result<Vec<String>> {
+pub(crate) async fn tokens(admin: &Client, count: usize, batch: &str) -> Result<Vec<String>> {
     let mut tokens = Vec::with_capacity(count);
     while tokens.len() < count {
         let now = (count - tokens.len()).min(ORDER);
@@ -42,7 +42,7 @@ pub async fn tokens(admin: &Client, count: usize, batch: &str) -> Result<Vec<Str
     Ok(tokens)
 }
 
-pub fn enroll(target: &Target, token: &str, key: &DeviceKey, form: Form) -> Result<Vec<u8>> {
+pub(crate) fn enroll(target: &Target, token: &str, key: &DeviceKey, form: Form) -> Result<Vec<u8>> {
     let csr = key.request_pem()?;
     let body = match form {
         Form::Json => serde_json::to_vec(&EnrollRequest { csr, facts: HardwareFacts::default() })?,
@@ -51,7 +51,7 @@ pub fn enroll(target: &Target, token: &str, key: &DeviceKey, form: Form) -> Resu
     Ok(post(target, "/v1/enroll", &content(form, &format!("Authorization: Bearer {token}\r\n")), &body))
 }
 
-pub fn renew(target: &Target, key: &DeviceKey, form: Form) -> Result<Vec<u8>> {
+pub(crate) fn renew(target: &Target, key: &DeviceKey, form: Form) -> Result<Vec<u8>> {
     let csr = key.request_pem()?;
     let body = match form {
         Form::Json => serde_json::to_vec(&RenewRequest { csr, device: None, profile: None, groups: None })?,
@@ -60,12 +60,12 @@ pub fn renew(target: &Target, key: &DeviceKey, form: Form) -> Result<Vec<u8>> {
     Ok(post(target, "/v1/renew", &content(form, ""), &body))
 }
 
-pub fn whoami(target: &Target) -> Vec<u8> {
+pub(crate) fn whoami(target: &Target) -> Vec<u8> {
     format!("GET /v1/whoami HTTP/1.1\r\nHost: {}\r\n\r\n", target.authority).into_bytes()
 }
 
 /// `headers` are whole lines.
-pub fn post(target: &Target, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn post(target: &Target, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let (host, length) = (&target.authority, body.len());
     let mut request =
         format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\n\r\n").into_bytes();

@@ -16,8 +16,10 @@ use crate::requests::Form;
 use crate::sandbox::{Programs, Sandbox};
 use crate::{crl, floor};
 
+// The last one counts: scripts/bench gives defaults of its own in front.
 #[derive(Debug, Args)]
-pub struct Run {
+#[command(args_override_self = true)]
+pub(crate) struct Run {
     /// The `ca` program; default: beside this one
     #[arg(long, value_name = "PATH")]
     ca: Option<PathBuf>,
@@ -44,7 +46,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub async fn run(self) -> Result<()> {
+    pub(crate) async fn run(self) -> Result<()> {
         let programs = Programs::find(self.ca.clone(), self.signetd.clone())?;
         fs::create_dir_all(&self.directory).with_context(|| self.directory.display().to_string())?;
         let directory = self.directory.canonicalize()?;
@@ -86,10 +88,8 @@ impl Run {
         // Not measured: the first requests fault in the program's pages and grow the pools.
         load.enroll(2, WARM_UP, Reuse::KeepAlive).await?;
         let before = database_bytes(sandbox)?;
-        let mut phases = vec![
-            load.enroll(1, few, Reuse::KeepAlive).await?,
-            load.enroll(CONNECTIONS, many, Reuse::KeepAlive).await?,
-        ];
+        let mut phases =
+            vec![load.enroll(1, few, Reuse::KeepAlive).await?, load.enroll(CONNECTIONS, many, Reuse::KeepAlive).await?];
         memory.bytes_per_enrollment = database_bytes(sandbox)?.saturating_sub(before) as f64 / (few + many) as f64;
         phases.push(load.renew(1, few / 20, 20, Reuse::KeepAlive).await?);
         phases.push(load.renew(CONNECTIONS, many / 40, 20, Reuse::KeepAlive).await?);
@@ -105,12 +105,8 @@ impl Run {
 
     fn levels(&self) -> Vec<Level> {
         let level = |live, revoked, revocations| Level { live, revoked, revocations };
-        let mut levels = vec![
-            level(0, 0, 50),
-            level(0, 10_000, 50),
-            level(0, 100_000, 30),
-            level(1_000_000, 100_000, 30),
-        ];
+        let mut levels =
+            vec![level(0, 0, 50), level(0, 10_000, 50), level(0, 100_000, 30), level(1_000_000, 100_000, 30)];
         if self.full {
             levels.extend([level(1_000_000, 1_000_000, 10), level(10_000_000, 1_000_000, 10)]);
         }

@@ -23,13 +23,13 @@ use crate::wire::{self, Target};
 
 /// The programs that are measured.
 #[derive(Debug, Clone)]
-pub struct Programs {
-    pub ca: PathBuf,
-    pub signetd: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) ca: PathBuf,
+    pub(crate) signetd: PathBuf,
 }
 
 impl Programs {
-    pub fn find(ca: Option<PathBuf>, signetd: Option<PathBuf>) -> Result<Programs> {
+    pub(crate) fn find(ca: Option<PathBuf>, signetd: Option<PathBuf>) -> Result<Programs> {
         let own = std::env::current_exe()?;
         let programs = Programs {
             ca: ca.unwrap_or_else(|| own.with_file_name("ca")),
@@ -44,7 +44,7 @@ impl Programs {
     }
 }
 
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     programs: Programs,
     directory: TempDir,
     tls: SocketAddr,
@@ -54,7 +54,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// `parent` is on the disk that is to be measured.
-    pub fn create(programs: &Programs, parent: &Path) -> Result<Sandbox> {
+    pub(crate) fn create(programs: &Programs, parent: &Path) -> Result<Sandbox> {
         let directory = TempDir::with_prefix_in("signet-bench-", parent)
             .with_context(|| format!("no directory can be made in {}", parent.display()))?;
         let [tls, plain, local] = free_ports()?;
@@ -80,29 +80,29 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.path("ca/server/signet.db")
     }
 
-    pub fn target(&self) -> Result<Target> {
+    pub(crate) fn target(&self) -> Result<Target> {
         let name = ServerName::try_from(HOST).context("the host's name")?;
         Ok(Target { address: self.tls, name, authority: format!("{HOST}:{}", self.tls.port()) })
     }
 
-    pub fn roots(&self) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn roots(&self) -> Result<Vec<Vec<u8>>> {
         certificates(&self.path("ca/admin/roots.pem"))
     }
 
     /// The load's TLS configuration without a client certificate.
-    pub fn anonymous(&self) -> Result<Arc<ClientConfig>> {
+    pub(crate) fn anonymous(&self) -> Result<Arc<ClientConfig>> {
         tls::config(&self.roots()?, None)
     }
 
-    pub async fn administrator(&self) -> Result<Client> {
+    pub(crate) async fn administrator(&self) -> Result<Client> {
         let key = PrivateKey::from_pem(&fs::read_to_string(self.path("ca/admin/admin.key"))?)?;
         let chain = certificates(&self.path("ca/admin/admin.pem"))?;
         let identity = client::Identity { chain, key: key.pkcs8_der().to_vec().into() };
@@ -111,7 +111,7 @@ impl Sandbox {
         Client::open(config).await.context("the administrator's connection")
     }
 
-    pub fn issuer(&self) -> Result<(IssuerCert, PrivateKey)> {
+    pub(crate) fn issuer(&self) -> Result<(IssuerCert, PrivateKey)> {
         let certificate = certificates(&self.path("ca/server/issuer/issuer.pem"))?;
         let certificate = certificate.first().context("issuer.pem is empty")?;
         let kek = fs::read_to_string(self.path("ca/server/secrets/kek"))?;
@@ -121,7 +121,7 @@ impl Sandbox {
     }
 
     /// Starts the service and waits until it is ready. `under` is a program and its arguments that runs it.
-    pub async fn start(&self, under: &[String]) -> Result<Server> {
+    pub(crate) async fn start(&self, under: &[String]) -> Result<Server> {
         let log = File::create(self.path("signetd.log"))?;
         let mut command = match under.split_first() {
             None => Command::new(&self.programs.signetd),
@@ -152,41 +152,41 @@ impl Sandbox {
 }
 
 /// A running service.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     plain: SocketAddr,
     local: SocketAddr,
     /// From the start of the process to the first "ready".
-    pub ready_after: Duration,
+    pub(crate) ready_after: Duration,
 }
 
 impl Server {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn cpu(&self) -> Result<Cpu> {
+    pub(crate) fn cpu(&self) -> Result<Cpu> {
         Cpu::of(self.pid())
     }
 
-    pub fn resident_kib(&self) -> Result<u64> {
+    pub(crate) fn resident_kib(&self) -> Result<u64> {
         resident_kib(self.pid())
     }
 
     /// A counter of the service, `None` while it has none of this name.
-    pub async fn counter(&self, name: &str) -> Result<Option<u64>> {
+    pub(crate) async fn counter(&self, name: &str) -> Result<Option<u64>> {
         let answer = wire::get(self.local, "/metrics").await?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(line.and_then(|value| value.trim().parse().ok()))
     }
 
-    pub async fn list(&self, issuer: &IssuerCert) -> Result<wire::Answer> {
+    pub(crate) async fn list(&self, issuer: &IssuerCert) -> Result<wire::Answer> {
         wire::get(self.plain, &format!("/crl/{}.crl", issuer.short_id())).await
     }
 
     /// Asks it to stop, and waits until it has.
-    pub fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         let status = self.child.wait()?;

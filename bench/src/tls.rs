@@ -10,12 +10,12 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore};
 
 /// A client certificate: leaf first, and its key in PKCS#8.
-pub struct Identity {
-    pub chain: Vec<Vec<u8>>,
-    pub key: Vec<u8>,
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<Vec<u8>>,
+    pub(crate) key: Vec<u8>,
 }
 
-pub fn config(roots: &[Vec<u8>], identity: Option<Identity>) -> Result<Arc<ClientConfig>> {
+pub(crate) fn config(roots: &[Vec<u8>], identity: Option<Identity>) -> Result<Arc<ClientConfig>> {
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add(CertificateDer::from(root.clone())).context("a root certificate")?;

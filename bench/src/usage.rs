@@ -7,24 +7,24 @@ use anyhow::{Context, Result};
 /// Processor time since the start of a process, all its threads, in microseconds. The kernel counts in ticks of a
 /// hundredth of a second, so phases are made long enough that one tick is lost in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Cpu {
-    pub user_us: f64,
-    pub system_us: f64,
+pub(crate) struct Cpu {
+    pub(crate) user_us: f64,
+    pub(crate) system_us: f64,
 }
 
 impl Cpu {
-    pub fn of(pid: u32) -> Result<Cpu> {
+    pub(crate) fn of(pid: u32) -> Result<Cpu> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).context("the process has ended")?;
         let (user, system) = ticks(&text).context("/proc/PID/stat has another form than expected")?;
         let tick_us = 1e6 / rustix::param::clock_ticks_per_second() as f64;
         Ok(Cpu { user_us: user as f64 * tick_us, system_us: system as f64 * tick_us })
     }
 
-    pub fn since(self, before: Cpu) -> Cpu {
+    pub(crate) fn since(self, before: Cpu) -> Cpu {
         Cpu { user_us: self.user_us - before.user_us, system_us: self.system_us - before.system_us }
     }
 
-    pub fn total_us(self) -> f64 {
+    pub(crate) fn total_us(self) -> f64 {
         self.user_us + self.system_us
     }
 }
@@ -37,7 +37,7 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
 }
 
 /// Resident memory in KiB.
-pub fn resident_kib(pid: u32) -> Result<u64> {
+pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).context("the process has ended")?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     line.split_whitespace().next().and_then(|n| n.parse().ok()).context("VmRSS is no number")

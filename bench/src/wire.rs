@@ -12,38 +12,30 @@ use tokio_rustls::TlsConnector;
 
 /// Where requests go. `name` is what the certificate is checked for.
 #[derive(Debug, Clone)]
-pub struct Target {
-    pub address: SocketAddr,
-    pub name: ServerName<'static>,
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) name: ServerName<'static>,
     /// The `Host` header.
-    pub authority: String,
+    pub(crate) authority: String,
 }
 
 #[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// A header's value; names are compared without case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.head, name)
-    }
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-pub struct Connection {
+pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
     /// Plain without a configuration, else TLS with the handshake done.
-    pub async fn open(target: &Target, tls: Option<&Arc<ClientConfig>>) -> Result<Connection> {
+    pub(crate) async fn open(target: &Target, tls: Option<&Arc<ClientConfig>>) -> Result<Connection> {
         let socket = TcpStream::connect(target.address).await.with_context(|| format!("to {}", target.address))?;
         socket.set_nodelay(true)?;
         let stream: Box<dyn Stream> = match tls {
@@ -56,7 +48,7 @@ impl Connection {
         Ok(Connection { stream, buffer: Vec::with_capacity(8 * 1024) })
     }
 
-    pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer> {
         self.stream.write_all(request).await?;
         self.stream.flush().await?;
         loop {
@@ -69,7 +61,7 @@ impl Connection {
                 continue;
             }
             let body = self.body(&head, status).await?;
-            return Ok(Answer { status, head, body });
+            return Ok(Answer { status, body });
         }
     }
 
@@ -144,7 +136,7 @@ impl Connection {
 }
 
 /// One request over plain HTTP on its own connection: the service's metrics, health and lists.
-pub async fn get(address: SocketAddr, path: &str) -> Result<Answer> {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     let name = ServerName::IpAddress(address.ip().into());
     let target = Target { address, name, authority: address.to_string() };
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

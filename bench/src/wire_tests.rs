@@ -40,9 +40,9 @@ async fn a_chunked_body_is_put_together_and_its_trailer_skipped() {
 
 #[tokio::test]
 async fn an_interim_answer_is_not_the_answer() {
-    let mut connection = told("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\nX-A: b\r\n\r\n");
+    let mut connection = told("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
     let answer = connection.exchange(b"one").await.unwrap();
-    assert_eq!((answer.status, answer.header("x-a")), (201, Some("b")));
+    assert_eq!((answer.status, answer.body.len()), (201, 0));
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl Authorizer {
             at: now,
         };
         self.store.quarantine(&record.serial, draft).await?;
-        self.list_wanted.notify_one();
+        self.list_wanted();
         Ok(())
     }
 }

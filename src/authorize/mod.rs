@@ -101,6 +101,11 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
+    /// Rings for a look at what has to be published.
+    pub fn list_wanted(&self) {
+        self.list_wanted.notify_one();
+    }
+
     pub async fn decide(
         &self,
         evidence: Evidence,

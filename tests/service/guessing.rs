@@ -64,7 +64,7 @@ async fn t05_ten_failures_in_a_minute_make_an_address_wait() {
     assert_eq!(slowed.problem().code, ErrorCode::TooManyRequests);
     assert_eq!(slowed.header("retry-after"), Some("60"));
 
-    // The table has 4096 places under a random hash: this neighbour shares one in 4096 runs, that second one too in none.
+    // Addresses share 4096 places under a random hash, so one neighbour alone could meet this one by chance.
     let mut others = Vec::new();
     for last in [2, 3] {
         let ip = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));

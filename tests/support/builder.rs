@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use signet::app::{self, Surroundings};
-use signet::config::ConfigError;
+use signet::config::{ConfigError, Patience};
 use signet::random::{Random, SystemRandom};
 use signet::store::Store;
 
@@ -17,6 +17,7 @@ pub(crate) struct Builder {
     toml: String,
     wrap: Option<Wrap>,
     random: Option<Arc<dyn Random>>,
+    patience: Option<Patience>,
 }
 
 impl Builder {
@@ -37,6 +38,12 @@ impl Builder {
         self
     }
 
+    /// How long the listeners wait, when a test should not.
+    pub(crate) fn patience(mut self, patience: Patience) -> Builder {
+        self.patience = Some(patience);
+        self
+    }
+
     pub(crate) async fn start(self) -> TestService {
         self.start_in(Installation::new().await).await
     }
@@ -53,7 +60,8 @@ impl Builder {
         if !self.toml.is_empty() {
             installation.append_toml(&self.toml);
         }
-        let config = installation.config();
+        let mut config = installation.config();
+        config.patience = self.patience.unwrap_or_default();
         let store: Arc<dyn Store> = Arc::new(open_store(&config.database()));
         let surroundings = Surroundings {
             clock: installation.clock.clone(),

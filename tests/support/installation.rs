@@ -240,3 +240,30 @@ addresses = ["127.0.0.1"]
 [publication]
 base_url = "http://localhost:8080"
 "#;
+
+impl Installation {
+    /// What `signetd restored` does.
+    pub(crate) async fn try_accept_restore(
+        &self,
+        crl: Option<&[u8]>,
+    ) -> Result<signet::store::Adopted, signet::config::ConfigError> {
+        let config = self.config();
+        let anchor = config.anchor();
+        let surroundings = Surroundings {
+            clock: self.clock.clone(),
+            random: Arc::new(SystemRandom),
+            store: Arc::new(open_store(&self.database())),
+        };
+        let service = app::assemble(config, surroundings).await?;
+        let adopted = signet::restored::accept(&service, crl).await;
+        if adopted.is_ok() {
+            anchor.advance(service.store.as_ref(), &mut None).await.unwrap();
+        }
+        service.store.close().await.unwrap();
+        adopted
+    }
+
+    pub(crate) async fn accept_restore(&self, crl: Option<&[u8]>) -> signet::store::Adopted {
+        self.try_accept_restore(crl).await.unwrap()
+    }
+}

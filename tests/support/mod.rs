@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use signet::app::Running;
 use signet::audit::{GENESIS, follows};
-use signet::clock::ManualClock;
+use signet::clock::{Clock, ManualClock};
 use signet_api::admin::{
     AuditEntry, CreateTokens, CreatedToken, CreatedTokens, DeviceChange, DeviceDetail, DeviceInfo, Page, RevokeReport,
     RevokeRequest, RevokedTokens, TokenKind, TokenTarget,
@@ -62,6 +62,10 @@ impl TestService {
 
     pub(crate) fn clock(&self) -> &Arc<ManualClock> {
         &self.installation.clock
+    }
+
+    pub(crate) fn clock_ms(&self) -> u64 {
+        self.installation.clock.now_ms() as u64
     }
 
     pub(crate) fn tls_address(&self) -> SocketAddr {

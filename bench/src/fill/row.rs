@@ -21,7 +21,7 @@ impl Row {
     /// `table` is one of our own names, never input.
     pub(super) fn read(transaction: &Transaction<'_>, table: &str, rowid: i64) -> Result<Row> {
         let mut statement = transaction.prepare(&format!("SELECT * FROM {table} WHERE rowid = ?1"))?;
-        let all: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let all: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let values = statement.query_row([rowid], |row| {
             (0..all.len()).map(|at| row.get::<_, Value>(at)).collect::<rusqlite::Result<Vec<_>>>()
         })?;

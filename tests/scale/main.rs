@@ -1,0 +1,12 @@
+//! The service under pressure and over time: clones, floods, restores, long lists, herds.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clones;
+mod floods;
+mod herd;
+mod lists;
+mod restore;
+mod retention;
