@@ -1,7 +1,7 @@
 //! After a backup was put back: what must not live again is ended, what was revoked since is revoked again.
 
 use serde_json::json;
-use signet_pki::crl::CrlView;
+use signet_pki::crl::{CrlError, CrlView};
 
 use crate::app::own_context;
 use crate::config::ConfigError;
@@ -12,14 +12,15 @@ use crate::store::{Adopted, AuditDraft, Restoration, StoreError};
 ///
 /// `crl` is the newest list that anybody still has, DER; without one, revocations made after the backup are lost.
 pub async fn accept(service: &Service, crl: Option<&[u8]>) -> Result<Adopted, ConfigError> {
-    let revocations = match crl {
-        None => Vec::new(),
-        Some(der) => {
-            CrlView::verified(der, service.publisher.issuer()).and_then(|list| list.entries()).map_err(|e| {
-                ConfigError::new(e.to_string(), "give the newest list of this issuer, from a mirror or a verifier")
-            })?
-        }
+    let unusable = |e: CrlError| {
+        ConfigError::new(e.to_string(), "give the newest list of this issuer, from a mirror or a verifier")
     };
+    let list = crl.map(|der| CrlView::verified(der, service.publisher.issuer())).transpose().map_err(unusable)?;
+    let revocations = match &list {
+        None => Vec::new(),
+        Some(list) => list.entries().map_err(unusable)?,
+    };
+    let crl_number = list.map(|list| list.number);
     let now = service.clock.now();
     let draft = AuditDraft {
         kind: "store.restored",
@@ -30,6 +31,6 @@ pub async fn accept(service: &Service, crl: Option<&[u8]>) -> Result<Adopted, Co
         at: now,
     };
     let issuer = service.publisher.issuer().key_identifier().to_vec();
-    let adopted = service.store.restored(Restoration { issuer, revocations, now, draft }).await;
+    let adopted = service.store.restored(Restoration { issuer, revocations, crl_number, now, draft }).await;
     adopted.map_err(|e: StoreError| ConfigError::new(e.to_string(), "nothing was changed; try again"))
 }

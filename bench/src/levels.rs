@@ -136,7 +136,7 @@ async fn revoke(sandbox: &Sandbox, server: &Server, level: Level, devices: Vec<S
         ops,
         published: Percentiles::of(&published),
         fetched: Percentiles::of(&fetched),
-        server_cpu_us_per_op: server.cpu()?.since(before).total_us() / ops as f64,
+        server_cpu_us_per_op: server.cpu()?.since(&before).us / ops as f64,
     })
 }
 

@@ -104,7 +104,7 @@ impl Peer {
         let ready = plan.open().await?;
         let before = self.pid.map(Cpu::of).transpose()?;
         let outcome = ready.run().await?;
-        let used = self.pid.map(Cpu::of).transpose()?.zip(before).map(|(after, before)| after.since(before));
+        let used = self.pid.map(Cpu::of).transpose()?.zip(before).map(|(after, before)| after.since(&before));
         for (status, (count, told)) in &outcome.refused {
             eprintln!("signet-bench: {count} answers with status {status}: {told}");
         }
@@ -112,7 +112,7 @@ impl Peer {
         if ops == 0 {
             bail!("no request was answered with success");
         }
-        let each = used.map(|cpu| cpu.total_us() / ops as f64);
+        let each = used.map(|cpu| cpu.us / ops as f64);
         let result = Loaded {
             url: self.url,
             connections,

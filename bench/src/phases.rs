@@ -21,7 +21,7 @@ use crate::load::{Bodies, Lane, Outcome, Plan, Reuse, deal};
 use crate::requests::{self, Form};
 use crate::sandbox::{Sandbox, Server};
 use crate::tls::{self, Identity};
-use crate::usage::Cpu;
+use crate::usage::{Cpu, Used};
 use crate::wire::Target;
 
 /// One measured phase. "Per op" is per good answer; commits are transactions of the store, each with one flush.
@@ -35,7 +35,6 @@ pub(crate) struct Phase {
     #[serde(flatten)]
     pub(crate) latency: Percentiles,
     pub(crate) server_cpu_us_per_op: f64,
-    pub(crate) server_user_us_per_op: f64,
     pub(crate) server_system_us_per_op: f64,
     /// Server's processor time over the floor of the same run.
     pub(crate) ratio_to_floor: f64,
@@ -161,7 +160,7 @@ impl<'a> Load<'a> {
         self.callgrind.as_ref().map_or(Ok(()), Callgrind::begin)?;
         let outcome = ready.run().await?.all_good().with_context(|| name.clone())?;
         self.callgrind.as_ref().map_or(Ok(()), Callgrind::end)?;
-        let (server, client) = (self.server.cpu()?.since(server), Cpu::of(std::process::id())?.since(client));
+        let (server, client) = (self.server.cpu()?.since(&server), Cpu::of(std::process::id())?.since(&client));
         let commits = self.server.counter(COMMITS).await?.zip(commits).map(|(after, before)| after - before);
         Ok(self.phase(name, connections, &outcome, server, client, commits))
     }
@@ -171,8 +170,8 @@ impl<'a> Load<'a> {
         name: String,
         connections: usize,
         outcome: &Outcome,
-        server: Cpu,
-        client: Cpu,
+        server: Used,
+        client: Used,
         commits: Option<u64>,
     ) -> Phase {
         let ops = outcome.latencies.len();
@@ -185,12 +184,11 @@ impl<'a> Load<'a> {
             seconds,
             per_second: ops as f64 / seconds,
             latency: Percentiles::of(&outcome.latencies),
-            server_cpu_us_per_op: each(server.total_us()),
-            server_user_us_per_op: each(server.user_us),
+            server_cpu_us_per_op: each(server.us),
             server_system_us_per_op: each(server.system_us),
-            ratio_to_floor: each(server.total_us()) / self.floor.floor_us,
-            ratio_to_floor_user: each(server.user_us) / self.floor.floor_us,
-            client_cpu_us_per_op: each(client.total_us()),
+            ratio_to_floor: each(server.us) / self.floor.floor_us,
+            ratio_to_floor_user: each(server.us - server.system_us) / self.floor.floor_us,
+            client_cpu_us_per_op: each(client.us),
             commits,
             commits_per_second: commits.map(|n| n as f64 / seconds),
             ops_per_commit: commits.filter(|n| *n > 0).map(|n| ops as f64 / n as f64),

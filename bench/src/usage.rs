@@ -1,31 +1,50 @@
 //! What the kernel says about a process.
 
+use std::collections::HashMap;
 use std::fs;
 
 use anyhow::{Context, Result};
 
-/// Processor time since the start of a process, all its threads, in microseconds. The kernel counts in ticks of a
-/// hundredth of a second, so phases are made long enough that one tick is lost in them.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Processor time since the start of a process, by thread and in nanoseconds, and how the kernel's clock ticks fell on
+/// its own code and on the program's.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Cpu {
-    pub(crate) user_us: f64,
+    threads: HashMap<u32, u64>,
+    user_ticks: u64,
+    system_ticks: u64,
+}
+
+/// Processor time between two moments.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Used {
+    pub(crate) us: f64,
+    /// The kernel's part of it, from samples of a hundredth of a second: rough for short phases.
     pub(crate) system_us: f64,
 }
 
 impl Cpu {
     pub(crate) fn of(pid: u32) -> Result<Cpu> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).context("the process has ended")?;
-        let (user, system) = ticks(&text).context("/proc/PID/stat has another form than expected")?;
-        let tick_us = 1e6 / rustix::param::clock_ticks_per_second() as f64;
-        Ok(Cpu { user_us: user as f64 * tick_us, system_us: system as f64 * tick_us })
+        let mut threads = HashMap::new();
+        for entry in fs::read_dir(format!("/proc/{pid}/task")).context("the process has ended")? {
+            let path = entry?.path();
+            let id = path.file_name().and_then(|name| name.to_str()?.parse().ok()).context("a thread's id")?;
+            // A thread may end between the two looks.
+            let Ok(text) = fs::read_to_string(path.join("schedstat")) else { continue };
+            let nanos = text.split_whitespace().next().and_then(|n| n.parse().ok());
+            threads.insert(id, nanos.context("the kernel keeps no schedstat")?);
+        }
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the process has ended")?;
+        let (user_ticks, system_ticks) = ticks(&stat).context("/proc/PID/stat has another form than expected")?;
+        Ok(Cpu { threads, user_ticks, system_ticks })
     }
 
-    pub(crate) fn since(self, before: Cpu) -> Cpu {
-        Cpu { user_us: self.user_us - before.user_us, system_us: self.system_us - before.system_us }
-    }
-
-    pub(crate) fn total_us(self) -> f64 {
-        self.user_us + self.system_us
+    /// Threads that ended in between are not counted.
+    pub(crate) fn since(&self, before: &Cpu) -> Used {
+        let new = |(id, nanos): (&u32, &u64)| nanos.saturating_sub(before.threads.get(id).copied().unwrap_or_default());
+        let us = self.threads.iter().map(new).sum::<u64>() as f64 / 1e3;
+        let system = (self.system_ticks - before.system_ticks) as f64;
+        let all = system + (self.user_ticks - before.user_ticks) as f64;
+        Used { us, system_us: if all > 0.0 { us * system / all } else { 0.0 } }
     }
 }
 
@@ -52,5 +71,16 @@ mod tests {
         let stat = "7 (a) 1 (b) S 1 7 7 0 -1 4194560 900 0 0 0 123 45 0 0 20 0 5 0 100";
         assert_eq!(ticks(stat), Some((123, 45)));
         assert_eq!(ticks("7 (a"), None);
+    }
+
+    #[test]
+    fn a_thread_that_began_in_between_counts_and_one_that_ended_does_not() {
+        let cpu = |threads: &[(u32, u64)], user_ticks, system_ticks| Cpu {
+            threads: threads.iter().copied().collect(),
+            user_ticks,
+            system_ticks,
+        };
+        let used = cpu(&[(1, 5_000_000), (3, 2_000_000)], 13, 1).since(&cpu(&[(1, 1_000_000), (2, 9_000_000)], 10, 0));
+        assert_eq!((used.us.round(), used.system_us.round()), (6_000.0, 1_500.0));
     }
 }

@@ -231,6 +231,8 @@ pub struct Restoration {
     pub issuer: Vec<u8>,
     /// From the newest list that was published before the restore.
     pub revocations: Vec<(Serial, UnixTime, Reason)>,
+    /// The number of that list; the next one is greater, whatever the clock says.
+    pub crl_number: Option<u64>,
     pub now: UnixTime,
     pub draft: AuditDraft,
 }

@@ -138,7 +138,11 @@ async fn t20_json_bombs_are_refused_and_do_not_burn_the_token() {
             ("not UTF-8", [&b"{\"csr\":\""[..], &[0xff, 0xfe], b"\"}"].concat(), MalformedRequest),
             ("no request", text("{}".into()), MalformedRequest),
             ("an empty request", text("{\"csr\":\"\"}".into()), CsrRefused),
-            ("too many facts", text(format!("{{\"csr\":{csr},\"facts\":{{\"other\":{{{}}}}}}}", many.join(","))), InvalidArgument),
+            (
+                "too many facts",
+                text(format!("{{\"csr\":{csr},\"facts\":{{\"other\":{{{}}}}}}}", many.join(","))),
+                InvalidArgument,
+            ),
             ("more than the limit", text(format!("{{\"csr\":{csr}}}{}", " ".repeat(64 * 1024))), BodyTooLarge),
         ],
     )

@@ -88,7 +88,8 @@ async fn t05_a_forged_forwarding_header_does_not_change_the_address() {
     let csr = TestKey::p256().csr_der();
     for i in 0..10 {
         let forged = format!("203.0.113.{i}");
-        let headers = [("authorization", "Bearer sge_wrong"), ("x-forwarded-for", &forged), ("forwarded", "for=1.2.3.4")];
+        let headers =
+            [("authorization", "Bearer sge_wrong"), ("x-forwarded-for", &forged), ("forwarded", "for=1.2.3.4")];
         service.send("POST", "/v1/enroll", &headers, &csr).await.problem();
     }
     assert_eq!(service.post_csr("sge_wrong", &csr).await.problem().code, ErrorCode::TooManyRequests);

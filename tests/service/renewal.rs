@@ -72,9 +72,7 @@ async fn a_renewal_whose_answer_was_lost_is_repeated_byte_for_byte() {
     let service = TestService::start().await;
     let device = service.device("sensor-1").await;
     let key = TestKey::p256();
-    let send = async || {
-        service.send_as(device.identity(), "POST", "/v1/renew", &[], key.csr().as_bytes()).await
-    };
+    let send = async || service.send_as(device.identity(), "POST", "/v1/renew", &[], key.csr().as_bytes()).await;
     let (first, again) = (send().await, send().await);
     assert_eq!((first.status, again.status), (200, 200));
     assert_eq!(first.body, again.body);

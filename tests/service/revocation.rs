@@ -166,11 +166,8 @@ async fn a_batch_is_revoked_with_every_device_that_came_from_it() {
     let tokens = service.create_tokens(&lot).await.unwrap().tokens;
     let device = service.device_with(&tokens[0], TestKey::p256()).await;
     let sibling = service.device("c").await;
-    let order = RevokeRequest {
-        batch: Some("lot-1".into()),
-        reason: Some(Reason::KeyCompromise),
-        ..RevokeRequest::default()
-    };
+    let order =
+        RevokeRequest { batch: Some("lot-1".into()), reason: Some(Reason::KeyCompromise), ..RevokeRequest::default() };
     let dry = service.revoke(&RevokeRequest { dry_run: true, ..order.clone() }).await.unwrap();
     assert_eq!((dry.dry_run, dry.crl_number), (true, None));
     let real = service.revoke(&order).await.unwrap();

@@ -94,10 +94,13 @@ fn library_wishes() -> Vec<(&'static str, CertificateParams)> {
         ("text that turns around", subject(DnType::CommonName, "\u{202e}nimda")),
         ("terminal commands", subject(DnType::CommonName, "\u{1b}[2J\u{1b}]0;x\u{7}")),
         ("SQL", subject(DnType::CommonName, "'; DROP TABLE certificate; --")),
-        ("a BMP string", wishing(|w| {
-            let value = DnValue::BmpString("admin".try_into().unwrap());
-            w.distinguished_name.push(DnType::CommonName, value);
-        })),
+        (
+            "a BMP string",
+            wishing(|w| {
+                let value = DnValue::BmpString("admin".try_into().unwrap());
+                w.distinguished_name.push(DnType::CommonName, value);
+            }),
+        ),
         ("a hundred names", names((0..100).map(|i| SanType::DnsName(text(&format!("h{i}.acme.example")))).collect())),
     ]
 }
@@ -109,10 +112,10 @@ fn hand_made_subjects() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("no name", sequence(&[])),
         ("two common names", sequence(&[&cn(b"sensor"), &cn(b"admin")])),
-        ("several attributes in one RDN", sequence(&[&set(&[
-            &pair(COMMON_NAME, b"admin"),
-            &pair(ORGANIZATION, b"system:masters"),
-        ])])),
+        (
+            "several attributes in one RDN",
+            sequence(&[&set(&[&pair(COMMON_NAME, b"admin"), &pair(ORGANIZATION, b"system:masters")])]),
+        ),
         ("a common name of 15000 characters", sequence(&[&cn(&[b'a'; 15_000])])),
         ("an unknown attribute", sequence(&[&rdn(der::UNKNOWN, 0x0c, b"x")])),
         ("a teletex string", sequence(&[&rdn(COMMON_NAME, 0x14, b"adm\xefn")])),
@@ -159,7 +162,8 @@ async fn t07_names_beyond_every_limit_are_refused_before_anything_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t07_names_from_the_order_are_issued_and_none_beside_them() {
-    let gateway = "[profiles.gateway]\nkind = \"device\"\nlifetime_seconds = 3600\ndns_suffixes = [\"gw.acme.example\"]";
+    let gateway =
+        "[profiles.gateway]\nkind = \"device\"\nlifetime_seconds = 3600\ndns_suffixes = [\"gw.acme.example\"]";
     let service = TestService::builder().toml(gateway).start().await;
     let named = |dns: &[&str]| {
         let dns_names = dns.iter().map(|d| d.parse().unwrap()).collect();

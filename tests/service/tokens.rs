@@ -164,7 +164,10 @@ async fn t01_a_token_is_revoked_by_its_id() {
     assert_eq!(info.status, "revoked");
     let entries = service.audit_of("token.revoked").await;
     assert_eq!(entries.len(), 1);
-    assert_eq!((entries[0].actor.as_str(), entries[0].subject.clone()), ("admin:admin", format!("token:{}", stolen.id)));
+    assert_eq!(
+        (entries[0].actor.as_str(), entries[0].subject.clone()),
+        ("admin:admin", format!("token:{}", stolen.id))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,10 +230,7 @@ async fn t01_orders_beyond_the_limits_are_refused_whole() {
         CreateTokens { profile: "server".into(), ..base() },
         CreateTokens { profile: "nobody".into(), ..base() },
         CreateTokens { targets: Vec::new(), ..base() },
-        CreateTokens {
-            targets: vec![TokenTarget { spki: Some("12".into()), ..target("sensor-1") }],
-            ..base()
-        },
+        CreateTokens { targets: vec![TokenTarget { spki: Some("12".into()), ..target("sensor-1") }], ..base() },
         CreateTokens {
             targets: vec![TokenTarget { serial_number: Some("a\nb".into()), ..target("sensor-1") }],
             ..base()

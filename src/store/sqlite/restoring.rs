@@ -41,6 +41,14 @@ pub(super) fn restored(tx: &mut WriteTx<'_>, order: &Restoration) -> Result<Adop
             adopted.unknown += 1;
         }
     }
+    if let Some(number) = order.crl_number {
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO crl (issuer, number) VALUES (?1, ?2)
+                 ON CONFLICT (issuer) DO UPDATE SET number = max(number, excluded.number)",
+            )?
+            .execute((&order.issuer, number as i64))?;
+    }
     let mut draft = order.draft.clone();
     draft.detail["voided_tokens"] = adopted.voided_tokens.into();
     draft.detail["revoked_again"] = adopted.revoked_again.into();
