@@ -106,7 +106,10 @@ pub fn sign(issuer: &IssuerCert, signer: &dyn Signer, plan: CrlPlan<'_>) -> Resu
     let extension = |oid: &[u8], value: &[u8]| der::sequence(&[&der::oid(oid), &der::octet_string(value)]);
     let extensions = der::sequence(&[&extension(OID_AKI, &key_id), &extension(OID_CRL_NUMBER, &number)]);
     // revokedCertificates MUST be absent when there are none (5.1.2.6).
-    let revoked = if plan.entries.is_empty() { Vec::new() } else { der::tlv(0x30, plan.entries) };
+    let mut revoked = Vec::new();
+    if !plan.entries.is_empty() {
+        der::header(0x30, plan.entries.len(), &mut revoked);
+    }
     let tbs = der::sequence(&[
         &der::integer(&[1]),
         &scheme.identifier(),
@@ -114,9 +117,9 @@ pub fn sign(issuer: &IssuerCert, signer: &dyn Signer, plan: CrlPlan<'_>) -> Resu
         &der::time(plan.this_update),
         &der::time(plan.next_update),
         &revoked,
+        plan.entries,
         &der::context(0, &extensions),
     ]);
-    drop(revoked);
     lint(&tbs, issuer, scheme, plan)?;
     sign_tbs(&tbs, scheme, issuer, signer)
 }
