@@ -1,7 +1,9 @@
 //! `POST /v1/enroll` and `POST /v1/renew`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use signet_pki::DeviceId;
 
@@ -28,8 +30,31 @@ pub struct HardwareFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<String>,
     /// At most 16 further facts.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique")]
     pub other: BTreeMap<String, String>,
+}
+
+/// A map in which no key comes twice: readers would not agree on which one counts (RFC 8259 4).
+fn unique<'de, D: Deserializer<'de>>(source: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Unique;
+    impl<'de> Visitor<'de> for Unique {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of texts")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = entries.next_entry::<String, String>()? {
+                if map.insert(key, value).is_some() {
+                    return Err(serde::de::Error::custom("a key comes twice"));
+                }
+            }
+            Ok(map)
+        }
+    }
+    source.deserialize_map(Unique)
 }
 
 /// The issued certificate. As `application/pem-certificate-chain` the same is `certificate` followed by `chain`.

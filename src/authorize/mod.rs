@@ -9,8 +9,8 @@ mod token;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use signet_api::Credential;
 use signet_api::enroll::HardwareFacts;
+use signet_api::{Credential, CredentialId};
 use signet_pki::csr::CheckedCsr;
 use signet_pki::{DeviceId, DnsName};
 use tokio::sync::Notify;
@@ -50,6 +50,16 @@ pub enum Evidence {
     Operator {
         principal: PrincipalRecord,
     },
+}
+
+impl Evidence {
+    /// The public id of the token, when the evidence is one.
+    pub fn token(&self) -> Option<CredentialId> {
+        match self {
+            Evidence::Token { credential, .. } => Some(credential.id().clone()),
+            Evidence::Certificate { .. } | Evidence::Administrator { .. } | Evidence::Operator { .. } => None,
+        }
+    }
 }
 
 /// Where a request came from.

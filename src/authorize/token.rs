@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde_json::json;
-use signet_api::Credential;
 use signet_api::enroll::HardwareFacts;
+use signet_api::{Credential, CredentialId};
 use signet_pki::csr::CheckedCsr;
 use signet_pki::{Fingerprint, UnixTime};
 
@@ -122,6 +122,15 @@ impl Authorizer {
         };
         self.store.alarm(first, draft).await?;
         Err(EnrollError::TokenBoundToOtherKey)
+    }
+
+    /// The commit found the token redeemed with another key although the decision had not: two came at once.
+    pub(crate) async fn lost_race(&self, id: &CredentialId, spki: &Fingerprint, context: &Context) -> EnrollError {
+        let reported = async {
+            let token = self.store.token(id).await?.ok_or(EnrollError::Gone)?;
+            self.other_key(&token, token.redeemed_serial.as_ref(), spki, self.clock.now(), context).await
+        };
+        reported.await.err().unwrap_or(EnrollError::TokenBoundToOtherKey)
     }
 
     async fn pend(

@@ -39,8 +39,15 @@ impl Road {
     pub async fn walk(&self, enrollment: Enrollment) -> Result<Outcome, EnrollError> {
         let Enrollment { csr, evidence, context } = enrollment;
         let checked = CheckedCsr::parse(&csr, &self.door)?;
+        let (token, spki) = (evidence.token(), checked.public_key().fingerprint());
         match self.authorizer.decide(evidence, checked, &context).await? {
-            Decision::Issue(grant) => self.issue(*grant).await,
+            Decision::Issue(grant) => match (self.issue(*grant).await, token) {
+                // Lost by a hair: the same alarm as for one who comes a minute later.
+                (Err(EnrollError::TokenBoundToOtherKey), Some(token)) => {
+                    Err(self.authorizer.lost_race(&token, &spki, &context).await)
+                }
+                (outcome, _) => outcome,
+            },
             Decision::Replay(issued) => Ok(Outcome::Replayed(issued)),
             Decision::Pend(pending) => Ok(Outcome::Pending(pending)),
         }

@@ -88,7 +88,7 @@ impl Rate {
         let mut slots = self.slots.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let slot = &mut slots[index(&self.hasher, address)];
         // A clock that was set back must not leave an address waiting for the old time.
-        let full_at = (*slot).clamp(now, now + self.burst);
+        let full_at = if *slot > now + self.burst { now } else { now.max(*slot) };
         let next = full_at + self.cost;
         if next - now > self.burst {
             return Some((next - now - self.burst + SCALE - 1) / SCALE);

@@ -17,6 +17,9 @@ use crate::clock::Clock;
 use crate::issuer::{Issuer, SignError};
 use crate::store::{AuditDraft, Store, StoreError};
 
+/// Seconds by which a clock may be set back and lists go on (twice what the issuer tolerates: `notBefore` is backdated).
+const CLOCK_TOLERANCE: i64 = 600;
+
 #[derive(Debug, Error)]
 pub enum PublishError {
     #[error(transparent)]
@@ -227,8 +230,10 @@ impl Publisher {
         ledger.entries.extend_from_slice(&delta.entries);
         ledger.count += delta.count;
         ledger.sequence = delta.sequence;
-        // thisUpdate never runs backwards, also when the clock was set back within its tolerance.
-        let this_update = self.current().map_or(now, |p| p.this_update.max(now));
+        // thisUpdate never runs backwards, also when the clock was set back within its tolerance. The number outlives a
+        // restart and is not below the milliseconds of any list before; far ahead it says nothing about time.
+        let numbered = UnixTime((number / 1000) as i64);
+        let this_update = if numbered.since(now) <= CLOCK_TOLERANCE { numbered.max(now) } else { now };
         let next_update = this_update.plus(self.lifetime);
         // The signer borrows the entries and gives them back, whatever becomes of the signature.
         let entries = std::mem::take(&mut ledger.entries);

@@ -8,5 +8,6 @@ mod clones;
 mod floods;
 mod herd;
 mod lists;
+mod own_certificate;
 mod restore;
 mod retention;

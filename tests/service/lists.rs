@@ -66,6 +66,8 @@ async fn t32_a_restored_database_does_not_publish_an_older_number() {
     for (path, bytes) in saved {
         std::fs::write(path, bytes).unwrap();
     }
+    // A new host, where no mark shows that the database was further once.
+    std::fs::remove_file(installation.config().anchor().path()).unwrap();
     installation.clock.advance(1);
     let service = TestService::builder().start_in(installation).await;
     let restored = service.crl().await;

@@ -92,13 +92,13 @@ async fn t13_an_older_generation_is_refused_once_the_newer_one_was_used() {
     let wire = open(&service, &old, Protocol::Http1).await;
     service.as_device(&new).whoami().await.unwrap();
     assert_ended(wire, ErrorCode::CertificateSuperseded).await;
-    assert_eq!(code(service.renew(&old).await.map(|_| ())), ErrorCode::CertificateSuperseded);
+    assert_eq!(code(service.renew(&old).await.map(|_| ())), ErrorCode::CertificateRevoked);
     let alarms = service.audit_of("alarm.superseded_certificate_used").await;
     assert_eq!(alarms.len(), 1, "one alarm for a clone that knocks again and again");
     assert_eq!(alarms[0].detail["serial"], old.serial());
     let shown = service.show("sensor-1").await;
     let of = |serial: &str| shown.certificates.iter().find(|c| c.serial == serial).unwrap();
-    assert!(of(old.serial()).review && of(old.serial()).status == "superseded");
+    assert!(of(old.serial()).review && of(old.serial()).status == "revoked");
     assert_eq!((of(new.serial()).status.as_str(), of(new.serial()).generation), ("active", 2));
     service.as_device(&new).whoami().await.unwrap();
 }

@@ -146,7 +146,8 @@ impl Template {
 /// Root, issuer, secrets and configuration as `ca init` writes them. Returns the root's key.
 fn write_authority(server: &Path, now: UnixTime) -> PrivateKey {
     let year = 31_556_952;
-    let from = now.minus(300);
+    // Made yesterday, so that tests can set the service's clock back by hours.
+    let from = now.minus(86_400);
     let root_key = PrivateKey::generate(KeyKind::P384).unwrap();
     let root_name = CaName::new("Test Root CA", None).unwrap();
     let root = self_signed(&root_key, &root_name, (from, now.plus(20 * year)), random::bytes().unwrap()).unwrap();

@@ -1,0 +1,87 @@
+//! A caller goes away, or its time is up, and the work for it is dropped wherever it stood. Every place where it can stand
+//! is tried: the first suspension, the second, and so on until the work ends by itself.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use signet::authorize::{Context, Enrollment, Evidence};
+use signet::enrollment::Outcome;
+use signet::store::{Mode, PrincipalStatus, RevokeTarget};
+use signet_pki::crl::Reason;
+
+use crate::auditor::{assert_clean, certificates_of};
+use crate::support::{TestKey, TestService, credential, device_id};
+
+fn context() -> Context {
+    Context { request_id: "test".into(), remote: [127, 0, 0, 1].into() }
+}
+
+/// Drops `work` at its `nth` suspension; `None` when it was dropped.
+async fn dropped_at<T>(nth: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = Box::pin(work);
+    let mut suspensions = 0;
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => {
+            suspensions += 1;
+            if suspensions >= nth { Poll::Ready(None) } else { Poll::Pending }
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_was_dropped_half_way_is_published_if_it_is_durable() {
+    let service = TestService::start().await;
+    let inner = service.running.service.clone();
+    let earlier = service.device("earlier").await;
+    service.revoke_device("earlier").await;
+    for nth in 1.. {
+        let name = format!("device-{nth}");
+        let device = service.device(&name).await;
+        let target = RevokeTarget::Device(device_id(&name));
+        let context = context();
+        let work = inner.revocation.revoke(target, Reason::Unspecified, Mode::Apply, "admin:test".into(), &context);
+        let done = dropped_at(nth, work).await;
+        // What was queued before is carried out before this is answered.
+        inner.store.health().await.unwrap();
+        let now = inner.store.principal(&device_id(&name)).await.unwrap().unwrap().status;
+        if now == PrincipalStatus::Revoked && !service.is_on_crl(device.serial()).await {
+            let due = inner.publisher.is_due(inner.clock.now());
+            assert!(due, "dropped at {nth}: revoked, not on the list, and no new list is planned");
+        }
+        inner.revocation.publish(&context).await.unwrap();
+        if now == PrincipalStatus::Revoked {
+            assert!(service.is_on_crl(device.serial()).await, "dropped at {nth}");
+        }
+        assert!(service.is_on_crl(earlier.serial()).await, "dropped at {nth}: an earlier revocation left the list");
+        if done.is_some() {
+            break;
+        }
+    }
+    assert_clean(&service.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrollment_that_was_dropped_half_way_is_finished_by_the_retry() {
+    let service = TestService::start().await;
+    let inner = service.running.service.clone();
+    for nth in 1.. {
+        let name = format!("device-{nth}");
+        let (token, key) = (service.token(&name).await, TestKey::p256());
+        let walk = || {
+            let evidence = Evidence::Token { credential: credential(&token.token), facts: Default::default() };
+            inner.road.walk(Enrollment { csr: key.csr_der(), evidence, context: context() })
+        };
+        let done = dropped_at(nth, walk()).await;
+        let (Outcome::Issued(retried) | Outcome::Replayed(retried)) = walk().await.unwrap() else { panic!("pending") };
+        if let Some(Ok(Outcome::Issued(first))) = &done {
+            assert_eq!(first.der(), retried.der());
+        }
+        assert_eq!(certificates_of(&service.installation.database(), &name), [retried.der()], "dropped at {nth}");
+        if done.is_some() {
+            break;
+        }
+    }
+    assert_clean(&service.stop().await);
+}

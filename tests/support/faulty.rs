@@ -1,0 +1,156 @@
+//! A store that fails on order: the N-th call from now, or every call.
+
+use std::sync::{Arc, Mutex};
+
+use signet::store::*;
+use signet_api::CredentialId;
+use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+
+/// Both ways in which a call can end in "not available".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The call never reached the store.
+    Lost,
+    /// It was carried out and made durable, and the answer was lost.
+    DoneButReported,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    Work,
+    /// Calls until the fault, this one included.
+    FailAt(u64, Fault),
+    /// Every so many calls.
+    FailEvery(u64, Fault),
+    Outage,
+}
+
+pub(crate) struct FaultyStore {
+    inner: Arc<dyn Store>,
+    state: Mutex<State>,
+}
+
+struct State {
+    plan: Plan,
+    calls: u64,
+    /// The verbs that failed since the plan was made.
+    failed: Vec<&'static str>,
+}
+
+impl FaultyStore {
+    pub(crate) fn around(inner: Arc<dyn Store>) -> Arc<FaultyStore> {
+        Arc::new(FaultyStore { inner, state: Mutex::new(State { plan: Plan::Work, calls: 0, failed: Vec::new() }) })
+    }
+
+    /// The `nth` call from now fails, and only that one.
+    pub(crate) fn fail_at(&self, nth: u64, fault: Fault) {
+        self.plan(Plan::FailAt(nth, fault));
+    }
+
+    pub(crate) fn fail_every(&self, nth: u64, fault: Fault) {
+        self.plan(Plan::FailEvery(nth, fault));
+    }
+
+    /// Every call fails and reaches nothing, until [`recover`](FaultyStore::recover).
+    pub(crate) fn outage(&self) {
+        self.plan(Plan::Outage);
+    }
+
+    /// Back to work. The verbs that failed since the last plan.
+    pub(crate) fn recover(&self) -> Vec<&'static str> {
+        let failed = std::mem::take(&mut self.state.lock().unwrap().failed);
+        self.plan(Plan::Work);
+        failed
+    }
+
+    fn plan(&self, plan: Plan) {
+        let mut state = self.state.lock().unwrap();
+        state.plan = plan;
+        state.failed.clear();
+    }
+
+    fn next(&self, verb: &'static str) -> Option<Fault> {
+        let mut state = self.state.lock().unwrap();
+        state.calls += 1;
+        let fault = match state.plan {
+            Plan::Work => None,
+            Plan::Outage => Some(Fault::Lost),
+            Plan::FailEvery(every, fault) => state.calls.is_multiple_of(every).then_some(fault),
+            Plan::FailAt(1, fault) => {
+                state.plan = Plan::Work;
+                Some(fault)
+            }
+            Plan::FailAt(nth, fault) => {
+                state.plan = Plan::FailAt(nth - 1, fault);
+                None
+            }
+        };
+        if fault.is_some() {
+            state.failed.push(verb);
+        }
+        fault
+    }
+
+    fn through<'a, T: Send + 'a>(&'a self, verb: &'static str, call: impl FnOnce() -> Answer<'a, T>) -> Answer<'a, T> {
+        let failure = move || Err(StoreError::Unavailable(format!("{verb}: a fault was ordered")));
+        match self.next(verb) {
+            None => call(),
+            Some(Fault::Lost) => Box::pin(std::future::ready(failure())),
+            Some(Fault::DoneButReported) => {
+                let answer = call();
+                Box::pin(async move {
+                    let _ = answer.await;
+                    failure()
+                })
+            }
+        }
+    }
+}
+
+macro_rules! forward {
+    ($($verb:ident($($name:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        $(fn $verb(&self, $($name: $kind),*) -> Answer<'_, $answer> {
+            self.through(stringify!($verb), || self.inner.$verb($($name),*))
+        })*
+    };
+}
+
+impl Store for FaultyStore {
+    forward! {
+        create_tokens(order: CreateTokens) -> Result<(), TokenConflict>;
+        commit(issue: IssueCommit) -> Result<Committed, Conflict>;
+        claim(claim: Claim) -> Result<(), Conflict>;
+        revoke(order: RevokeOrder) -> Revoked;
+        revoke_tokens(order: RevokeTokens) -> Vec<CredentialId>;
+        change_device(order: ChangeDevice) -> Option<Result<PrincipalRecord, Conflict>>;
+        mark_used(serial: &Serial, draft: AuditDraft) -> ();
+        alarm(serial: Option<&Serial>, draft: AuditDraft) -> ();
+        quarantine(serial: &Serial, draft: AuditDraft) -> ();
+        restored(order: Restoration) -> Adopted;
+        next_crl_number(issuer: &[u8], floor: u64, draft: AuditDraft) -> u64;
+        prune(order: Prune) -> Pruned;
+        token(id: &CredentialId) -> Option<TokenRecord>;
+        certificate(serial: &Serial) -> Option<CertificateRecord>;
+        principal(id: &DeviceId) -> Option<PrincipalRecord>;
+        key_owner(spki: &Fingerprint) -> Option<DeviceId>;
+        renewed(parent: &Serial, spki: &Fingerprint) -> Option<Issued>;
+        certificates_of(id: &DeviceId) -> Vec<CertificateRecord>;
+        tokens(query: TokenQuery, now: UnixTime) -> Page<TokenRecord>;
+        devices(query: DeviceQuery, now: UnixTime) -> Page<DeviceRow>;
+        revocations_after(issuer: &[u8], sequence: u64) -> RevocationDelta;
+        audit(query: AuditQuery) -> Vec<AuditRow>;
+        audit_of_request(request_id: &str) -> Vec<AuditRow>;
+        last_issued_at() -> Option<UnixTime>;
+        health() -> ();
+    }
+
+    fn counters(&self) -> StoreCounters {
+        self.inner.counters()
+    }
+
+    /// Never fails: what is closed stays closed.
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
+    }
+}
