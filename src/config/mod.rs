@@ -57,6 +57,8 @@ pub struct Patience {
     pub body: Duration,
     /// Answering one request, waiting in queues included.
     pub answer: Duration,
+    /// The age at which a connection takes no more requests: what TLS checked at its beginning is not true for ever.
+    pub connection: Duration,
     /// From the signal to stop until what is still open is cut.
     pub drain: Duration,
 }
@@ -69,6 +71,7 @@ impl Default for Patience {
             headers: seconds(10),
             body: seconds(15),
             answer: seconds(30),
+            connection: seconds(3600),
             drain: seconds(20),
         }
     }

@@ -1,9 +1,11 @@
 //! What is known about a connection before its first request.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use rustls::ServerConnection;
 use signet_pki::view::CertificateView;
+use tokio::sync::Notify;
 
 use crate::authorize::PeerCertificate;
 
@@ -11,11 +13,13 @@ use crate::authorize::PeerCertificate;
 pub(super) struct Peer {
     pub(super) remote: IpAddr,
     pub(super) certificate: Option<PeerCertificate>,
+    /// Rung when the identity behind the connection has ended: the connection takes no more requests.
+    pub(super) not_wanted: Arc<Notify>,
 }
 
 impl Peer {
     pub(super) fn plain(remote: SocketAddr) -> Peer {
-        Peer { remote: remote.ip().to_canonical(), certificate: None }
+        Peer { remote: remote.ip().to_canonical(), certificate: None, not_wanted: Arc::new(Notify::new()) }
     }
 
     /// The certificate has been verified by TLS; here it is only read.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,10 +12,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -91,7 +91,8 @@ async fn accept_loop<S, F, H>(
     H: Fn(TcpStream, SocketAddr) -> F,
 {
     let places = Places::default();
-    let graceful = Arc::new(GracefulShutdown::new());
+    // Every connection holds a sender; when the last one is gone, all have ended.
+    let (open, mut all_ended) = mpsc::channel::<()>(1);
     loop {
         let accepted = tokio::select! {
             accepted = listener.socket.accept() => accepted,
@@ -102,7 +103,7 @@ async fn accept_loop<S, F, H>(
             Err(error) => {
                 // Out of descriptors, usually: waiting lets some connections end.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
@@ -112,24 +113,23 @@ async fn accept_loop<S, F, H>(
         };
         let _ = stream.set_nodelay(true);
         let ready = handshake(stream, remote);
-        let (routes, watcher) = (routes.clone(), graceful.watcher());
+        let (routes, stop, open) = (routes.clone(), shutdown.clone(), open.clone());
         tokio::spawn(async move {
             if let Some((stream, peer, _stranger)) = ready.await {
-                serve_connection(stream, peer, routes, patience, watcher).await;
+                serve_connection(stream, peer, routes, patience, stop).await;
             }
-            drop(place);
+            drop((place, open));
         });
     }
-    drop(listener);
-    if let Some(graceful) = Arc::into_inner(graceful) {
-        let _ = tokio::time::timeout(patience.drain, graceful.shutdown()).await;
-    }
+    drop((listener, open));
+    let _ = tokio::time::timeout(patience.drain, all_ended.recv()).await;
 }
 
-async fn serve_connection<S>(stream: S, peer: Peer, routes: Router, patience: Patience, watcher: Watcher)
+async fn serve_connection<S>(stream: S, peer: Peer, routes: Router, patience: Patience, mut stop: Shutdown)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let not_wanted = peer.not_wanted.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
@@ -144,9 +144,26 @@ where
         .max_header_list_size(limits::HEADER_BYTES as u32)
         .keep_alive_interval(patience.headers)
         .keep_alive_timeout(patience.headers);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = until_told(&mut stop, &not_wanted, patience.connection) => {
+            // No new requests; what is under way is answered.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// The service stops, the identity behind the connection has ended, or the connection is old.
+async fn until_told(stop: &mut Shutdown, not_wanted: &Notify, age: Duration) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = not_wanted.notified() => {}
+        () = tokio::time::sleep(age) => {}
     }
 }
 

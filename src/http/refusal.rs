@@ -72,18 +72,21 @@ pub(super) fn render(refusal: &Refusal, request_id: &str, response: &mut Respons
     if refusal.code.status() == 401 {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"signet\""));
     }
-    // An identity that is no longer good must not keep its connection.
-    let ended = [
-        ErrorCode::DeviceRevoked,
-        ErrorCode::DeviceSuspended,
-        ErrorCode::CertificateRevoked,
-        ErrorCode::CertificateSuperseded,
-        ErrorCode::CertificateUnknown,
-    ];
-    if ended.contains(&refusal.code) {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     *response.body_mut() = Body::from(body);
+}
+
+impl Refusal {
+    /// Whether the identity behind the connection is no longer good: it must not keep its connection.
+    pub(super) fn ends_connection(&self) -> bool {
+        matches!(
+            self.code,
+            ErrorCode::DeviceRevoked
+                | ErrorCode::DeviceSuspended
+                | ErrorCode::CertificateRevoked
+                | ErrorCode::CertificateSuperseded
+                | ErrorCode::CertificateUnknown
+        )
+    }
 }
 
 /// The last refusals, in memory: a caller who has proved nothing causes no persistent write.

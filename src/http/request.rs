@@ -40,7 +40,7 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
     let method = request.method().clone();
     // Without the query: secrets do not belong there, and if one strays there it is not logged.
     let path: String = request.uri().path().chars().take(200).collect();
-    let remote = request.extensions().get::<Peer>().map(|p| p.remote.to_string()).unwrap_or_default();
+    let peer = request.extensions().get::<Peer>().cloned();
     let leftover = Leftover::of(&mut request);
     let mut response = match tokio::time::timeout(service.config.patience.answer, next.run(request)).await {
         Ok(response) => response,
@@ -51,6 +51,10 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
         if let Some(leftover) = leftover {
             leftover.drain(service.config.patience.body).await;
         }
+        if let Some(peer) = peer.as_ref().filter(|_| refusal.ends_connection()) {
+            peer.not_wanted.notify_one();
+        }
+        let remote = peer.map(|p| p.remote.to_string()).unwrap_or_default();
         note_refusal(&service, &id, &method, &path, remote, refusal);
     }
     service.metrics.answered(&path, response.status().as_u16());

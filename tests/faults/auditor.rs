@@ -28,7 +28,8 @@ pub(crate) fn certificates_of(database: &Path, device: &str) -> Vec<Vec<u8>> {
 
 pub(crate) fn holds(database: &Path, der: &[u8]) -> bool {
     let connection = checker::open(database).unwrap();
-    let count: u32 = connection.query_row("SELECT count(*) FROM certificate WHERE der = ?1", [der], |r| r.get(0)).unwrap();
+    let count: u32 =
+        connection.query_row("SELECT count(*) FROM certificate WHERE der = ?1", [der], |r| r.get(0)).unwrap();
     count == 1
 }
 

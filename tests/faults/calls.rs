@@ -53,7 +53,8 @@ async fn every_call_fails_once(fault: Fault) {
         verbs.extend(failed);
     }
     // The walk touched what it is there to touch.
-    for verb in ["create_tokens", "commit", "mark_used", "revoke", "next_crl_number", "token", "certificate", "renewed"] {
+    for verb in ["create_tokens", "commit", "mark_used", "revoke", "next_crl_number", "token", "certificate", "renewed"]
+    {
         assert!(verbs.contains(&verb), "{verb} never failed: {verbs:?}");
     }
     assert_clean(&service.stop().await);

@@ -1,10 +1,11 @@
 //! T16: two holders of one lineage.
 
 use signet_api::ErrorCode;
+use signet_api::admin::{DeviceAction, DeviceChange};
 use signet_api::client::ClientError;
 use signet_api::enroll::WhoAmI;
 
-use crate::support::{Device, TestService, code};
+use crate::support::{Device, Protocol, TestService, code};
 
 async fn whoami(service: &TestService, device: &Device) -> Result<WhoAmI, ClientError> {
     service.as_device(device).get_json("/v1/whoami").await
@@ -57,4 +58,19 @@ async fn t16_a_key_that_belongs_to_one_device_is_not_certified_for_another() {
     let token = service.token("camera-2").await.token;
     assert_eq!(code(service.enroll(&token, &first.key).await), ErrorCode::KeyRefused);
     assert!(service.show("camera-2").await.certificates.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t13_connections_of_either_version_end_with_the_identity_behind_them() {
+    let service = TestService::start().await;
+    for (number, protocol) in [Protocol::Http1, Protocol::Http2].into_iter().enumerate() {
+        let id = format!("camera-{number}");
+        let device = service.device(&id).await;
+        let mut wire = service.wire(Some(device.identity()), protocol).await;
+        assert_eq!(wire.get("/v1/whoami").await.unwrap().status, 200);
+        let suspend = DeviceChange { action: Some(DeviceAction::Suspend), ..DeviceChange::default() };
+        service.change(&id, &suspend).await.unwrap();
+        assert_eq!(wire.get("/v1/whoami").await.unwrap().problem().code, ErrorCode::DeviceSuspended);
+        assert!(wire.closed().await, "{protocol:?}");
+    }
 }
