@@ -84,6 +84,8 @@ impl Run {
         let server = sandbox.start(&[]).await?;
         let mut memory = Memory { idle_kib: server.resident_kib()?, ..Memory::default() };
         let load = Load::new(sandbox, &server, floor, self.form).await?;
+        // Before the load, which leaves free memory that connections would take first.
+        memory.per_connection_kib = load.connection_kib(IDLE_CONNECTIONS).await?;
         let (many, few) = (self.operations, self.operations / 4);
         // Not measured: the first requests fault in the program's pages and grow the pools.
         load.enroll(2, WARM_UP, Reuse::KeepAlive).await?;
@@ -91,13 +93,12 @@ impl Run {
         let mut phases =
             vec![load.enroll(1, few, Reuse::KeepAlive).await?, load.enroll(CONNECTIONS, many, Reuse::KeepAlive).await?];
         memory.bytes_per_enrollment = database_bytes(sandbox)?.saturating_sub(before) as f64 / (few + many) as f64;
-        phases.push(load.renew(1, few / 20, 20, Reuse::KeepAlive).await?);
-        phases.push(load.renew(CONNECTIONS, many / 40, 20, Reuse::KeepAlive).await?);
+        phases.push(load.renew(1, few / RENEWALS, RENEWALS, Reuse::KeepAlive).await?);
+        phases.push(load.renew(CONNECTIONS, many / 2 / RENEWALS, RENEWALS, Reuse::KeepAlive).await?);
         phases.push(load.enroll(CONNECTIONS, few, Reuse::ConnectEach).await?);
         phases.push(load.renew(CONNECTIONS, few, 1, Reuse::ConnectEach).await?);
         phases.push(load.whoami(CONNECTIONS, many * 2).await?);
         memory.after_load_kib = server.resident_kib()?;
-        memory.per_connection_kib = load.connection_kib(IDLE_CONNECTIONS).await?;
         drop(load);
         server.stop()?;
         Ok((phases, memory))
@@ -123,6 +124,8 @@ fn database_bytes(sandbox: &Sandbox) -> Result<u64> {
 }
 
 const CONNECTIONS: usize = 32;
+/// Of each device over one connection. A device has one or two generations in real life; more would measure something else.
+const RENEWALS: usize = 5;
 const IDLE_CONNECTIONS: usize = 500;
 const WARM_UP: usize = 500;
 const FLOOR_ROUNDS: usize = 200;

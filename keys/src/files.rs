@@ -102,10 +102,12 @@ pub fn read_limited(path: &Path, max_bytes: usize) -> Result<Vec<u8>, FileError>
     if bytes.len() > max_bytes { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Makes a directory with mode 0700; one that exists is left as it is.
+/// Makes a directory with mode 0700; one that exists is left as it is. A link to one is refused: whoever made the link
+/// would decide where the keys go.
 pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
+    let is_dir = || path.symlink_metadata().is_ok_and(|found| found.is_dir());
     match create_new_private_dir(path) {
-        Err(FileError::AlreadyExists { .. }) if path.is_dir() => Ok(()),
+        Err(FileError::AlreadyExists { .. }) if is_dir() => Ok(()),
         other => other,
     }
 }

@@ -51,7 +51,9 @@ impl Authorizer {
         match principal.status {
             PrincipalStatus::Revoked | PrincipalStatus::Retired => return Err(EnrollError::DeviceRevoked),
             PrincipalStatus::Suspended => return Err(EnrollError::DeviceSuspended),
-            PrincipalStatus::Active if !token.replace => return Err(EnrollError::TokenRevoked),
+            PrincipalStatus::Active if !token.replace => {
+                return self.enrolled_meanwhile(&token, &spki, now, context).await;
+            }
             PrincipalStatus::Active | PrincipalStatus::Pending | PrincipalStatus::Preregistered => {}
         }
         if token.approval && token.status != TokenStatus::Approved {
@@ -78,6 +80,23 @@ impl Authorizer {
             actor: format!("token:{}", token.id),
         };
         Ok(Decision::Issue(Box::new(Grant::new(granted, context))))
+    }
+
+    /// The device is enrolled although its token was open a moment ago: the token was redeemed between the two reads, by an
+    /// earlier attempt of this very caller perhaps, or another token was.
+    async fn enrolled_meanwhile(
+        &self,
+        token: &TokenRecord,
+        spki: &Fingerprint,
+        now: UnixTime,
+        context: &Context,
+    ) -> Result<Decision, EnrollError> {
+        match self.store.token(&token.id).await? {
+            Some(now_used) if now_used.status == TokenStatus::Redeemed => {
+                self.replay(&now_used, spki, now, context).await
+            }
+            _ => Err(EnrollError::TokenRevoked),
+        }
     }
 
     /// A used token: the same key gets the same certificate while nobody has used it, anyone else sets off an alarm.

@@ -182,7 +182,7 @@ impl Config {
         }
         let publication = &self.raw.publication;
         if publication.crl_interval_seconds < 60
-            || publication.crl_lifetime_seconds < publication.crl_interval_seconds * 2
+            || publication.crl_lifetime_seconds < publication.crl_interval_seconds.saturating_mul(2)
         {
             return Err(ConfigError::new(
                 "publication: the CRL interval is at least 60 seconds and the lifetime at least twice as long",

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use signet_api::admin;
-use signet_api::{ErrorCode, Problem};
+use signet_api::{CredentialKind, ErrorCode, Problem};
 
 use crate::enrollment::EnrollError;
 use crate::store::StoreError;
@@ -29,6 +29,11 @@ impl Refusal {
         Refusal { code, detail: None, cause: cause.into(), retry_after }
     }
 
+    /// Without the secrets that the caller may have put where they do not belong, and that a parser quoted.
+    pub(super) fn scrubbed(self) -> Refusal {
+        Refusal { detail: self.detail.as_deref().map(scrub), cause: scrub(&self.cause), ..self }
+    }
+
     /// A refusal whose cause the caller may read.
     pub fn told(code: ErrorCode, detail: impl Into<String>) -> Refusal {
         let detail = detail.into();
@@ -46,6 +51,32 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
         Refusal::from(EnrollError::from(error))
     }
+}
+
+/// Cuts credentials off after their public id.
+pub(super) fn scrub(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, kind)) = next_prefix(rest) {
+        // The prefix and its underscore, the id, and the underscore behind it.
+        let (shown, secret) = rest.split_at(before + kind.len() + 1);
+        out.push_str(shown);
+        let id = secret.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        out.push_str(&secret[..id]);
+        rest = &secret[id..];
+        if let Some(tail) = rest.strip_prefix('_') {
+            out.push_str("_…");
+            rest = tail.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        }
+    }
+    out + rest
+}
+
+/// Where the next credential begins, in either case.
+fn next_prefix(text: &str) -> Option<(usize, &'static str)> {
+    let lower = text.to_ascii_lowercase();
+    let found = CredentialKind::ALL.into_iter().map(CredentialKind::prefix);
+    found.filter_map(|prefix| lower.find(&format!("{prefix}_")).map(|at| (at, prefix))).min()
 }
 
 /// The body is written by the outermost layer, which knows the request id.
@@ -113,5 +144,26 @@ impl RefusalLog {
     pub(super) fn find(&self, request_id: &str) -> Option<admin::Refusal> {
         let log = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         log.iter().rev().find(|(id, _)| id == request_id).map(|(_, entry)| entry.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t26_of_a_credential_the_public_part_is_left() {
+        let cases = [
+            ("no secret here, sge is no prefix", "no secret here, sge is no prefix"),
+            ("a \"sge_0123456789_abcdefghijklmnop\" b", "a \"sge_0123456789_…\" b"),
+            ("/e/SGE_0123456789_ABCDEF/x", "/e/SGE_0123456789_…/x"),
+            ("sgk_a_b,sgt_c_d_e", "sgk_a_…,sgt_c_…"),
+            ("sge_ä_", "sge_ä_"),
+            ("sge_", "sge_"),
+            ("öö sge_0_x", "öö sge_0_…"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(scrub(text), expected);
+        }
     }
 }

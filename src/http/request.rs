@@ -13,7 +13,7 @@ use signet_pki::name::PrincipalKind;
 
 use super::connection::Peer;
 use super::leftover::Leftover;
-use super::refusal::{Refusal, render};
+use super::refusal::{Refusal, render, scrub};
 use super::{App, Service};
 use crate::authorize::{Context, Identity};
 use crate::random;
@@ -39,14 +39,19 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     // Without the query: secrets do not belong there, and if one strays there it is not logged.
-    let path: String = request.uri().path().chars().take(200).collect();
+    let path = scrub(&request.uri().path().chars().take(200).collect::<String>());
     let peer = request.extensions().get::<Peer>().cloned();
     let leftover = Leftover::of(&mut request);
-    let mut response = match tokio::time::timeout(service.config.patience.answer, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Refusal::new(ErrorCode::Busy, "the answer took too long").into_response(),
+    let is_ambiguous = has_ambiguous_length(request.headers());
+    let mut response = if is_ambiguous {
+        Refusal::told(ErrorCode::MalformedRequest, "Transfer-Encoding is something else than chunked").into_response()
+    } else {
+        match tokio::time::timeout(service.config.patience.answer, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Refusal::new(ErrorCode::Busy, "the answer took too long").into_response(),
+        }
     };
-    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+    if let Some(refusal) = refusal_of(&mut response).map(Refusal::scrubbed) {
         render(&refusal, &id, &mut response);
         if let Some(leftover) = leftover {
             leftover.drain(service.config.patience.body).await;
@@ -58,10 +63,35 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
         note_refusal(&service, &id, &method, &path, remote, refusal);
     }
     service.metrics.answered(&path, response.status().as_u16());
+    if is_ambiguous {
+        // Only HTTP/1.1 has this header, and only there is anything behind a body that could pass for a request.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER_REQUEST_ID, value);
     }
     response
+}
+
+/// What a handler refused, or what the routing above it did: a path that is not UTF-8, for example.
+fn refusal_of(response: &mut Response<Body>) -> Option<Refusal> {
+    let own = response.extensions_mut().remove::<Refusal>();
+    own.or_else(|| {
+        let code = match response.status().as_u16() {
+            404 | 405 => ErrorCode::NotFound,
+            400 => ErrorCode::MalformedRequest,
+            _ => return None,
+        };
+        *response =
+            Refusal::new(code, format!("refused by the router with status {}", response.status())).into_response();
+        response.extensions_mut().remove()
+    })
+}
+
+/// RFC 9112 6.1: readers in front of us may have understood the end of such a body differently.
+fn has_ambiguous_length(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    codings.next().is_some_and(|first| !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some())
 }
 
 fn note_refusal(service: &Service, id: &str, method: &Method, path: &str, remote: String, refusal: Refusal) {
@@ -86,11 +116,14 @@ fn note_refusal(service: &Service, id: &str, method: &Method, path: &str, remote
 }
 
 fn request_id(service: &Service) -> String {
-    // 80 bits; a generator that fails leaves a marker instead of a refused request.
-    match random::bytes::<10>(service.random.as_ref()) {
-        Ok(bytes) => format!("req-{}", data_encoding::BASE32_DNSCURVE.encode(&bytes)),
-        Err(_) => "req-unknown".to_owned(),
-    }
+    // The time in front, so that the ids of the audit log grow and its index is written at its end; then 48 random bits.
+    // A generator that fails leaves a marker instead of a refused request.
+    let Ok(random) = random::bytes::<6>(service.random.as_ref()) else { return "req-unknown".to_owned() };
+    let mut bytes = [0; 10];
+    // 32 bits of quarter seconds: 34 years until the order begins again.
+    bytes[..4].copy_from_slice(&((service.clock.now_ms() / 250) as u32).to_be_bytes());
+    bytes[4..].copy_from_slice(&random);
+    format!("req-{}", REQUEST_ID.encode(&bytes))
 }
 
 /// Where the request came from, for decisions and audit.
@@ -147,6 +180,10 @@ pub(super) async fn identity(service: &Service, peer: &Peer, context: &Context) 
 
 /// Strict JSON: unknown keys are errors that name the key.
 pub(super) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    // A list of the fields' values in order would pass for the object as well.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Refusal::told(ErrorCode::MalformedRequest, "the JSON body: a list where an object is expected"));
+    }
     serde_json::from_slice(bytes).map_err(|e| Refusal::told(ErrorCode::MalformedRequest, format!("the JSON body: {e}")))
 }
 

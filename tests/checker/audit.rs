@@ -42,7 +42,8 @@ pub(super) fn read(connection: &Connection, report: &mut Report) -> rusqlite::Re
             report.0.push(format!("audit {sequence}: not JSON"));
             continue;
         };
-        report.unless(value.to_string() == canonical, || format!("audit {sequence}: the bytes are not canonical"));
+        let rebuilt = value.to_string();
+        report.unless(rebuilt == canonical, || format!("audit {sequence}: the bytes are not canonical"));
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         report.unless(text("prev") == previous, || format!("audit {sequence}: it does not follow the one before"));
         report.unless(value["seq"].as_i64() == Some(sequence), || format!("audit {sequence}: another sequence inside"));

@@ -59,7 +59,7 @@ async fn the_checker_notices_what_it_is_there_for() {
     let one = "rowid = (SELECT min(c.rowid) FROM certificate c JOIN principal p ON p.rowid = c.principal WHERE p.id = 'sensor-1')";
     let two = "principal = (SELECT rowid FROM principal WHERE id = 'sensor-2')";
     let damages = [
-        ("not signed by a known issuer", format!("UPDATE certificate SET der = substr(der, 1, length(der) - 4) || x'00000000' WHERE {one}")),
+        ("not signed by a known issuer", format!("UPDATE certificate SET der = CAST(substr(der, 1, length(der) - 4) || x'00000000' AS BLOB) WHERE {one}")),
         ("not a certificate", format!("UPDATE certificate SET der = x'3000' WHERE {one}")),
         ("another serial number inside", format!("UPDATE certificate SET serial = x'4142' WHERE {one}")),
         ("another public key inside", format!("UPDATE certificate SET spki = zeroblob(32) WHERE {one}")),
@@ -81,7 +81,7 @@ async fn the_checker_notices_what_it_is_there_for() {
         ("stands where", "DELETE FROM audit WHERE sequence = 3".into()),
         ("it does not follow", "UPDATE audit SET leaf_hash = zeroblob(32) WHERE sequence = 3".into()),
         ("another subject inside", "UPDATE audit SET subject = 'x' WHERE sequence = 3".into()),
-        ("0 issuance entries", "UPDATE audit SET canonical = replace(canonical, 'certificate.enrolled', 'certificate.imagined')".into()),
+        ("0 issuance entries", "UPDATE audit SET kind = 'certificate.imagined' WHERE kind = 'certificate.enrolled'".into()),
         ("the hash is not", "UPDATE audit SET canonical = canonical || ' ' WHERE sequence = 2".into()),
         ("the counter is at", "UPDATE crl SET number = 1".into()),
         ("mentioned, but not stored", format!("DELETE FROM certificate WHERE {two}")),

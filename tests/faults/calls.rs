@@ -10,6 +10,7 @@ use signet_api::client::{Delivery, Enrolled};
 use signet_api::enroll::RenewRequest;
 
 use crate::auditor::{assert_clean, certificates_of, holds};
+use crate::daemon::NO_RATES;
 use crate::faulty::{Fault, FaultyStore};
 use crate::retry::{assert_passes_by_itself, until_done};
 use crate::support::{Device, TestKey, TestService, code, credential, device_id, issued, order};
@@ -18,6 +19,7 @@ async fn start() -> (TestService, Arc<FaultyStore>) {
     let slot = Arc::new(std::sync::OnceLock::new());
     let kept = slot.clone();
     let service = TestService::builder()
+        .toml(NO_RATES)
         .store(move |inner| {
             let faulty = FaultyStore::around(inner);
             assert!(kept.set(faulty.clone()).is_ok());
@@ -41,12 +43,13 @@ async fn every_call_may_be_done_and_reported_as_failed() {
 
 async fn every_call_fails_once(fault: Fault) {
     let (service, faulty) = start().await;
-    let mut verbs = Vec::new();
+    let (mut verbs, mut findings) = (Vec::new(), Vec::new());
     for nth in 1.. {
         let device = format!("device-{nth}");
         faulty.fail_at(nth, fault);
-        live(&service, &device).await;
+        let finding = live(&service, &device).await;
         let failed = faulty.recover();
+        findings.extend(finding.map(|sentence| format!("call {nth}, {failed:?}: {sentence}")));
         if failed.is_empty() {
             break;
         }
@@ -57,50 +60,58 @@ async fn every_call_fails_once(fault: Fault) {
     {
         assert!(verbs.contains(&verb), "{verb} never failed: {verbs:?}");
     }
+    assert!(findings.is_empty(), "{fault:?}\n{}", findings.join("\n"));
     assert_clean(&service.stop().await);
 }
 
-/// Token, enrollment, replay, first use, renewal, its use, revocation, list.
-async fn live(service: &TestService, name: &str) {
+/// Token, enrollment, replay, first use, renewal, its use, revocation, list. What the list gets wrong is collected.
+async fn live(service: &TestService, name: &str) -> Option<String> {
     let ordered = order(name);
-    let created = until_done("create token", || service.create_tokens(&ordered)).await;
+    let created = until_done("create token", async || service.create_tokens(&ordered).await).await;
     let (token, key) = (credential(&created.tokens[0].token), TestKey::p256());
     let request = signet_api::enroll::EnrollRequest { csr: key.csr(), facts: Default::default() };
-    let first = issued(Ok(until_done("enroll", || service.anonymous.enroll(&token, &request)).await));
-    let again = until_done("replay", || service.anonymous.enroll(&token, &request)).await;
+    let first = issued(Ok(until_done("enroll", async || service.anonymous.enroll(&token, &request).await).await));
+    let again = until_done("replay", async || service.anonymous.enroll(&token, &request).await).await;
     let Enrolled::Issued { certificate, delivery } = again else { panic!("{again:?}") };
     assert_eq!((*certificate, delivery), (first.clone(), Delivery::Replay));
 
     let device = Device { certificate: first, key };
     let client = service.as_device(&device);
-    assert_eq!(until_done("first use", || client.whoami()).await.serial, device.serial());
+    assert_eq!(until_done("first use", async || client.whoami().await).await.serial, device.serial());
     let key = TestKey::p256();
     let request = RenewRequest { csr: key.csr(), device: None, profile: None, groups: None };
-    let renewed = Device { certificate: until_done("renew", || client.renew(&request)).await, key };
+    let renewed = Device { certificate: until_done("renew", async || client.renew(&request).await).await, key };
     let client = service.as_device(&renewed);
-    assert_eq!(until_done("use of the renewed", || client.whoami()).await.serial, renewed.serial());
+    assert_eq!(until_done("use of the renewed", async || client.whoami().await).await.serial, renewed.serial());
 
     // One certificate for the token, one for the renewal, and both are what the device holds.
     let database = service.installation.database();
     assert_eq!(certificates_of(&database, name), [device.der(), renewed.der()]);
 
     let revocation = RevokeRequest { device: Some(device_id(name)), ..RevokeRequest::default() };
-    until_done("revoke", || service.revoke(&revocation)).await;
-    is_told(service, &renewed).await;
-    assert_eq!(code(service.as_device(&renewed).whoami().await), ErrorCode::DeviceRevoked);
+    until_done("revoke", async || service.revoke(&revocation).await).await;
+    let finding = is_told(service, &renewed).await;
+    let client = service.as_device(&renewed);
+    let refused = until_done("use of the revoked", async || match client.whoami().await {
+        Err(error) if error.problem().is_some_and(|p| p.status == 503) => Err(error),
+        outcome => Ok(code(outcome)),
+    });
+    assert_eq!(refused.await, ErrorCode::DeviceRevoked);
+    finding
 }
 
 /// A revocation that was answered stands on the list, or the service knows that the list is behind.
-async fn is_told(service: &TestService, device: &Device) {
+async fn is_told(service: &TestService, device: &Device) -> Option<String> {
     if service.is_on_crl(device.serial()).await {
-        return;
+        return None;
     }
     let inner = &service.running.service;
-    assert!(inner.publisher.is_due(inner.clock.now()), "revoked, not on the list, and no new list is planned");
-    assert!(service.local("/readyz").await.text().contains("crl"));
+    let due = inner.publisher.is_due(inner.clock.now());
+    let told = service.local("/readyz").await.text().contains("crl");
     let context = Context { request_id: "test".into(), remote: [127, 0, 0, 1].into() };
-    inner.revocation.publish(&context).await.unwrap();
+    while inner.revocation.publish(&context).await.is_none() {}
     assert!(service.is_on_crl(device.serial()).await);
+    (!due || !told).then(|| format!("revoked, not on the list; a new one is planned: {due}, readiness says so: {told}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,5 +183,51 @@ async fn t04_a_hundred_racers_get_one_certificate_from_a_store_that_fails() {
         assert!(holds(&database, &winners[0]));
         let service = Arc::into_inner(service).unwrap();
         assert_clean(&service.stop().await);
+    }
+}
+
+/// Two attempts with one token, of which the second has read the token when the first is committed.
+async fn overtaken(
+    verb: &'static str,
+    first: TestKey,
+    second: TestKey,
+) -> (Vec<u8>, Result<Vec<u8>, ErrorCode>, usize) {
+    let (service, faulty) = start().await;
+    let service = Arc::new(service);
+    let token = service.token("sensor-1").await.token;
+    let held = faulty.hold(verb);
+    let slow = tokio::spawn({
+        let (service, token) = (service.clone(), token.clone());
+        // A connection of its own, so that it does not stand in the way of the other.
+        async move { service.post_csr(&token, second.csr().as_bytes()).await }
+    });
+    held.arrived().await;
+    let quick = crate::support::leaf(&issued(service.enroll(&token, &first).await));
+    held.release();
+    let reply = slow.await.unwrap();
+    let outcome = match reply.status {
+        200 => Ok(signet_pki::pem::certificates(&reply.body).unwrap().remove(0)),
+        _ => Err(reply.problem().code),
+    };
+    assert_eq!(certificates_of(&service.installation.database(), "sensor-1").len(), 1);
+    let alarms = service.audit_of("alarm.token_reuse_other_key").await.len();
+    assert_clean(&Arc::into_inner(service).unwrap().stop().await);
+    (quick, outcome, alarms)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t03_an_attempt_that_its_own_retry_overtakes_gets_the_same_certificate() {
+    for verb in ["token", "principal", "commit"] {
+        let key = TestKey::p256();
+        let (quick, slow, alarms) = overtaken(verb, TestKey::from_pkcs8(&key.pkcs8()), key).await;
+        assert_eq!((slow, alarms), (Ok(quick), 0), "held at {verb}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t02_another_key_sets_off_the_alarm_also_when_it_comes_at_the_same_moment() {
+    for verb in ["token", "principal", "commit"] {
+        let (_, slow, alarms) = overtaken(verb, TestKey::p256(), TestKey::p256()).await;
+        assert_eq!((slow, alarms), (Err(ErrorCode::TokenBoundToOtherKey), 1), "held at {verb}");
     }
 }

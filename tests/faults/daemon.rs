@@ -41,12 +41,17 @@ impl Daemon {
         Daemon::run(command).unwrap_or_else(|log| panic!("signetd did not start:\n{log}"))
     }
 
-    /// The same below a shell that has changed something about the process first. `before` ends in `exec "$@"`.
+    /// The same below a shell that changes something about the process first.
     pub(crate) fn start_below(before: &str, installation: &Installation) -> Daemon {
+        Daemon::try_start_below(before, installation).unwrap_or_else(|log| panic!("signetd did not start:\n{log}"))
+    }
+
+    /// Or what it said when it did not start.
+    pub(crate) fn try_start_below(before: &str, installation: &Installation) -> Result<Daemon, String> {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{before}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_signetd"), "run", "--config"]);
         command.arg(installation.config_path());
-        Daemon::run(command).unwrap_or_else(|log| panic!("signetd did not start:\n{log}"))
+        Daemon::run(command)
     }
 
     /// What a process says that must not start.

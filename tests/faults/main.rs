@@ -17,5 +17,6 @@ mod daemon;
 mod disk;
 mod drain;
 mod fleet;
+mod flush;
 mod kill;
 mod retry;

@@ -7,10 +7,7 @@ use signet_api::client::ClientError;
 const PATIENCE: usize = 20;
 
 /// Repeats while the service says that it is not available, and checks how it says so.
-pub(crate) async fn until_done<T, F: Future<Output = Result<T, ClientError>>>(
-    step: &str,
-    mut attempt: impl FnMut() -> F,
-) -> T {
+pub(crate) async fn until_done<T>(step: &str, mut attempt: impl AsyncFnMut() -> Result<T, ClientError>) -> T {
     for _ in 0..PATIENCE {
         match attempt().await {
             Ok(done) => return done,

@@ -7,8 +7,13 @@ use crate::support::der::{self, extension, extension_request, oid, sequence, tlv
 use crate::support::{Reply, TestKey, TestService, issued};
 
 async fn post(service: &TestService, token: &str, kind: &str, body: &[u8]) -> Reply {
-    let bearer = format!("Bearer {token}");
-    service.send("POST", "/v1/enroll", &[("authorization", &bearer), ("content-type", kind)], body).await
+    // By hand: a client that is still sending when the answer comes may never look at it.
+    let head = format!(
+        "POST /v1/enroll HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    Reply::parse(&service.raw_tls(&[head.as_bytes(), body].concat()).await)
 }
 
 /// Sends every bomb with one token, which must be as good as new afterwards.
@@ -18,6 +23,7 @@ async fn defuse(kind: &str, bombs: Vec<(&str, Vec<u8>, ErrorCode)>) {
     let before = service.audit().await.len();
     for (what, body, expected) in bombs {
         let refused = post(&service, &token, kind, &body).await;
+        assert_ne!(refused.status, 200, "{what}");
         assert_eq!(refused.problem().code, expected, "{what}: {}", refused.text());
     }
     assert_eq!(service.audit().await.len(), before, "nothing was written");
@@ -31,7 +37,7 @@ fn nested(depth: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t20_der_bombs_are_refused_and_do_not_burn_the_token() {
-    use ErrorCode::{BodyTooLarge, CsrRefused, KeyRefused};
+    use ErrorCode::{BodyTooLarge, CsrRefused};
     let key = TestKey::p256();
     let good = key.csr_der();
     let asking = |extensions: Vec<Vec<u8>>| der::signed(&key, &sequence(&[]), &[extension_request(&extensions)]);
@@ -59,7 +65,7 @@ async fn t20_der_bombs_are_refused_and_do_not_burn_the_token() {
             ("a negative version", version(&[0xff]), CsrRefused),
             ("version 3", version(&[2]), CsrRefused),
             ("a huge object identifier", with_algorithm(huge_oid), CsrRefused),
-            ("an endless object identifier", with_algorithm(endless_oid), KeyRefused),
+            ("an endless object identifier", with_algorithm(endless_oid), CsrRefused),
             ("a thousand extensions", asking((0..1000).map(numbered).collect()), CsrRefused),
             ("a hundred thousand extensions", asking((0..100_000).map(numbered).collect()), BodyTooLarge),
             ("indefinite length", indefinite, CsrRefused),

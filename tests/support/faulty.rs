@@ -1,11 +1,12 @@
 //! A store that fails on order: the N-th call from now, or every call.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use signet::store::*;
 use signet_api::CredentialId;
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+use tokio::sync::Notify;
 
 /// Both ways in which a call can end in "not available".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +37,38 @@ struct State {
     calls: u64,
     /// The verbs that failed since the plan was made.
     failed: Vec<&'static str>,
+    held: Option<(&'static str, Arc<Held>)>,
+}
+
+/// A call that stands still before it reaches the store.
+#[derive(Default)]
+pub(crate) struct Held {
+    arrived: Notify,
+    released: Mutex<bool>,
+    news: Condvar,
+}
+
+impl Held {
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    pub(crate) fn release(&self) {
+        *self.released.lock().unwrap() = true;
+        self.news.notify_all();
+    }
+
+    fn wait(&self) {
+        drop(self.news.wait_while(self.released.lock().unwrap(), |released| !*released).unwrap());
+    }
 }
 
 impl FaultyStore {
     pub(crate) fn around(inner: Arc<dyn Store>) -> Arc<FaultyStore> {
-        Arc::new(FaultyStore { inner, state: Mutex::new(State { plan: Plan::Work, calls: 0, failed: Vec::new() }) })
+        Arc::new(FaultyStore {
+            inner,
+            state: Mutex::new(State { plan: Plan::Work, calls: 0, failed: Vec::new(), held: None }),
+        })
     }
 
     /// The `nth` call from now fails, and only that one.
@@ -55,6 +83,13 @@ impl FaultyStore {
     /// Every call fails and reaches nothing, until [`recover`](FaultyStore::recover).
     pub(crate) fn outage(&self) {
         self.plan(Plan::Outage);
+    }
+
+    /// The next call of `verb` waits until it is released.
+    pub(crate) fn hold(&self, verb: &'static str) -> Arc<Held> {
+        let held = Arc::new(Held::default());
+        self.state.lock().unwrap().held = Some((verb, held.clone()));
+        held
     }
 
     /// Back to work. The verbs that failed since the last plan.
@@ -93,6 +128,11 @@ impl FaultyStore {
     }
 
     fn through<'a, T: Send + 'a>(&'a self, verb: &'static str, call: impl FnOnce() -> Answer<'a, T>) -> Answer<'a, T> {
+        let held = self.state.lock().unwrap().held.take_if(|(held, _)| *held == verb);
+        if let Some((_, held)) = held {
+            held.arrived.notify_one();
+            tokio::task::block_in_place(|| held.wait());
+        }
         let failure = move || Err(StoreError::Unavailable(format!("{verb}: a fault was ordered")));
         match self.next(verb) {
             None => call(),

@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde::de::DeserializeOwned;
 use signet_api::Problem;
 use signet_api::client::Identity;
+use signet_pki::ca::IssuerCert;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -48,6 +49,18 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// From the octets of an answer whose connection ended with it.
+    pub(crate) fn parse(answer: &[u8]) -> Reply {
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no answer: {}", String::from_utf8_lossy(answer)));
+        let head = std::str::from_utf8(&answer[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
+        let fields = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = fields.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Reply { status, version: Version::HTTP_11, headers, body: Bytes::copy_from_slice(&answer[end + 4..]) }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|v| v.to_str().unwrap())
     }
@@ -94,12 +107,26 @@ impl Wire {
         identity: Option<Identity>,
         protocol: Protocol,
     ) -> std::io::Result<Wire> {
-        let alpn: &[u8] = if protocol == Protocol::Http2 { b"h2" } else { b"http/1.1" };
-        let mut config = client_config(service, identity, rustls::ALL_VERSIONS);
-        config.alpn_protocols = vec![alpn.to_vec()];
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(own, 0))?;
-        let stream = handshake(socket.connect(service.tls_address()).await?, Arc::new(config)).await?;
+        let stream = socket.connect(service.tls_address()).await?;
+        Wire::over(stream, client_config_for(&service.root, identity, rustls::ALL_VERSIONS), protocol).await
+    }
+
+    /// To a service that runs elsewhere, over HTTP/1.1.
+    pub(crate) async fn to(
+        address: SocketAddr,
+        root: &IssuerCert,
+        identity: Option<Identity>,
+    ) -> std::io::Result<Wire> {
+        let stream = TcpStream::connect(address).await?;
+        Wire::over(stream, client_config_for(root, identity, rustls::ALL_VERSIONS), Protocol::Http1).await
+    }
+
+    async fn over(stream: TcpStream, mut config: ClientConfig, protocol: Protocol) -> std::io::Result<Wire> {
+        let alpn: &[u8] = if protocol == Protocol::Http2 { b"h2" } else { b"http/1.1" };
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let stream = handshake(stream, Arc::new(config)).await?;
         let failed = std::io::Error::other;
         Ok(match protocol {
             Protocol::Http1 => {
@@ -169,8 +196,16 @@ pub(crate) fn client_config(
     identity: Option<Identity>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {
+    client_config_for(&service.root, identity, versions)
+}
+
+fn client_config_for(
+    root: &IssuerCert,
+    identity: Option<Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(service.root.der().to_vec())).unwrap();
+    roots.add(CertificateDer::from(root.der().to_vec())).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let builder = builder.with_root_certificates(roots);

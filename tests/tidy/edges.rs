@@ -164,7 +164,8 @@ fn expand(prefix: &str, rest: &str) -> Vec<String> {
     let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '*').next().unwrap_or_default();
     let path = match (prefix, name) {
         ("", name) => name.to_owned(),
-        (prefix, "self") => return vec![prefix.to_owned()],
+        // `bytes::<10>` ends with what stands before the bracket.
+        (prefix, "self" | "") => return vec![prefix.to_owned()],
         (prefix, name) => format!("{prefix}::{name}"),
     };
     match rest[name.len()..].strip_prefix("::") {

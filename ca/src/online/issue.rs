@@ -27,7 +27,7 @@ use crate::online::service::{self, Service};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ca issue --csr printer.csr --device printer-3 --out printer-3.pem
-  ca issue --name backup-1 --profile service --dns backup.internal --dir backup-1")]
+  ca issue --name backup-1 --profile service --dir backup-1")]
 pub(crate) struct Issue {
     #[command(flatten)]
     at: At,
