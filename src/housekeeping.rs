@@ -33,6 +33,10 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
             _ = tick.tick() => {}
             () = service.authorizer.list_wanted.notified() => service.publisher.ask(),
         }
+        // However a revocation came into the store, and whatever became of the request that brought it.
+        if let Ok(true) = service.publisher.has_news().await {
+            service.publisher.ask();
+        }
         let now = service.clock.now();
         if service.publisher.is_due(now) {
             service.revocation.publish(&own_context(&service)).await;

@@ -40,6 +40,9 @@ enum Command {
     /// Migrate, make the TLS key and certificate, and optionally an administrator's identity
     #[command(after_help = "Example:\n  signetd setup --config signet.toml --admin alice --admin-dir ./alice")]
     Setup(Setup),
+    /// Vouch for the clock after it had jumped forward: what was issued in the future no longer stops signing
+    #[command(after_help = "Example:\n  signetd accept-clock --config /etc/signet/signet.toml")]
+    AcceptClock(Common),
     /// Accept a database that was put back from a backup: voids open tokens, adopts revocations
     #[command(after_help = "Example:\n  signetd restored --config signet.toml --crl newest.crl")]
     Restored(Restored),
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Run(common) => runtime.block_on(run(common)),
         Command::Check(common) => check(&common),
         Command::Migrate(common) => Config::load(&common.config).and_then(|c| migrate_database(&c)),
+        Command::AcceptClock(common) => runtime.block_on(accept_clock(common)),
         Command::Restored(restored) => runtime.block_on(accept_restored(restored)),
         Command::Setup(setup) => runtime.block_on(set_up(setup)),
     };
@@ -190,5 +194,15 @@ async fn accept_restored(restored: Restored) -> Result<(), ConfigError> {
     if crl.is_none() {
         println!("without --crl, revocations made after the backup are lost");
     }
+    Ok(())
+}
+
+async fn accept_clock(common: Common) -> Result<(), ConfigError> {
+    let config = Config::load(&common.config)?;
+    let surroundings = Surroundings::real(&config)?;
+    let service = app::assemble(config, surroundings).await?;
+    let accepted = signet::restored::accept_clock(&service).await;
+    let _ = service.store.close().await;
+    println!("the clock is accepted: {}", accepted?);
     Ok(())
 }

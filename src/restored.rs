@@ -1,6 +1,7 @@
 //! After a backup was put back: what must not live again is ended, what was revoked since is revoked again.
 
 use serde_json::json;
+use signet_pki::UnixTime;
 use signet_pki::crl::{CrlError, CrlView};
 
 use crate::app::own_context;
@@ -33,4 +34,20 @@ pub async fn accept(service: &Service, crl: Option<&[u8]>) -> Result<Adopted, Co
     let issuer = service.publisher.issuer().key_identifier().to_vec();
     let adopted = service.store.restored(Restoration { issuer, revocations, crl_number, now, draft }).await;
     adopted.map_err(|e: StoreError| ConfigError::new(e.to_string(), "nothing was changed; try again"))
+}
+
+/// Writes down that an operator vouches for the clock as it stands now.
+pub async fn accept_clock(service: &Service) -> Result<UnixTime, ConfigError> {
+    let now = service.clock.now();
+    let draft = AuditDraft {
+        kind: "clock.accepted",
+        actor: "signetd".into(),
+        subject: "clock".into(),
+        request_id: own_context(service).request_id,
+        detail: json!({ "now": now.0 }),
+        at: now,
+    };
+    let hint = "nothing was changed; try again";
+    service.store.accept_clock(draft).await.map_err(|e| ConfigError::new(e.to_string(), hint))?;
+    Ok(now)
 }

@@ -82,9 +82,10 @@ impl Authorizer {
             detail: json!({ "serial": record.serial.to_string(), "remote": context.remote.to_string() }),
             at: now,
         };
-        self.store.quarantine(&record.serial, draft).await?;
+        let written = self.store.quarantine(&record.serial, draft).await;
+        // Also after an error, which says nothing about whether it happened.
         self.list_wanted();
-        Ok(())
+        Ok(written?)
     }
 }
 

@@ -123,7 +123,7 @@ fn request_id(service: &Service) -> String {
     // 32 bits of quarter seconds: 34 years until the order begins again.
     bytes[..4].copy_from_slice(&((service.clock.now_ms() / 250) as u32).to_be_bytes());
     bytes[4..].copy_from_slice(&random);
-    format!("req-{}", REQUEST_ID.encode(&bytes))
+    format!("req-{}", data_encoding::HEXLOWER.encode(&bytes))
 }
 
 /// Where the request came from, for decisions and audit.

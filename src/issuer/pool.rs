@@ -1,5 +1,6 @@
 //! A few threads that sign, so that a slow key (a file, an HSM) never blocks the runtime.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
@@ -51,7 +52,8 @@ fn work(queue: &Mutex<Receiver<Job>>) {
         // The lock is held while waiting and released before the work.
         let next = queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
         match next {
-            Ok(job) => job(),
+            // A fault of ours in one signature must not take the thread from all others.
+            Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
             Err(_) => return,
         }
     }

@@ -6,17 +6,28 @@ use std::sync::Arc;
 
 use serde_json::json;
 use signet_pki::crl::Reason;
+use tokio::task::JoinHandle;
 
 pub use publish::{Document, Published, Publisher, Schedule};
 
 use crate::authorize::Context;
 use crate::clock::Clock;
-use crate::store::{AuditDraft, Mode, RevokeOrder, RevokeTarget, Revoked, Store, StoreError};
+use crate::store::{
+    AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeOrder, RevokeTarget, Revoked, Step, Store,
+    StoreError,
+};
 
 pub struct Revocation {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub publisher: Arc<Publisher>,
+}
+
+/// What is to be ended, and why.
+pub struct Wish {
+    pub target: RevokeTarget,
+    pub reason: Reason,
+    pub mode: Mode,
 }
 
 /// What was ended, and the list that says so.
@@ -29,15 +40,15 @@ pub struct Report {
 }
 
 impl Revocation {
-    /// Ends the target in one transaction, then publishes a new list.
-    pub async fn revoke(
-        &self,
-        target: RevokeTarget,
-        reason: Reason,
-        mode: Mode,
-        actor: String,
-        context: &Context,
-    ) -> Result<Report, StoreError> {
+    /// Ends the target in one transaction, then publishes a new list. Goes on when the caller gives up: a revocation that is
+    /// durable has to be published.
+    pub async fn revoke(self: &Arc<Self>, wish: Wish, actor: String, context: &Context) -> Result<Report, StoreError> {
+        let (this, context) = (self.clone(), context.clone());
+        finish(tokio::spawn(async move { this.carry_out(wish, actor, &context).await })).await
+    }
+
+    async fn carry_out(&self, wish: Wish, actor: String, context: &Context) -> Result<Report, StoreError> {
+        let Wish { target, reason, mode } = wish;
         let subject = match &target {
             RevokeTarget::Device(id) => id.to_string(),
             RevokeTarget::Serial(serial) => serial.to_string(),
@@ -52,11 +63,33 @@ impl Revocation {
             detail: json!({ "reason": reason.as_str(), "remote": context.remote.to_string() }),
             at: now,
         };
-        let revoked = self.store.revoke(RevokeOrder { target, reason, now, mode, draft }).await?;
-        if mode == Mode::DryRun || revoked.certificates.is_empty() {
+        let written = self.store.revoke(RevokeOrder { target, reason, now, mode, draft }).await;
+        // An error says nothing about whether it happened.
+        let revoked = written.inspect_err(|_| self.publisher.ask())?;
+        // A repeated order whose first answer was lost changes nothing and still waits for its list.
+        let listed = revoked.certificates.is_empty() && !self.publisher.is_behind();
+        if mode == Mode::DryRun || listed {
             return Ok(Report { revoked, crl_number: None });
         }
         Ok(Report { revoked, crl_number: self.publish(context).await })
+    }
+
+    /// Changes a device; what that revoked is published before the answer.
+    pub async fn change(
+        self: &Arc<Self>,
+        order: ChangeDevice,
+        context: &Context,
+    ) -> Result<Option<Result<PrincipalRecord, Conflict>>, StoreError> {
+        let (this, context) = (self.clone(), context.clone());
+        let work = async move {
+            let ends = order.step == Some(Step::Retire);
+            let changed = this.store.change_device(order).await.inspect_err(|_| this.publisher.ask())?;
+            if ends && matches!(changed, Some(Ok(_))) {
+                this.publish(&context).await;
+            }
+            Ok(changed)
+        };
+        finish(tokio::spawn(work)).await
     }
 
     /// Publishes a new list; a failure is logged and left to the schedule.
@@ -69,4 +102,8 @@ impl Revocation {
             }
         }
     }
+}
+
+async fn finish<T>(task: JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {
+    task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))
 }

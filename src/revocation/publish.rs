@@ -200,6 +200,13 @@ impl Publisher {
         Ok(number)
     }
 
+    /// Whether the store has revocations that the newest list does not carry, however they came there.
+    pub async fn has_news(&self) -> Result<bool, StoreError> {
+        let Ok(ledger) = self.building.try_lock() else { return Ok(false) };
+        let key = self.issuer.certificate().key_identifier();
+        Ok(self.store.revocations_after(key, ledger.sequence).await?.count > 0)
+    }
+
     /// Asks for a list without waiting for it.
     pub fn ask(&self) {
         self.requested.fetch_add(1, Ordering::SeqCst);
@@ -226,31 +233,29 @@ impl Publisher {
         };
         let floor = u64::try_from(now_ms).unwrap_or(0);
         let number = self.store.next_crl_number(issuer.key_identifier(), floor, draft).await?;
-        let delta = self.store.revocations_after(issuer.key_identifier(), ledger.sequence).await?;
-        ledger.entries.extend_from_slice(&delta.entries);
-        ledger.count += delta.count;
-        ledger.sequence = delta.sequence;
+        // Taken whole and put back whole: whoever gives up in between leaves an empty ledger, and the next list reads
+        // everything again.
+        let mut work = std::mem::take(ledger);
+        let delta = self.store.revocations_after(issuer.key_identifier(), work.sequence).await?;
+        work.entries.extend_from_slice(&delta.entries);
+        work.count += delta.count;
+        work.sequence = delta.sequence;
         // thisUpdate never runs backwards, also when the clock was set back within its tolerance. The number outlives a
         // restart and is not below the milliseconds of any list before; far ahead it says nothing about time.
         let numbered = UnixTime((number / 1000) as i64);
         let this_update = if numbered.since(now) <= CLOCK_TOLERANCE { numbered.max(now) } else { now };
         let next_update = this_update.plus(self.lifetime);
-        // The signer borrows the entries and gives them back, whatever becomes of the signature.
-        let entries = std::mem::take(&mut ledger.entries);
-        let (signed, entries) = match self.issuer.sign_crl(number, (this_update, next_update), entries).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                *ledger = Ledger::default();
-                return Err(error.into());
-            }
-        };
-        ledger.entries = entries;
+        let validity = (this_update, next_update);
+        let (signed, entries) = self.issuer.sign_crl(number, validity, std::mem::take(&mut work.entries)).await?;
+        work.entries = entries;
         let der = signed.map_err(SignError::from)?;
+        let count = work.count;
+        *ledger = work;
         Ok(Published {
             number,
             this_update,
             next_update,
-            entries: ledger.count,
+            entries: count,
             sha256: hex(&signet_pki::Fingerprint::of(&der).0),
             der: Document::crl(der),
             text: OnceLock::new(),

@@ -52,6 +52,8 @@ pub trait Store: Send + Sync {
     /// Takes away, at most `limit` rows of each kind, what the retention no longer keeps.
     fn prune(&self, order: Prune) -> Answer<'_, Pruned>;
 
+    /// An operator vouches for the clock: [`last_issued_at`](Self::last_issued_at) forgets what was issued until now.
+    fn accept_clock(&self, draft: AuditDraft) -> Answer<'_, ()>;
     /// After a backup was put back: voids every open token and adopts revocations that the backup does not know.
     fn restored(&self, order: Restoration) -> Answer<'_, Adopted>;
 

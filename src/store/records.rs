@@ -136,6 +136,11 @@ pub struct AuditRow {
 }
 
 impl CertificateRecord {
+    /// Whether its holder may be given it again: it is live, and its bytes have not been taken away by the retention.
+    pub fn can_be_repeated(&self) -> bool {
+        self.status_is_live() && !self.der.is_empty()
+    }
+
     /// Neither revoked nor superseded.
     pub fn status_is_live(&self) -> bool {
         matches!(self.status, CertificateStatus::Active | CertificateStatus::Pending)

@@ -126,6 +126,8 @@ pub enum Conflict {
     PrincipalChanged,
     /// The public key belongs to another principal.
     KeyTaken,
+    /// The public key was certified in the same renewal before, and that certificate has ended.
+    KeySpent,
     /// The serial number exists. Practically impossible; the caller draws again.
     SerialTaken,
     /// The step is not possible from the present status.

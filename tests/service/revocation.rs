@@ -172,7 +172,10 @@ async fn a_batch_is_revoked_with_every_device_that_came_from_it() {
     let real = service.revoke(&order).await.unwrap();
     assert_eq!(real, RevokeReport { dry_run: false, crl_number: real.crl_number, ..dry });
     assert_eq!(real.certificates, [device.serial()]);
-    assert_eq!((real.devices.len(), real.tokens.len()), (2, 1));
+    assert_eq!(real.devices, [device_id("a")]);
+    assert_eq!(real.tokens, [tokens[1].id.clone()]);
+    assert_eq!(service.show("b").await.device.status, "preregistered", "nothing of it was ever enrolled");
+    assert_eq!(code(service.enroll(&tokens[1].token, &TestKey::p256()).await), ErrorCode::TokenRevoked);
     assert_eq!(service.crl().await.entries().unwrap()[0].2, Reason::KeyCompromise);
     assert_eq!(code(service.as_device(&device).whoami().await), ErrorCode::DeviceRevoked);
     service.as_device(&sibling).whoami().await.unwrap();

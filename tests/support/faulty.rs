@@ -167,6 +167,7 @@ impl Store for FaultyStore {
         mark_used(serial: &Serial, draft: AuditDraft) -> ();
         alarm(serial: Option<&Serial>, draft: AuditDraft) -> ();
         quarantine(serial: &Serial, draft: AuditDraft) -> ();
+        accept_clock(draft: AuditDraft) -> ();
         restored(order: Restoration) -> Adopted;
         next_crl_number(issuer: &[u8], floor: u64, draft: AuditDraft) -> u64;
         prune(order: Prune) -> Pruned;

@@ -58,6 +58,22 @@ const ATTACKS: [&str; 48] = [
 
 /// Attacks without a test, with the reason. Whoever writes the test removes the line.
 const OPEN: &[(usize, &str)] = &[
+    (
+        25,
+        "equal work and constant-time comparison are there; a clock in a test would measure the machine, so the benchmark has to",
+    ),
+    (29, "keys are wiped and core dumps are off; a signer in a process of its own does not exist yet"),
+    (30, "every administrator may do everything; scopes, step-up and four eyes come with accounts"),
+    (37, "there is one issuer; a standby and its drill come with the rotation of issuers"),
+    (38, "the endpoint that denies unknown serial numbers does not exist yet"),
+    (39, "there are no JWTs yet"),
+    (40, "there are no refresh tokens yet"),
+    (41, "there are no DPoP proofs and no webhooks yet"),
+    (42, "there are no streams yet"),
+    (43, "there is no console yet"),
+    (44, "there is no authorization endpoint yet"),
+    (45, "there are no policies beside the profiles yet"),
+    (47, "approvals exist, quotas for what waits and bulk approval do not"),
 ];
 
 #[test]
@@ -66,7 +82,8 @@ fn every_attack_has_a_test_or_a_reason() {
     for source in sources::all(".rs") {
         for line in source.text.lines() {
             let Some(name) = line.trim_start().trim_start_matches("async ").strip_prefix("fn t") else { continue };
-            let number = name.split('_').next().filter(|digits| digits.len() == 2).and_then(|digits| digits.parse().ok());
+            let number =
+                name.split('_').next().filter(|digits| digits.len() == 2).and_then(|digits| digits.parse().ok());
             if let Some(number) = number {
                 tests.entry(number).or_default().push(name.to_owned());
             }
@@ -76,7 +93,9 @@ fn every_attack_has_a_test_or_a_reason() {
     assert_eq!(open.len(), OPEN.len(), "an attack is open twice");
     for (number, what) in (1..).zip(ATTACKS) {
         match (tests.contains_key(&number), open.contains_key(&number)) {
-            (false, false) => panic!("T{number:02}, {what}: no test is named t{number:02}_…, and it is not among the open ones"),
+            (false, false) => {
+                panic!("T{number:02}, {what}: no test is named t{number:02}_…, and it is not among the open ones")
+            }
             (true, true) => panic!("T{number:02}, {what}: there is a test now, remove it from the open ones"),
             _ => {}
         }

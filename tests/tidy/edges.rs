@@ -32,7 +32,18 @@ const MODULES: &[(&str, &[&str])] = &[
     ("housekeeping", &["server_identity", "store"]),
     (
         "http",
-        &["audit", "authorize", "clock", "config", "credentials", "enrollment", "random", "revocation", "store", "telemetry"],
+        &[
+            "audit",
+            "authorize",
+            "clock",
+            "config",
+            "credentials",
+            "enrollment",
+            "random",
+            "revocation",
+            "store",
+            "telemetry",
+        ],
     ),
     ("issuer", &[]),
     ("random", &[]),
@@ -141,7 +152,9 @@ fn items_of_other_modules(source: &Source) -> Vec<String> {
             found.extend(expand("", &code[at + start.len()..]));
         }
     }
-    found.retain(|item| MODULES.iter().any(|(name, _)| item.split("::").next() == Some(name)) || item.starts_with("app"));
+    found.retain(|item| {
+        MODULES.iter().any(|(name, _)| item.split("::").next() == Some(name)) || item.starts_with("app")
+    });
     found
 }
 
@@ -189,7 +202,9 @@ fn use_trees_are_read_like_the_compiler_does() {
 fn the_offline_build_of_ca_links_no_network() {
     let closure = tree(&["-p", "signet-ca", "--no-default-features", "-e", "normal"]);
     assert!(closure.contains("signet-pki") && closure.contains("signet-keys"), "{closure:?}");
-    for wrong in ["hyper", "rustls", "tokio", "rusqlite", "axum", "signet-api", "h2", "mio", "socket2", "libsqlite3-sys"] {
+    for wrong in
+        ["hyper", "rustls", "tokio", "rusqlite", "axum", "signet-api", "h2", "mio", "socket2", "libsqlite3-sys"]
+    {
         assert!(!closure.contains(wrong), "{wrong} is linked");
     }
 }
@@ -207,6 +222,18 @@ fn there_is_one_provider_of_cryptography() {
     // `ring` stands there because of webpki's weak feature `ring?/alloc`, and is never built.
     let users: Vec<_> = lock.split("\n\n").filter(|p| p.contains("\n \"ring\",")).collect();
     assert!(users.iter().all(|package| package.contains("\nname = \"rustls-webpki\"\n")), "{users:#?}");
+}
+
+/// No expression that a stranger's text could keep busy: the programs contain no engine for any.
+#[test]
+fn t21_no_expression_engine_is_linked() {
+    for program in ["signet", "signet-ca", "signet-agent"] {
+        let closure = tree(&["-p", program, "-e", "normal"]);
+        assert!(closure.contains("signet-pki"));
+        for engine in ["regex", "regex-automata", "regex-lite", "fancy-regex", "pcre2", "onig"] {
+            assert!(!closure.contains(engine), "{program} links {engine}");
+        }
+    }
 }
 
 fn tree(arguments: &[&str]) -> BTreeSet<String> {

@@ -35,9 +35,34 @@ fn shipped(source: &Source) -> bool {
 #[test]
 fn pki_has_no_clock_no_files_no_network_no_randomness_no_log() {
     let words = [
-        "SystemTime", "Instant", "now_utc", "UnixTime::now", "std::fs", "TcpStream", "TcpListener", "UdpSocket", "ToSocketAddrs", "std::env", "std::process", "std::thread",
-        "println", "eprintln", "print", "tracing", "log", "rand", "SystemRandom", "getrandom", "thread_local", "static mut",
-        "OnceLock", "LazyLock", "OnceCell", "AtomicU64", "async", "tokio",
+        "SystemTime",
+        "Instant",
+        "now_utc",
+        "UnixTime::now",
+        "std::fs",
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "ToSocketAddrs",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "println",
+        "eprintln",
+        "print",
+        "tracing",
+        "log",
+        "rand",
+        "SystemRandom",
+        "getrandom",
+        "thread_local",
+        "static mut",
+        "OnceLock",
+        "LazyLock",
+        "OnceCell",
+        "AtomicU64",
+        "async",
+        "tokio",
     ];
     let found = uses(&words, |s| s.path.starts_with("pki/src/"));
     only_exceptions(&found, &BTreeSet::new());
@@ -45,7 +70,8 @@ fn pki_has_no_clock_no_files_no_network_no_randomness_no_log() {
 
 #[test]
 fn the_clock_is_read_in_one_place_of_each_program() {
-    let words = ["SystemTime::now", "now_utc", "now_local", "UnixTime::now", "UNIX_EPOCH.elapsed", "DefaultTimeProvider"];
+    let words =
+        ["SystemTime::now", "now_utc", "now_local", "UnixTime::now", "UNIX_EPOCH.elapsed", "DefaultTimeProvider"];
     let places = [
         ("src/clock.rs", "SystemTime::now"),
         ("ca/src/offline/clock.rs", "SystemTime::now"),
@@ -76,7 +102,8 @@ fn pem_is_read_in_one_place() {
 /// Everything that is kept is written by `keys::files`: private, whole or not at all, never over a key.
 #[test]
 fn files_are_written_in_one_place() {
-    let words = ["fs::write", "File::create", "File::options", "OpenOptions", "fs::rename", "fs::copy", "fs::hard_link"];
+    let words =
+        ["fs::write", "File::create", "File::options", "OpenOptions", "fs::rename", "fs::copy", "fs::hard_link"];
     let found = uses(&words, shipped);
     let elsewhere: BTreeSet<_> = found.into_iter().filter(|(path, _)| path != "keys/src/files.rs").collect();
     only_exceptions(&elsewhere, &pairs(WRITERS));
@@ -84,6 +111,24 @@ fn files_are_written_in_one_place() {
 
 /// The lock beside the database holds nothing.
 const WRITERS: &[(&str, &str)] = &[("src/store/sqlite/migrate.rs", "File::options")];
+
+/// It answers and never asks: no name that somebody gives it is ever connected to. The typed client is not in its build.
+#[test]
+fn t24_the_service_calls_nobody() {
+    let words = [
+        "TcpStream::connect",
+        "UnixStream::connect",
+        "UdpSocket",
+        "TlsConnector",
+        "ClientConnection",
+        "ToSocketAddrs",
+        "lookup_host",
+        "hyper::client",
+        "signet_api::client",
+        "Command::new",
+    ];
+    only_exceptions(&uses(&words, |s| s.path.starts_with("src/")), &BTreeSet::new());
+}
 
 #[test]
 fn nothing_is_unsafe() {
@@ -99,7 +144,8 @@ fn nothing_is_unsafe() {
 #[test]
 fn every_crate_forbids_unsafe_code_in_its_first_lines() {
     let is_root = |s: &Source| {
-        let name = s.path.split_once('/').filter(|(first, _)| *first != "src").map_or(s.path.as_str(), |(_, rest)| rest);
+        let name =
+            s.path.split_once('/').filter(|(first, _)| *first != "src").map_or(s.path.as_str(), |(_, rest)| rest);
         ["src/lib.rs", "src/main.rs"].contains(&name)
     };
     let roots = sources::all(".rs").into_iter().filter(is_root);

@@ -51,7 +51,8 @@ impl Source {
     /// Compiled for tests only.
     pub(crate) fn is_test(&self) -> bool {
         let stem = self.path.trim_end_matches(".rs");
-        let folder = |name: &str| self.path.starts_with(&format!("{name}/")) || self.path.contains(&format!("/{name}/"));
+        let folder =
+            |name: &str| self.path.starts_with(&format!("{name}/")) || self.path.contains(&format!("/{name}/"));
         ["tests", "_tests", "testing"].iter().any(|end| stem.ends_with(end))
             || ["tests", "testing", "examples", "fuzz"].iter().any(|name| folder(name))
             || TEST_HELPERS.contains(&self.path.as_str())

@@ -71,7 +71,7 @@ fn the_command_line_names_the_issuer_in_place_of_the_request() {
 }
 
 #[test]
-fn everything_is_shown_before_anything_is_signed() {
+fn t46_everything_is_shown_before_anything_is_signed() {
     let desk = Desk::new().with_root().with_request();
     let before = desk.snapshot("root");
     let ask = "root sign --dir root --request issuer/issuer.csr --out issuer.pem --permit-dns acme.example --passphrase-file root.pass";
@@ -86,7 +86,7 @@ fn everything_is_shown_before_anything_is_signed() {
 }
 
 #[test]
-fn the_first_digits_of_the_hash_are_an_answer_and_wrong_ones_are_not() {
+fn t46_the_first_digits_of_the_hash_are_an_answer_and_wrong_ones_are_not() {
     let desk = Desk::new().with_root();
     let request = desk.ca("issuer request --dir issuer --passphrase-file issuer.pass").succeeded();
     let hash = request.field("request SHA-256");

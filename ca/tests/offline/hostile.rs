@@ -68,7 +68,7 @@ fn a_request_for_the_key_of_the_root_is_refused() {
 
 /// The request asks for a long path, another key usage, a name, and everything else that a root could be talked into.
 #[test]
-fn wishes_in_a_request_are_shown_and_ignored() {
+fn t46_wishes_in_a_request_are_shown_and_ignored() {
     let desk = Desk::new().with_root();
     std::fs::create_dir(desk.path("issuer")).unwrap();
     desk.write(
@@ -121,7 +121,7 @@ fn keys_that_issuers_do_not_have_are_refused() {
 }
 
 #[test]
-fn certificates_that_were_swapped_are_not_installed() {
+fn t46_certificates_that_were_swapped_are_not_installed() {
     let desk = Desk::new().with_issuer();
     let before = desk.snapshot("issuer");
     // For another key, by the same root.

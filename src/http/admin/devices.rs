@@ -20,6 +20,7 @@ use crate::http::App;
 use crate::http::native;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
+use crate::revocation::Wish;
 use crate::store::{AuditDraft, ChangeDevice, Conflict, Mode, RevokeTarget, Step};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -105,14 +106,11 @@ pub(super) async fn change(
         at: now,
     };
     let order = ChangeDevice { device, step, groups: change.groups, profile: change.profile, now, draft };
-    let changed = service.store.change_device(order).await?.ok_or_else(|| not_found("device"))?;
+    let changed = service.revocation.change(order, &context).await?.ok_or_else(|| not_found("device"))?;
     let record = changed.map_err(|conflict| match conflict {
         Conflict::Status(status) => Refusal::told(ErrorCode::Conflict, format!("the device is {}", status.as_str())),
         other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
     })?;
-    if step == Some(Step::Retire) {
-        service.revocation.publish(&context).await;
-    }
     answer(&views::principal(record, None))
 }
 
@@ -130,7 +128,8 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
     };
     let reason = order.reason.unwrap_or(Reason::Unspecified);
     let mode = if order.dry_run { Mode::DryRun } else { Mode::Apply };
-    let report = service.revocation.revoke(target, reason, mode, admin.actor(), &context).await?;
+    let wish = Wish { target, reason, mode };
+    let report = service.revocation.revoke(wish, admin.actor(), &context).await?;
     if !report.revoked.known {
         return Err(not_found("device, certificate or batch"));
     }

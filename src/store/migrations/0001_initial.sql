@@ -87,6 +87,11 @@ CREATE TABLE revocation (
 ) STRICT;
 CREATE INDEX revocation_end ON revocation (not_after);
 
+CREATE TABLE state (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE crl (
     issuer BLOB PRIMARY KEY,
     number INTEGER NOT NULL

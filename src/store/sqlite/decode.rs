@@ -37,7 +37,7 @@ pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<PrincipalRecord> {
         addresses: json(row, 6)?,
         hardware_serial: row.get(7)?,
         created_at: UnixTime(row.get(8)?),
-        version: row.get::<_, i64>(9)? as u64,
+        version: count(row, 9)?,
     })
 }
 
@@ -49,14 +49,17 @@ pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> 
         serial: serial(row, at)?,
         profile: row.get(at + 1)?,
         status: text(row, at + 2, CertificateStatus::parse)?,
-        generation: row.get::<_, i64>(at + 3)? as u64,
+        generation: count(row, at + 3)?,
         spki: Fingerprint(row.get(at + 4)?),
         not_before: UnixTime(row.get(at + 5)?),
         not_after: UnixTime(row.get(at + 6)?),
         issued_at: UnixTime(row.get(at + 7)?),
         first_used_at: row.get::<_, Option<i64>>(at + 8)?.map(UnixTime),
         revoked_at: row.get::<_, Option<i64>>(at + 9)?.map(UnixTime),
-        reason: row.get::<_, Option<u8>>(at + 10)?.and_then(Reason::from_code),
+        reason: row
+            .get::<_, Option<u8>>(at + 10)?
+            .map(|code| Reason::from_code(code).ok_or_else(|| impossible(at + 10)))
+            .transpose()?,
         review: row.get(at + 11)?,
         der: row.get(at + 12)?,
     })
@@ -100,7 +103,7 @@ pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
 
 pub(super) fn audit(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     Ok(AuditRow {
-        sequence: row.get::<_, i64>(0)? as u64,
+        sequence: count(row, 0)?,
         at: UnixTime(row.get(1)?),
         kind: row.get(2)?,
         actor: row.get(3)?,
@@ -138,6 +141,10 @@ fn text<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> r
 fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
     let value = row.get_ref(at)?.as_str()?;
     serde_json::from_str(value).map_err(|_| impossible(at))
+}
+
+fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    u64::try_from(row.get::<_, i64>(at)?).map_err(|_| impossible(at))
 }
 
 fn impossible(column: usize) -> rusqlite::Error {

@@ -87,15 +87,19 @@ fn redeem_token(
     };
     let earlier = reads::certificate(connection, &serial)?;
     match earlier {
-        Some(earlier) if earlier.spki == facts.spki => Ok(Redeemed::Before(Issued::from(earlier))),
+        Some(earlier) if earlier.spki == facts.spki && earlier.can_be_repeated() => {
+            Ok(Redeemed::Before(Issued::from(earlier)))
+        }
+        Some(earlier) if earlier.spki == facts.spki => Ok(Redeemed::Never(Conflict::TokenGone)),
         Some(_) => Ok(Redeemed::Never(Conflict::OtherKey)),
         None => Err(WriteError::Corrupt("a redeemed token without its certificate")),
     }
 }
 
 fn check_parent(connection: &Connection, parent: &Serial, spki: &Fingerprint) -> Result<Redeemed, WriteError> {
-    if let Some(issued) = reads::renewed(connection, parent, spki)? {
-        return Ok(Redeemed::Before(issued));
+    if let Some(child) = reads::renewed(connection, parent, spki)? {
+        let repeat = child.can_be_repeated();
+        return Ok(if repeat { Redeemed::Before(Issued::from(child)) } else { Redeemed::Never(Conflict::KeySpent) });
     }
     match reads::certificate(connection, parent)? {
         Some(c) if matches!(c.status, CertificateStatus::Active | CertificateStatus::Pending) => Ok(Redeemed::Now),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use signet_pki::Fingerprint;
 
-use super::{OpenError, connect, sqlite_error};
+use super::{OpenError, connect, look, sqlite_error};
 
 /// `(number, SQL)` in order. A released file never changes; its checksum is kept in the database.
 const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("../migrations/0001_initial.sql"))];
@@ -23,6 +23,11 @@ pub struct MigrationReport {
 /// Creates the database when it is not there, and brings it to the newest schema in one transaction.
 pub fn migrate(path: &Path) -> Result<MigrationReport, OpenError> {
     let _lock = lock(path)?;
+    if path.exists() {
+        let found = look(path)?;
+        let number = version(path, &found)?;
+        verify(path, &found, number)?;
+    }
     let mode = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = connect(path, mode)?;
     let from = version(path, &connection)?;

@@ -72,8 +72,9 @@ impl SqliteStore {
     /// Opens an existing, migrated database and takes it for this process alone.
     pub fn open(path: &Path) -> Result<SqliteStore, OpenError> {
         let lock = migrate::lock(path)?;
+        // On a connection that can change nothing: the file may be somebody else's.
+        migrate::require_current(path, &look(path)?)?;
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        migrate::require_current(path, &connection)?;
         let readers = Arc::new(Readers::open(path)?);
         let writer = Writer::start(connection, lock).map_err(|cause| sqlite_error(path, cause))?;
         Ok(SqliteStore { path: path.to_owned(), writer, readers })
@@ -141,8 +142,10 @@ enum ReadError {
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> ReadError {
         match error {
-            // A column that `decode` could not make sense of arrives as a conversion failure.
-            rusqlite::Error::FromSqlConversionFailure(..) => ReadError::Corrupt("a column has an impossible value"),
+            // What `decode` could not make sense of.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..) => ReadError::Corrupt("a column has an impossible value"),
             other => ReadError::Sqlite(other),
         }
     }
@@ -159,6 +162,15 @@ impl From<ReadError> for StoreError {
 
 fn sqlite_error(path: &Path, cause: rusqlite::Error) -> OpenError {
     OpenError::Sqlite { path: path.to_owned(), cause }
+}
+
+/// Opens without setting anything.
+fn look(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|cause| match cause.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::CannotOpen) if !path.exists() => OpenError::Missing(path.to_owned()),
+        _ => sqlite_error(path, cause),
+    })
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
@@ -243,6 +255,10 @@ impl Store for SqliteStore {
         self.writer.submit(move |tx| revoking::prune(tx, &order))
     }
 
+    fn accept_clock(&self, draft: AuditDraft) -> Answer<'_, ()> {
+        self.writer.submit(move |tx| restoring::accept_clock(tx, &draft))
+    }
+
     fn restored(&self, order: Restoration) -> Answer<'_, Adopted> {
         self.writer.submit(move |tx| restoring::restored(tx, &order))
     }
@@ -264,7 +280,7 @@ impl Store for SqliteStore {
     }
 
     fn renewed(&self, parent: &Serial, spki: &Fingerprint) -> Answer<'_, Option<Issued>> {
-        self.read(|c| reads::renewed(c, parent, spki))
+        self.read(|c| Ok(reads::renewed(c, parent, spki)?.filter(CertificateRecord::can_be_repeated).map(Issued::from)))
     }
 
     fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Vec<CertificateRecord>> {
@@ -301,7 +317,7 @@ impl Store for SqliteStore {
     }
 
     fn health(&self) -> Answer<'_, ()> {
-        self.writer.submit(|_| Ok(()))
+        self.writer.submit(revoking::heartbeat)
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -29,12 +29,16 @@ pub(super) fn key_owner(c: &Connection, spki: &Fingerprint) -> Result<Option<Dev
     one(c, sql, [spki.0.as_slice()], |row| decode::device_id(row, 0))
 }
 
-pub(super) fn renewed(c: &Connection, parent: &Serial, spki: &Fingerprint) -> Result<Option<Issued>, ReadError> {
+pub(super) fn renewed(
+    c: &Connection,
+    parent: &Serial,
+    spki: &Fingerprint,
+) -> Result<Option<CertificateRecord>, ReadError> {
     let sql = format!(
         "SELECT {PRINCIPAL}, {CERTIFICATE} FROM certificate c JOIN principal p ON p.rowid = c.principal
          WHERE c.parent = ?1 AND c.spki = ?2"
     );
-    Ok(one(c, &sql, (parent.as_bytes(), spki.0.as_slice()), decode::certificate)?.map(Issued::from))
+    one(c, &sql, (parent.as_bytes(), spki.0.as_slice()), decode::certificate)
 }
 
 pub(super) fn certificates_of(c: &Connection, id: &DeviceId) -> Result<Vec<CertificateRecord>, ReadError> {
@@ -146,7 +150,10 @@ pub(super) fn audit_of_request(c: &Connection, request_id: &str) -> Result<Vec<A
 
 pub(super) fn last_issued_at(c: &Connection) -> Result<Option<UnixTime>, ReadError> {
     // The newest row, not the largest time: rows are only ever appended.
-    one(c, "SELECT issued_at FROM certificate ORDER BY rowid DESC LIMIT 1", [], |row| Ok(UnixTime(row.get(0)?)))
+    let sql = "SELECT issued_at FROM certificate
+               WHERE rowid > coalesce((SELECT value FROM state WHERE name = 'clock_accepted'), 0)
+               ORDER BY rowid DESC LIMIT 1";
+    one(c, sql, [], |row| Ok(UnixTime(row.get(0)?)))
 }
 
 fn one<T>(

@@ -56,3 +56,13 @@ pub(super) fn restored(tx: &mut WriteTx<'_>, order: &Restoration) -> Result<Adop
     tx.audit(&draft)?;
     Ok(adopted)
 }
+
+pub(super) fn accept_clock(tx: &mut WriteTx<'_>, draft: &AuditDraft) -> Result<(), WriteError> {
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO state (name, value) VALUES ('clock_accepted', (SELECT coalesce(max(rowid), 0) FROM certificate))
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([])?;
+    tx.audit(draft)
+}

@@ -5,6 +5,7 @@
 //! commit fails, every request of the group is told so and none of its effects is there.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -128,9 +129,13 @@ impl Writer {
         let shared = Arc::new(Shared::default());
         let seen_by_thread = shared.clone();
         let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
-            run(connection, chain, jobs, &seen_by_thread);
+            let closing = run(connection, chain, jobs, &seen_by_thread);
             seen_by_thread.closed.store(true, Ordering::SeqCst);
             drop(lock);
+            // Last: whoever waits for this may open the database again at once.
+            if let Some(done) = closing {
+                let _ = done.send(());
+            }
         });
         spawned.map_err(|_| rusqlite::Error::InvalidQuery)?;
         Ok(Writer { queue, shared })
@@ -167,7 +172,8 @@ impl Writer {
         });
         Box::pin(async move {
             queued?;
-            waiting.await.unwrap_or_else(|_| Err(closed_error()))
+            let unanswered = || StoreError::Unavailable("the writer ended before it came to this request".into());
+            waiting.await.unwrap_or_else(|_| Err(unanswered()))
         })
     }
 
@@ -196,7 +202,13 @@ fn read_chain(connection: &Connection) -> rusqlite::Result<Chain> {
     Ok(newest.unwrap_or(Chain { sequence: 0, hash: GENESIS }))
 }
 
-fn run(connection: Connection, mut chain: Chain, mut jobs: mpsc::Receiver<Message>, shared: &Shared) {
+/// Works until it is told to close, and answers whom to tell that it has.
+fn run(
+    connection: Connection,
+    mut chain: Chain,
+    mut jobs: mpsc::Receiver<Message>,
+    shared: &Shared,
+) -> Option<oneshot::Sender<()>> {
     let mut closing = None;
     while closing.is_none() {
         let Some(first) = jobs.blocking_recv() else { break };
@@ -223,9 +235,7 @@ fn run(connection: Connection, mut chain: Chain, mut jobs: mpsc::Receiver<Messag
     // Folds the log into the file, so that after an orderly stop a copy of the one file is a whole backup.
     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     let _ = connection.close();
-    if let Some(done) = closing {
-        let _ = done.send(());
-    }
+    closing
 }
 
 fn commit_group(connection: &Connection, chain: &mut Chain, group: Vec<Job>) {
@@ -253,8 +263,15 @@ fn run_group(
     for job in group {
         let savepoint = *chain;
         connection.prepare_cached("SAVEPOINT request")?.execute([])?;
-        let (keep, reply) = job(&mut WriteTx { connection, chain });
-        replies.push(reply);
+        // A fault of ours in one request must not end the writer for all others; its caller hears that there is no answer.
+        let ran = catch_unwind(AssertUnwindSafe(|| job(&mut WriteTx { connection, chain: &mut *chain })));
+        let keep = match ran {
+            Ok((keep, reply)) => {
+                replies.push(reply);
+                keep
+            }
+            Err(_) => Keep::Nothing,
+        };
         if keep == Keep::Nothing {
             *chain = savepoint;
             connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
