@@ -1,7 +1,7 @@
 //! What is over is kept in full for a while, then as a stub, and taking it away disturbs nobody.
 
 use signet::housekeeping::apply_retention;
-use signet::store::{Pruned, Store};
+use signet::store::Pruned;
 use signet_pki::Serial;
 
 use crate::support::{TestService, order};

@@ -1,4 +1,4 @@
-//! T05: somebody tries tokens.
+//! T05: somebody tries tokens. T23: somebody writes into headers who he would like to be.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -83,7 +83,7 @@ async fn t05_ten_failures_in_a_minute_make_an_address_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t05_a_forged_forwarding_header_does_not_change_the_address() {
+async fn t23_a_forged_forwarding_header_does_not_change_the_address() {
     let service = TestService::start().await;
     let csr = TestKey::p256().csr_der();
     for i in 0..10 {
@@ -93,4 +93,31 @@ async fn t05_a_forged_forwarding_header_does_not_change_the_address() {
         service.send("POST", "/v1/enroll", &headers, &csr).await.problem();
     }
     assert_eq!(service.post_csr("sge_wrong", &csr).await.problem().code, ErrorCode::TooManyRequests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t23_a_certificate_in_a_header_is_no_certificate() {
+    let service = TestService::start().await;
+    let device = service.device("sensor-1").await;
+    let pem = device.certificate.certificate.replace('\n', "%0A");
+    let der = format!(":{}:", data_encoding::BASE64.encode(&device.der()));
+    let xfcc = format!("Hash={};Cert=\"{pem}\";URI={}", "0".repeat(64), device.certificate.spiffe_id);
+    let forged = [
+        ("x-forwarded-client-cert", xfcc.as_str()),
+        ("client-cert", der.as_str()),
+        ("x-ssl-client-cert", pem.as_str()),
+        ("x-ssl-client-verify", "SUCCESS"),
+        ("x-ssl-client-s-dn", "CN=admin"),
+        ("x-client-cert", pem.as_str()),
+        ("x-spiffe-id", "spiffe://acme.example/admin/admin"),
+        ("x-remote-user", "admin"),
+    ];
+    for path in ["/v1/whoami", "/v1/admin/devices"] {
+        let refused = service.send("GET", path, &forged, b"").await;
+        assert_eq!(refused.problem().code, ErrorCode::NotAuthenticated, "{path}");
+    }
+    let refused = service.send_as(device.identity(), "GET", "/v1/admin/devices", &forged, b"").await;
+    assert_eq!(refused.problem().code, ErrorCode::Forbidden);
+    let renewed = service.send("POST", "/v1/renew", &forged, &TestKey::p256().csr_der()).await;
+    assert_eq!(renewed.problem().code, ErrorCode::NotAuthenticated);
 }

@@ -256,9 +256,14 @@ impl<'a> MakeWriter<'a> for Log {
 #[tokio::test(flavor = "current_thread")]
 async fn t26_the_library_keeps_every_secret() {
     let log = Log::default();
-    let subscriber =
-        tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let logging = || {
+        let builder = tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG);
+        tracing::Dispatch::new(builder.with_writer(log.clone()).finish())
+    };
+    // With a single one, what another test's thread logs first is asked of that thread's subscriber, which there is none
+    // of, and stays off for everybody.
+    let (own, _second) = (logging(), logging());
+    let _guard = tracing::dispatcher::set_default(&own);
     let service = TestService::start().await;
     let site = Site {
         tls: service.tls_address(),

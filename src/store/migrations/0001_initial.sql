@@ -92,6 +92,11 @@ CREATE TABLE state (
     value INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE heartbeat (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    filler BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE crl (
     issuer BLOB PRIMARY KEY,
     number INTEGER NOT NULL

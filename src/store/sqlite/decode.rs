@@ -44,7 +44,7 @@ pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<PrincipalRecord> {
 /// Expects the columns of [`PRINCIPAL`], then those of [`CERTIFICATE`].
 pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {
     let at = PRINCIPAL_WIDTH;
-    Ok(CertificateRecord {
+    let record = CertificateRecord {
         principal: principal(row)?,
         serial: serial(row, at)?,
         profile: row.get(at + 1)?,
@@ -62,7 +62,12 @@ pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> 
             .transpose()?,
         review: row.get(at + 11)?,
         der: row.get(at + 12)?,
-    })
+    };
+    let ended = record.status == CertificateStatus::Revoked;
+    if ended && (record.revoked_at.is_none() || record.reason.is_none()) {
+        return Err(impossible(at + 9));
+    }
+    Ok(record)
 }
 
 /// Like [`certificate`], for an outer join: `None` when there is no certificate.

@@ -280,12 +280,13 @@ pub(super) fn prune(tx: &mut WriteTx<'_>, order: &Prune) -> Result<Pruned, Write
     Ok(Pruned { certificates, revocations, tokens })
 }
 
-/// A write that changes nothing that matters, to find out whether one is possible.
+/// A write that changes nothing that matters, to find out whether one is possible. It takes more room than an enrollment
+/// does, so that a nearly full disk is noticed before a device finds out.
 pub(super) fn heartbeat(tx: &mut WriteTx<'_>) -> Result<(), WriteError> {
     tx.connection
         .prepare_cached(
-            "INSERT INTO state (name, value) VALUES ('heartbeat', 0)
-             ON CONFLICT (name) DO UPDATE SET value = (value + 1) % 1000000",
+            "INSERT INTO heartbeat (id, filler) VALUES (1, randomblob(65536))
+             ON CONFLICT (id) DO UPDATE SET filler = excluded.filler",
         )?
         .execute([])?;
     Ok(())
