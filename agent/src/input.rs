@@ -29,7 +29,8 @@ pub(crate) fn read(option: &str, argument: &str) -> Result<Zeroizing<String>, Fa
             .and_then(drain),
     }?;
     match std::str::from_utf8(&bytes).map(str::trim) {
-        Ok("") => Err(Failure::refused(format!("there is nothing to read for {option}"))),
+        Ok("") => Err(Failure::refused(format!("there is nothing to read for {option}"))
+            .hint("Ask the administrator for it again: ca token create")),
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(Failure::refused(format!("what was read for {option} is no text"))),
     }

@@ -52,6 +52,7 @@ pub(crate) fn serial() -> Result<Serial> {
     Ok(Serial::from_random(random()?))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place of this tool")]
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| anyhow!("the system has no random numbers"))?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::floor::Floor;
 use crate::load::Reuse;
 use crate::phases::Load;
+use crate::profile::by_function;
 use crate::requests::Form;
 use crate::sandbox::{Programs, Sandbox};
 
@@ -97,14 +98,16 @@ impl Instructions {
         drop(load);
         server.stop()?;
         let dump = with_suffix(&out, ".1");
-        let total = total(&dump)?;
-        let per_op = total as f64 / self.operations as f64;
+        let counts = counts(&dump)?;
+        let each = |count: u64| count as f64 / self.operations as f64;
+        let per_op = each(total(&counts));
+        let hot = |(function, count): (String, u64)| Hot { instructions_per_op: each(count), function };
         let counted = Counted {
             name,
             operations: self.operations,
             instructions_per_op: per_op,
             ratio_to_floor: per_op / floor,
-            top: top(&dump, self.operations)?,
+            top: counts.into_iter().take(TOP).map(hot).collect(),
         };
         if let Some(keep) = &self.keep {
             fs::create_dir_all(keep)?;
@@ -160,33 +163,20 @@ fn floor(directory: &Path) -> Result<f64> {
         if !status.success() {
             bail!("the floor could not be counted ({status})");
         }
-        let counted = total(&out);
+        let counts = counts(&out)?;
         fs::remove_file(&out)?;
-        counted
+        Ok(total(&counts))
     };
     Ok((count(many)? - count(few)?) as f64 / (many - few) as f64)
 }
 
-fn total(dump: &Path) -> Result<u64> {
+fn counts(dump: &Path) -> Result<Vec<(String, u64)>> {
     let text = fs::read_to_string(dump).with_context(|| dump.display().to_string())?;
-    let sums = text.lines().filter_map(|l| l.strip_prefix("totals:").or_else(|| l.strip_prefix("summary:")));
-    let sum = sums.filter_map(|l| l.trim().parse().ok()).max();
-    sum.with_context(|| format!("{} has no sum", dump.display()))
+    by_function(&text).with_context(|| dump.display().to_string())
 }
 
-fn top(dump: &Path, operations: usize) -> Result<Vec<Hot>> {
-    let output = Command::new("callgrind_annotate").arg("--threshold=95").arg(dump).output();
-    let output = output.context("callgrind_annotate, which comes with valgrind")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let hot = |line: &str| -> Option<Hot> {
-        let (count, rest) = line.trim_start().split_once(' ')?;
-        let count: f64 = count.replace(',', "").parse().ok()?;
-        // `(12.3%)  file:function [object]`
-        let function = rest.split_once(')')?.1.trim().split(" [").next()?.to_owned();
-        (!function.contains("PROGRAM TOTALS"))
-            .then_some(Hot { instructions_per_op: count / operations as f64, function })
-    };
-    Ok(text.lines().filter_map(hot).take(10).collect())
+fn total(counts: &[(String, u64)]) -> u64 {
+    counts.iter().map(|(_, count)| count).sum()
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -196,3 +186,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 const WARM_UP: usize = 20;
+const TOP: usize = 10;

@@ -44,6 +44,7 @@ pub(crate) fn machine(directory: &Path) -> Result<Machine> {
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place of this tool")]
 pub(crate) fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime(since.as_secs() as i64)

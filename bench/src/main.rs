@@ -14,6 +14,7 @@ mod machine;
 mod peer;
 mod phases;
 mod prepare;
+mod profile;
 mod report;
 mod requests;
 mod run;

@@ -7,6 +7,7 @@ use thiserror::Error;
 #[error("the random number generator failed")]
 pub struct RandomError;
 
+#[expect(clippy::disallowed_methods, reason = "the one place")]
 pub fn fill(out: &mut [u8]) -> Result<(), RandomError> {
     rand::fill(out).map_err(|_| RandomError)
 }

@@ -1,5 +1,6 @@
-//! What a refused request still has to send. HTTP/2 lets a server answer before the body is there and then reset the stream
-//! (RFC 9113 8.1), but curl 7.88 (Debian 12) drops the answer when it sees the reset, and with it the reason of the refusal.
+//! What a refused request still has to send. A server may answer before the body is there, and then reset the stream (RFC 9113
+//! 8.1) or close the connection (RFC 9112 9.6). But curl 7.88 (Debian 12) drops the answer when it sees the reset, and over
+//! HTTP/1.1 a client that is still writing sees a broken pipe: the reason of the refusal would be lost.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::Version;
+use axum::http::header;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Frame, SizeHint};
 
@@ -18,9 +19,9 @@ use super::limits;
 pub(super) struct Leftover(Shared);
 
 impl Leftover {
-    /// Over HTTP/1.1 there is nothing to keep: there the answer is on its way before the connection is closed.
+    /// Who asks before sending (RFC 9110 10.1.1) is told without it.
     pub(super) fn of(request: &mut Request) -> Option<Leftover> {
-        if request.version() != Version::HTTP_2 {
+        if request.headers().contains_key(header::EXPECT) {
             return None;
         }
         let shared = Shared(Arc::new(Mutex::new(std::mem::take(request.body_mut()))));

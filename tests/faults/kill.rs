@@ -15,6 +15,7 @@ pub(crate) struct Dice(u64);
 
 impl Dice {
     /// Of the environment, or of the moment; said, so that a failure can be repeated.
+    #[expect(clippy::disallowed_methods, reason = "the moments of a kill are the only thing here that chance decides")]
     pub(crate) fn thrown(test: &str) -> Dice {
         let moment =
             || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos().into();

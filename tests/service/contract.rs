@@ -28,6 +28,7 @@ fn refusals(token: &str) -> Vec<Bad> {
         body: body.to_vec(),
     };
     let of = |name: &'static str, value: &str| (name, value.to_owned());
+    let one = std::slice::from_ref(&bearer);
     vec![
         bad(MalformedRequest, "POST", "/v1/enroll", &[bearer.clone(), json.clone()], b"{"),
         bad(MalformedRequest, "POST", "/v1/enroll", &[bearer.clone(), json.clone()], b"{\"csr\":\"x\",\"y\":1}"),
@@ -36,27 +37,27 @@ fn refusals(token: &str) -> Vec<Bad> {
         bad(NotAuthenticated, "POST", "/v1/enroll", &[], &csr),
         bad(NotAuthenticated, "POST", "/v1/enroll", &[of("authorization", "Basic YTpi")], &csr),
         bad(NotAuthenticated, "POST", "/v1/renew", &[], &csr),
-        bad(NotAuthenticated, "POST", "/v1/renew", &[bearer.clone()], &csr),
+        bad(NotAuthenticated, "POST", "/v1/renew", one, &csr),
         bad(NotAuthenticated, "GET", "/v1/whoami", &[], b""),
         bad(NotAuthenticated, "GET", "/v1/admin/devices", &[], b""),
         bad(TokenInvalid, "POST", "/v1/enroll", &[of("authorization", "Bearer x")], &csr),
         bad(NotFound, "GET", "/", &[], b""),
         bad(NotFound, "GET", "/v1", &[], b""),
-        bad(NotFound, "GET", "/v1/enroll", &[bearer.clone()], b""),
-        bad(NotFound, "PUT", "/v1/enroll", &[bearer.clone()], &csr),
+        bad(NotFound, "GET", "/v1/enroll", one, b""),
+        bad(NotFound, "PUT", "/v1/enroll", one, &csr),
         bad(NotFound, "DELETE", "/v1/renew", &[], b""),
         bad(NotFound, "POST", "/v1/whoami", &[], b""),
-        bad(NotFound, "POST", "/v1/enroll/", &[bearer.clone()], &csr),
-        bad(NotFound, "POST", "//v1/enroll", &[bearer.clone()], &csr),
-        bad(NotFound, "POST", "/v1/%65nroll", &[bearer.clone()], &csr),
+        bad(NotFound, "POST", "/v1/enroll/", one, &csr),
+        bad(NotFound, "POST", "//v1/enroll", one, &csr),
+        bad(NotFound, "POST", "/v1/%65nroll", one, &csr),
         bad(NotFound, "GET", "/crl/root.crl", &[], b""),
         bad(NotFound, "GET", "/metrics", &[], b""),
         bad(NotFound, "POST", "/v1/whoami", &[of("x-http-method-override", "GET")], b""),
-        bad(BodyTooLarge, "POST", "/v1/enroll", &[bearer.clone()], &vec![b'a'; 64 * 1024 + 1]),
+        bad(BodyTooLarge, "POST", "/v1/enroll", one, &vec![b'a'; 64 * 1024 + 1]),
         bad(UnsupportedMedia, "POST", "/v1/enroll", &[bearer.clone(), of("content-type", "text/html")], &csr),
         bad(UnsupportedMedia, "POST", "/v1/enroll", &[bearer.clone(), of("content-type", "application/xml")], &csr),
-        bad(CsrRefused, "POST", "/v1/enroll", &[bearer.clone()], b"not a request"),
-        bad(CsrRefused, "POST", "/v1/enroll", &[bearer, json], b"{\"csr\":\"not a request\"}"),
+        bad(CsrRefused, "POST", "/v1/enroll", one, b"not a request"),
+        bad(CsrRefused, "POST", "/v1/enroll", &[bearer.clone(), json], b"{\"csr\":\"not a request\"}"),
     ]
 }
 
@@ -120,12 +121,15 @@ async fn enroll(service: &TestService, id: &str, kind: &str, accept: &str, body:
     reply
 }
 
+/// Content type, Accept, body, content type of the answer.
+type Case = (&'static str, &'static str, fn(&TestKey) -> Vec<u8>, &'static str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_form_of_request_gets_the_answer_that_it_accepts() {
     let service = TestService::start().await;
     let envelope = |key: &TestKey| format!("{{\"csr\":{}}}", serde_json::to_string(&key.csr()).unwrap()).into_bytes();
     let (pem, json) = ("application/pem-certificate-chain", "application/json");
-    let cases: [(&str, &str, fn(&TestKey) -> Vec<u8>, &str); 10] = [
+    let cases: [Case; 10] = [
         ("application/pkcs10", "", TestKey::csr_der, pem),
         ("application/pkcs10", "*/*", TestKey::csr_der, pem),
         ("application/pkcs10", "application/json", TestKey::csr_der, json),

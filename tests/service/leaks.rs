@@ -1,4 +1,5 @@
-//! T26: no secret leaves by a way that is not its own: logs, audit, metrics, database, error bodies.
+//! T26: no secret leaves by a way that is not its own: logs, audit, metrics, database, error bodies. T28: and whoever has the
+//! database has no secret.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -277,4 +278,33 @@ async fn t26_the_library_keeps_every_secret() {
     assert!(String::from_utf8_lossy(&text).contains("refused"), "nothing was logged");
     found.said.push(("the log".into(), text));
     assert_clean(&found, &installation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t28_a_stolen_database_without_its_key_lets_nobody_in() {
+    let service = TestService::start().await;
+    let token = service.token("sensor-1").await.token;
+    let installation = service.stop().await;
+    let database = rusqlite::Connection::open(installation.database()).unwrap();
+    let stored: Vec<u8> = database.query_row("SELECT hash FROM token", [], |row| row.get(0)).unwrap();
+    let secret = *credential(&token).expose_secret();
+    for guess in [&secret[..], token.as_bytes(), &token.as_bytes()[15..], &token.as_bytes()[15..41]] {
+        assert_ne!(signet_pki::Fingerprint::of(guess).0[..], stored, "a hash that anybody can compute");
+    }
+    drop(database);
+
+    // The thief has no key file, so he writes his own.
+    let issuing = installation.issuer_key();
+    let own = "c5".repeat(32);
+    std::fs::write(installation.path("server/secrets/kek"), &own).unwrap();
+    let Err((installation, error)) = TestService::builder().try_start_in(installation).await else {
+        panic!("the issuing key was opened")
+    };
+    assert!(error.to_string().contains("issuer.key") && error.hint().contains("same installation"), "{error}");
+    // Even with an issuing key of his, every token in the database is as good as unknown.
+    let sealed = issuing.to_encrypted_pem(&signet_keys::Passphrase::new(own).unwrap()).unwrap();
+    std::fs::write(installation.path("server/issuer/issuer.key"), sealed.as_bytes()).unwrap();
+    let service = TestService::builder().start_in(installation).await;
+    let refused = service.enroll(&token, &TestKey::p256()).await;
+    assert_eq!(crate::support::code(refused), signet_api::ErrorCode::TokenInvalid);
 }

@@ -46,7 +46,7 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         let ends = |l: &&str| **l == close || l.ends_with(';') && l.len() - l.trim_start().len() <= indent;
         let length = match line.ends_with(['}', ';']) {
             true => 1,
-            false => lines[start..].iter().position(|l| ends(&l)).map_or(lines.len() - start, |after| after + 1),
+            false => lines[start..].iter().position(ends).map_or(lines.len() - start, |after| after + 1),
         };
         found.push((name.to_owned(), length));
     }

@@ -13,6 +13,7 @@ pub(crate) struct Now {
     pub(crate) millis: u64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place of this program")]
 pub(crate) fn now() -> Result<Now, Failure> {
     // A clock before 1970 is as wrong as one at 1970, and the check below says so.
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

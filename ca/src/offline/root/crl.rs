@@ -17,7 +17,7 @@ use crate::offline::{clock, documents, refusals};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples (serials: ca root show --dir root):\n  ca root crl --dir root --out /media/usb/root.crl\n  \
-    ca root crl --dir root --revoke SERIAL --reason ca-compromise"
+    ca root crl --dir root --revoke 1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e --reason ca-compromise"
 )]
 pub(crate) struct Crl {
     /// Directory of the root

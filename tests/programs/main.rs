@@ -1,0 +1,10 @@
+//! The real programs as a newcomer uses them: processes, files, exit codes and what stands on the screen.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod binaries;
+mod help;
+mod refusals;
+mod scripts;
+mod site;
+mod story;
+mod theft;
