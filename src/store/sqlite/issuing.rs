@@ -154,16 +154,13 @@ fn put_principal(connection: &Connection, issue: &IssueCommit) -> Result<Option<
 /// Beside a live certificate a new one starts as `pending`: the old stays good until the new one is used.
 fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i64) -> Result<(), WriteError> {
     let facts = issue.signed.facts();
-    let newest: Option<i64> = connection
-        .prepare_cached("SELECT generation FROM certificate WHERE principal = ?1 ORDER BY generation DESC LIMIT 1")?
-        .query_row([principal], |row| row.get(0))
-        .optional()?;
-    let live: bool = connection
+    let (newest, live): (Option<i64>, bool) = connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM certificate
+            "SELECT (SELECT generation FROM certificate WHERE principal = ?1 ORDER BY generation DESC LIMIT 1),
+                    EXISTS (SELECT 1 FROM certificate
                             WHERE principal = ?1 AND status IN ('active', 'pending') AND not_after > ?2)",
         )?
-        .query_row((principal, issue.now.0), |row| row.get(0))?;
+        .query_row((principal, issue.now.0), |row| Ok((row.get(0)?, row.get(1)?)))?;
     let status = if live { CertificateStatus::Pending } else { CertificateStatus::Active };
     let parent = match &issue.redemption {
         Redemption::Renewal(parent) => Some(parent.as_bytes()),

@@ -260,9 +260,13 @@ fn run_group(
     replies: &mut Vec<Reply>,
 ) -> rusqlite::Result<()> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    // Alone in its transaction a request needs no savepoint: the transaction is one.
+    let alone = group.len() == 1;
     for job in group {
-        let savepoint = *chain;
-        connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+        let before = *chain;
+        if !alone {
+            connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+        }
         // A fault of ours in one request must not end the writer for all others; its caller hears that there is no answer.
         let ran = catch_unwind(AssertUnwindSafe(|| job(&mut WriteTx { connection, chain: &mut *chain })));
         let keep = match ran {
@@ -273,10 +277,15 @@ fn run_group(
             Err(_) => Keep::Nothing,
         };
         if keep == Keep::Nothing {
-            *chain = savepoint;
-            connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+            *chain = before;
+            connection.prepare_cached(if alone { "ROLLBACK" } else { "ROLLBACK TO request" })?.execute([])?;
         }
-        connection.prepare_cached("RELEASE request")?.execute([])?;
+        if !alone {
+            connection.prepare_cached("RELEASE request")?.execute([])?;
+        }
+    }
+    if connection.is_autocommit() {
+        return Ok(());
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
