@@ -29,7 +29,7 @@ pub(crate) struct Enroll {
     /// File with the enrollment link; '-' for standard input, 'fd:N' for a descriptor. Asked for when nothing is given
     #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "token_file", "root_fingerprint"])]
     link: Option<String>,
-    /// In place of a link: https://host[:port]
+    /// In place of a link: https://HOST:PORT
     #[arg(long, value_name = "URL", requires = "token_file", requires = "root_fingerprint")]
     server: Option<String>,
     /// File with the token; '-' and 'fd:N' as above

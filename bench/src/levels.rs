@@ -15,6 +15,7 @@ use crate::key::DeviceKey;
 use crate::latency::Percentiles;
 use crate::requests::{self, Form};
 use crate::sandbox::{Programs, Sandbox, Server};
+use crate::usage::tick_us;
 use crate::wire::Connection;
 
 /// How many certificates the database has when a level is measured.
@@ -136,7 +137,7 @@ async fn revoke(sandbox: &Sandbox, server: &Server, level: Level, devices: Vec<S
         ops,
         published: Percentiles::of(&published),
         fetched: Percentiles::of(&fetched),
-        server_cpu_us_per_op: server.cpu()?.since(&before).us / ops as f64,
+        server_cpu_us_per_op: server.cpu()?.since(&before, tick_us()).us / ops as f64,
     })
 }
 

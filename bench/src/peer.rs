@@ -17,7 +17,7 @@ use crate::latency::Percentiles;
 use crate::load::{Bodies, Lane, Plan, Reuse, deal};
 use crate::requests::post;
 use crate::tls::{self, Identity};
-use crate::usage::Cpu;
+use crate::usage::{Cpu, tick_us};
 use crate::wire::Target;
 
 pub(crate) const EXAMPLE: &str = "\
@@ -104,7 +104,8 @@ impl Peer {
         let ready = plan.open().await?;
         let before = self.pid.map(Cpu::of).transpose()?;
         let outcome = ready.run().await?;
-        let used = self.pid.map(Cpu::of).transpose()?.zip(before).map(|(after, before)| after.since(&before));
+        let used =
+            self.pid.map(Cpu::of).transpose()?.zip(before).map(|(after, before)| after.since(&before, tick_us()));
         for (status, (count, told)) in &outcome.refused {
             eprintln!("signet-bench: {count} answers with status {status}: {told}");
         }

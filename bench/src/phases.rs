@@ -21,7 +21,7 @@ use crate::load::{Bodies, Lane, Outcome, Plan, Reuse, deal};
 use crate::requests::{self, Form};
 use crate::sandbox::{Sandbox, Server};
 use crate::tls::{self, Identity};
-use crate::usage::{Cpu, Used};
+use crate::usage::{Cpu, Used, tick_us};
 use crate::wire::Target;
 
 /// One measured phase. "Per op" is per good answer; commits are transactions of the store, each with one flush.
@@ -160,7 +160,8 @@ impl<'a> Load<'a> {
         self.callgrind.as_ref().map_or(Ok(()), Callgrind::begin)?;
         let outcome = ready.run().await?.all_good().with_context(|| name.clone())?;
         self.callgrind.as_ref().map_or(Ok(()), Callgrind::end)?;
-        let (server, client) = (self.server.cpu()?.since(&server), Cpu::of(std::process::id())?.since(&client));
+        let (server, client) =
+            (self.server.cpu()?.since(&server, tick_us()), Cpu::of(std::process::id())?.since(&client, tick_us()));
         let commits = self.server.counter(COMMITS).await?.zip(commits).map(|(after, before)| after - before);
         Ok(self.phase(name, connections, &outcome, server, client, commits))
     }

@@ -38,14 +38,21 @@ impl Cpu {
         Ok(Cpu { threads, user_ticks, system_ticks })
     }
 
-    /// Threads that ended in between are not counted.
-    pub(crate) fn since(&self, before: &Cpu) -> Used {
+    /// `tick_us` is the length of a tick.
+    pub(crate) fn since(&self, before: &Cpu, tick_us: f64) -> Used {
         let new = |(id, nanos): (&u32, &u64)| nanos.saturating_sub(before.threads.get(id).copied().unwrap_or_default());
-        let us = self.threads.iter().map(new).sum::<u64>() as f64 / 1e3;
+        let of_threads = self.threads.iter().map(new).sum::<u64>() as f64 / 1e3;
         let system = (self.system_ticks - before.system_ticks) as f64;
         let all = system + (self.user_ticks - before.user_ticks) as f64;
+        // Nanoseconds of threads are exact, but lost when a thread ends; ticks are never lost, and right to one or two.
+        let us = if all * tick_us > of_threads + 2.0 * tick_us { all * tick_us } else { of_threads };
         Used { us, system_us: if all > 0.0 { us * system / all } else { 0.0 } }
     }
+}
+
+/// Microseconds of one tick of the kernel's clock.
+pub(crate) fn tick_us() -> f64 {
+    1e6 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// utime and stime, fields 14 and 15 of proc(5); the name in field 2 may hold anything.
@@ -73,14 +80,21 @@ mod tests {
         assert_eq!(ticks("7 (a"), None);
     }
 
+    fn cpu(threads: &[(u32, u64)], user_ticks: u64, system_ticks: u64) -> Cpu {
+        Cpu { threads: threads.iter().copied().collect(), user_ticks, system_ticks }
+    }
+
     #[test]
-    fn a_thread_that_began_in_between_counts_and_one_that_ended_does_not() {
-        let cpu = |threads: &[(u32, u64)], user_ticks, system_ticks| Cpu {
-            threads: threads.iter().copied().collect(),
-            user_ticks,
-            system_ticks,
-        };
-        let used = cpu(&[(1, 5_000_000), (3, 2_000_000)], 13, 1).since(&cpu(&[(1, 1_000_000), (2, 9_000_000)], 10, 0));
+    fn a_thread_that_began_in_between_counts() {
+        let before = cpu(&[(1, 1_000_000)], 10, 0);
+        let used = cpu(&[(1, 5_000_000), (3, 2_000_000)], 13, 1).since(&before, 1_000.0);
         assert_eq!((used.us.round(), used.system_us.round()), (6_000.0, 1_500.0));
+    }
+
+    #[test]
+    fn what_a_thread_did_that_ended_in_between_is_in_the_ticks() {
+        let before = cpu(&[(1, 1_000_000), (2, 9_000_000)], 10, 0);
+        let used = cpu(&[(1, 2_000_000)], 40, 0).since(&before, 1_000.0);
+        assert_eq!(used.us.round(), 30_000.0);
     }
 }

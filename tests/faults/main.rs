@@ -16,6 +16,7 @@ mod clocks;
 mod daemon;
 mod disk;
 mod drain;
+mod equal_work;
 mod fleet;
 mod flush;
 mod kill;

@@ -31,6 +31,24 @@ fn curl_and_openssl_enroll_and_renew_a_device() {
     assert!(refused.stderr.contains(r#""code": "device_revoked""#) && refused.stderr.contains("403"), "{refused:?}");
 }
 
+/// The answer was lost: the certificate is made and the device does not have it.
+#[test]
+fn t03_the_scripts_can_be_run_again_after_a_lost_answer() {
+    let site = Site::running();
+    let link = site.link("sensor-2");
+    device(&site, "sensor-2", &link);
+    site.bash("sensor-2", &readme_block("curl-enroll").replace("mv answer device.pem", "exit 7"));
+    assert!(!site.path("sensor-2/device.pem").exists());
+    let first = site.read("sensor-2/answer");
+    site.bash("sensor-2", &readme_block("curl-enroll")).succeeded();
+    assert_eq!(site.read("sensor-2/device.pem"), first, "the same certificate, byte for byte");
+
+    site.bash("sensor-2", &readme_block("curl-renew").replace("mv answer new.pem", "exit 7"));
+    site.bash("sensor-2", &readme_block("curl-renew").replace("mv new.key device.key", "exit 7"));
+    site.bash("sensor-2", &readme_block("curl-renew")).succeeded();
+    site.bash("sensor-2", &readme_block("curl-renew")).succeeded();
+}
+
 #[test]
 fn t18_the_script_sends_no_token_to_another_root() {
     let site = Site::running();

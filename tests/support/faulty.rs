@@ -37,6 +37,8 @@ struct State {
     calls: u64,
     /// The verbs that failed since the plan was made.
     failed: Vec<&'static str>,
+    /// The verbs that were called since the last look.
+    called: Vec<&'static str>,
     held: Option<(&'static str, Arc<Held>)>,
 }
 
@@ -67,7 +69,7 @@ impl FaultyStore {
     pub(crate) fn around(inner: Arc<dyn Store>) -> Arc<FaultyStore> {
         Arc::new(FaultyStore {
             inner,
-            state: Mutex::new(State { plan: Plan::Work, calls: 0, failed: Vec::new(), held: None }),
+            state: Mutex::new(State { plan: Plan::Work, calls: 0, failed: Vec::new(), called: Vec::new(), held: None }),
         })
     }
 
@@ -92,6 +94,11 @@ impl FaultyStore {
         held
     }
 
+    /// What was called since the last look, in order.
+    pub(crate) fn called(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.state.lock().unwrap().called)
+    }
+
     /// Back to work. The verbs that failed since the last plan.
     pub(crate) fn recover(&self) -> Vec<&'static str> {
         let failed = std::mem::take(&mut self.state.lock().unwrap().failed);
@@ -108,6 +115,7 @@ impl FaultyStore {
     fn next(&self, verb: &'static str) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
         state.calls += 1;
+        state.called.push(verb);
         let fault = match state.plan {
             Plan::Work => None,
             Plan::Outage => Some(Fault::Lost),

@@ -58,10 +58,6 @@ const ATTACKS: [&str; 48] = [
 
 /// Attacks without a test, with the reason. Whoever writes the test removes the line.
 const OPEN: &[(usize, &str)] = &[
-    (
-        25,
-        "equal work and constant-time comparison are there; a clock in a test would measure the machine, so the benchmark has to",
-    ),
     (29, "keys are wiped and core dumps are off; a signer in a process of its own does not exist yet"),
     (30, "every administrator may do everything; scopes, step-up and four eyes come with accounts"),
     (37, "there is one issuer; a standby and its drill come with the rotation of issuers"),

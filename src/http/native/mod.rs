@@ -1,4 +1,4 @@
-//! The native protocol: enroll, renew, whoami. Bytes to [`Enrollment`](crate::authorize::Enrollment), outcomes to bytes.
+//! The native protocol: enroll, renew, whoami. Bytes to [`Enrollment`], outcomes to bytes.
 
 mod answer;
 mod decode;
