@@ -10,6 +10,7 @@ use signet_pki::pem;
 use signet_pki::view::CertificateView;
 use zeroize::Zeroizing;
 
+use super::renew::Pair;
 use crate::failure::Failure;
 use crate::online::files::{self, MAX_PEM};
 
@@ -36,20 +37,40 @@ impl AdminDir {
         }
         let server = server(&path.join("ca.toml"))?;
         let roots = roots(&path.join("roots.pem"))?;
-        let chain = chain(&path.join("admin.pem"))?;
-        let key = key(&path.join("admin.key"))?;
-        let own = chain.first().is_some_and(|leaf| leaf.public_key == *signet_pki::signer::Signer::public_key(&key));
-        if !own {
+        let next = Pair::next(path);
+        let mut pair = read_pair(&path.join("admin.pem"), &path.join("admin.key"))?;
+        if pair.is_none() && next.is_there() {
+            // A renewal stopped between the two files.
+            next.switch(path)?;
+            pair = read_pair(&path.join("admin.pem"), &path.join("admin.key"))?;
+        }
+        let Some((chain, key)) = pair else {
             let text = format!("admin.pem and admin.key in {} do not belong together", path.display());
             return Err(Failure::refused(text).hint(SETUP));
-        }
+        };
         Ok(AdminDir { path: path.to_owned(), server, roots, chain, key })
+    }
+
+    /// The same directory with another certificate and key.
+    pub(super) fn with_pair(like: &AdminDir, certificate: &Path, key: &Path) -> Result<AdminDir, Failure> {
+        let Some((chain, key)) = read_pair(certificate, key)? else {
+            return Err(Failure::internal("the renewed certificate is for another key"));
+        };
+        Ok(AdminDir { path: like.path.clone(), server: like.server.clone(), roots: like.roots.clone(), chain, key })
     }
 
     pub(super) fn leaf(&self) -> &CertificateView {
         // `chain` is never empty: `read` compared its first certificate with the key.
         &self.chain[0]
     }
+}
+
+/// Certificate and key, when they belong together.
+fn read_pair(certificate: &Path, key_path: &Path) -> Result<Option<(Vec<CertificateView>, PrivateKey)>, Failure> {
+    let chain = chain(certificate)?;
+    let key = key(key_path)?;
+    let own = chain.first().is_some_and(|leaf| leaf.public_key == *signet_pki::signer::Signer::public_key(&key));
+    Ok(own.then_some((chain, key)))
 }
 
 /// `given`, or the default below the home directory.

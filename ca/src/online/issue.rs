@@ -166,7 +166,7 @@ impl Paths {
 }
 
 /// The answer is for our key and stands below our root, or it is not kept.
-fn check(issued: &IssuedCertificate, key: &PublicKey, roots: &[IssuerCert]) -> Result<(), Failure> {
+pub(super) fn check(issued: &IssuedCertificate, key: &PublicKey, roots: &[IssuerCert]) -> Result<(), Failure> {
     let wrong = |what: String| {
         Failure::internal(format!("the certificate of the service is refused: {what}"))
             .hint(format!("revoke it: ca revoke {}", print::visible(&issued.serial)))
@@ -184,7 +184,7 @@ fn check(issued: &IssuedCertificate, key: &PublicKey, roots: &[IssuerCert]) -> R
 }
 
 /// Leaf and issuer, as servers want it.
-fn whole(issued: &IssuedCertificate) -> String {
+pub(super) fn whole(issued: &IssuedCertificate) -> String {
     format!("{}{}", issued.certificate, issued.chain)
 }
 

@@ -14,6 +14,7 @@ mod duration;
 mod files;
 mod issue;
 mod print;
+mod renew;
 mod revoke;
 mod service;
 mod token;
@@ -46,6 +47,7 @@ pub(crate) enum OnlineCommand {
     Audit(Noun<audit::AuditCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
+    Renew(renew::Renew),
 }
 
 impl OnlineCommand {
@@ -60,6 +62,7 @@ impl OnlineCommand {
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
+            OnlineCommand::Renew(command) => command.run(),
         }
     }
 }
