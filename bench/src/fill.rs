@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 use rustix::fs::{Advice, fadvise};
 use serde::Serialize;
 use signet_pki::crl::{Reason, encode_entry};
@@ -47,9 +47,15 @@ enum Fate {
 /// The service must not run, and one device at least must have been enrolled with a token.
 pub(crate) fn fill(database: &Path, order: Fill) -> Result<Filled> {
     let begin = Instant::now();
-    let mut connection = Connection::open(database).with_context(|| database.display().to_string())?;
+    // Without leave to create: a database is made by the service's own command only.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection =
+        Connection::open_with_flags(database, flags).with_context(|| database.display().to_string())?;
     // Nothing here has to survive a crash; the service switches both back when it opens the file.
-    connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+    let mode = connection.pragma_update_and_check(None, "journal_mode", "OFF", |row| row.get::<_, String>(0));
+    if !mode.is_ok_and(|mode| mode.eq_ignore_ascii_case("off")) {
+        bail!("{} is in use or not a database: stop the service first", database.display());
+    }
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let transaction = connection.transaction()?;

@@ -1,5 +1,7 @@
 //! An administrator's order for enrollment tokens, checked and minted.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 use signet_api::admin::{self, TokenKind, TokenTarget};
 use signet_api::link::EnrollmentLink;
@@ -58,6 +60,7 @@ pub fn mint(
     check_common(order)?;
     let expires_at = circumstances.now.plus(lifetime);
     let mut minted = Minted { records: Vec::new(), shown: Vec::new() };
+    let mut taken = HashSet::new();
     for target in &order.targets {
         let spki = check_target(target, circumstances.profile)?;
         let credential = Credential::from_random(CredentialKind::Enrollment, &random::bytes(source)?);
@@ -65,7 +68,7 @@ pub fn mint(
             Some(device) => device.clone(),
             None => made_up_id(source)?,
         };
-        if minted.records.iter().any(|r| r.device == device) {
+        if !taken.insert(device.clone()) {
             return invalid(format!("the device {device} is in the order twice"));
         }
         let unbound = target.serial_number.is_none() && spki.is_none() && order.cidr.is_none();

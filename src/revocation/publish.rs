@@ -12,7 +12,6 @@ use signet_pki::pem::{self, Label};
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-use crate::audit::hex;
 use crate::clock::Clock;
 use crate::issuer::{Issuer, SignError};
 use crate::store::{AuditDraft, Store, StoreError};
@@ -33,6 +32,8 @@ pub enum PublishError {
 pub struct Document {
     pub bytes: Bytes,
     pub content_type: &'static str,
+    /// Of the bytes, hex.
+    pub sha256: String,
     /// Quoted, as HTTP wants it.
     pub etag: String,
 }
@@ -57,8 +58,8 @@ impl Document {
     }
 
     fn new(bytes: Vec<u8>, content_type: &'static str) -> Document {
-        let digest = signet_pki::Fingerprint::of(&bytes).to_string();
-        Document { bytes: bytes.into(), content_type, etag: format!("\"{}\"", &digest[..32]) }
+        let sha256 = signet_pki::Fingerprint::of(&bytes).to_string();
+        Document { bytes: bytes.into(), content_type, etag: format!("\"{}\"", &sha256[..32]), sha256 }
     }
 }
 
@@ -69,7 +70,6 @@ pub struct Published {
     pub this_update: UnixTime,
     pub next_update: UnixTime,
     pub entries: u64,
-    pub sha256: String,
     pub der: Document,
     /// PEM forms, made when somebody asks for the first time: this list, and the lists of every CA of the chain.
     text: OnceLock<(Document, Document)>,
@@ -256,7 +256,6 @@ impl Publisher {
             this_update,
             next_update,
             entries: count,
-            sha256: hex(&signet_pki::Fingerprint::of(&der).0),
             der: Document::crl(der),
             text: OnceLock::new(),
         })

@@ -44,6 +44,13 @@ async fn t48_a_herd_is_served_to_the_last_device() {
     assert!(sent_away.load(Ordering::SeqCst) > 0, "the rate was meant to be too small");
     let enrolled = service.audit_of("certificate.enrolled").await;
     assert_eq!(enrolled.len(), herd(), "each device exactly once");
+    println!("served {} with {} told to come back; {}", herd(), sent_away.load(Ordering::SeqCst), peak_memory());
+}
+
+/// Service and clients together, as this is one process.
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("no /proc here").to_owned()
 }
 
 /// Asks until it has a certificate, and moves the clock on by what the server asks for instead of waiting.
@@ -71,14 +78,19 @@ async fn one_device(service: &TestService, token: &str, sent_away: &AtomicUsize)
     }
 }
 
+/// In orders of a size that one answer holds.
 async fn tokens(service: &TestService, count: usize) -> Vec<String> {
-    let targets = (0..count).map(|n| target(&format!("herd-{n}"))).collect();
-    let order = CreateTokens {
-        kind: TokenKind::Batch,
-        batch: Some("herd".into()),
-        cidr: Some("127.0.0.0/8".into()),
-        targets,
-        ..order("herd-0")
-    };
-    service.create_tokens(&order).await.unwrap().tokens.into_iter().map(|t| t.token).collect()
+    let mut all = Vec::new();
+    for (number, part) in (0..count).collect::<Vec<_>>().chunks(5_000).enumerate() {
+        let targets = part.iter().map(|n| target(&format!("herd-{n}"))).collect();
+        let order = CreateTokens {
+            kind: TokenKind::Batch,
+            batch: Some(format!("herd-{number}")),
+            cidr: Some("127.0.0.0/8".into()),
+            targets,
+            ..order("herd-0")
+        };
+        all.extend(service.create_tokens(&order).await.unwrap().tokens.into_iter().map(|t| t.token));
+    }
+    all
 }

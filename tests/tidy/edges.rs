@@ -48,7 +48,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("issuer", &[]),
     ("random", &[]),
     ("restored", &["config", "store"]),
-    ("revocation", &["audit", "authorize", "clock", "issuer", "store"]),
+    ("revocation", &["authorize", "clock", "issuer", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),

@@ -81,7 +81,8 @@ fn leaf_pem(issued: &Issued) -> String {
 }
 
 fn issuer_pem(service: &App) -> String {
-    pem::encode(Label::Certificate, service.publisher.issuer().der())
+    // ASCII, made once at the start.
+    String::from_utf8_lossy(&service.documents.issuer_pem.bytes).into_owned()
 }
 
 #[cfg(test)]
