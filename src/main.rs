@@ -152,7 +152,9 @@ fn migrate_database(config: &Config) -> Result<(), ConfigError> {
 async fn set_up(setup: Setup) -> Result<(), ConfigError> {
     let config = Config::load(&setup.common.config)?;
     migrate_database(&config)?;
+    let anchor = config.anchor();
     let surroundings = Surroundings::real(&config)?;
+    anchor.check(surroundings.store.as_ref()).await?;
     let service = app::assemble(config, surroundings).await?;
     for path in server_identity::set_up(&service).await? {
         println!("made:     {}", path.display());
@@ -162,6 +164,11 @@ async fn set_up(setup: Setup) -> Result<(), ConfigError> {
             println!("made:     {}", path.display());
         }
     }
+    // What was made now must be in every database that is started from here on.
+    anchor
+        .advance(service.store.as_ref(), &mut None)
+        .await
+        .map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))?;
     let _ = service.store.close().await;
     Ok(())
 }

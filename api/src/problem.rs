@@ -71,7 +71,7 @@ codes! {
     NotFound = "not_found", 404, "There is nothing here.",
         "Check the path and the id.";
     Conflict = "conflict", 409, "The request conflicts with the present state.",
-        "Look at the present state first.";
+        "See the present state with 'ca device show ID' or 'ca token show ID', then decide again.";
     BodyTooLarge = "body_too_large", 413, "The request body is too large.",
         "A CSR has a few hundred bytes; the limit is 64 KiB.";
     UnsupportedMedia = "unsupported_media", 415, "The content type is not understood.",

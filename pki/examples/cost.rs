@@ -1,6 +1,6 @@
 //! What one certificate costs in microseconds of one core: `cargo run -p signet-pki --example cost`.
 //!
-//! The budget (product.md, numbers) is twice one P-256 verification plus one P-256 signature; the check of our own
+//! The budget is twice one P-256 verification plus one P-256 signature; the check of our own
 //! signature is worth another verification and stands beside it.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

@@ -153,7 +153,10 @@ pub fn check_groups(groups: &[String]) -> Result<(), OrderError> {
 
 fn check_target(target: &TokenTarget, profile: &Profile) -> Result<Option<Fingerprint>, OrderError> {
     if let Some(name) = target.dns_names.iter().find(|name| !profile.allows_dns(name)) {
-        return invalid(format!("profile {} does not allow the DNS name {name}", profile.name));
+        return invalid(format!(
+            "profile {0} does not allow the DNS name {name}: dns_suffixes in [profiles.{0}] does not cover it",
+            profile.name
+        ));
     }
     if target.dns_names.len() > 16 {
         return invalid("a device has at most 16 DNS names".into());

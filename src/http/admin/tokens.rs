@@ -57,7 +57,9 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
 fn conflict(conflict: TokenConflict) -> Refusal {
     let sentence = match conflict {
         TokenConflict::Exists(id) => {
-            format!("the device {id} is enrolled already; order with replace to enroll it again")
+            format!(
+                "the device {id} is enrolled already; with --replace (in the API: replace) the token may enroll it again"
+            )
         }
         TokenConflict::Ended(id) => {
             format!("the id {id} belongs to a device that was revoked, retired, or is of another kind")

@@ -1,6 +1,7 @@
 //! The schema: ordered SQL files with checksums, applied by a command and never by starting the service.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -23,7 +24,11 @@ pub struct MigrationReport {
 /// Creates the database when it is not there, and brings it to the newest schema in one transaction.
 pub fn migrate(path: &Path) -> Result<MigrationReport, OpenError> {
     let _lock = lock(path)?;
-    if path.exists() {
+    if !path.exists() {
+        // Readable by the service alone; SQLite gives its log the mode of the database.
+        let io = |cause| OpenError::Io { path: path.to_owned(), cause };
+        File::options().create_new(true).write(true).mode(0o600).open(path).map_err(io)?;
+    } else {
         let found = look(path)?;
         let number = version(path, &found)?;
         verify(path, &found, number)?;
