@@ -152,6 +152,18 @@ impl Authorizer {
         reported.await.err().unwrap_or(EnrollError::TokenBoundToOtherKey)
     }
 
+    /// The commit found the token no longer redeemable although the decision had: why is read from the token as it is now.
+    pub(crate) async fn gone_meanwhile(&self, id: &CredentialId) -> EnrollError {
+        match self.store.token(id).await {
+            Err(error) => error.into(),
+            Ok(Some(token)) if token.status == TokenStatus::Denied => EnrollError::Denied,
+            Ok(Some(token)) if token.status == TokenStatus::Redeemed => EnrollError::TokenSpent,
+            // Not ended by anybody: its time was up when it was to be redeemed.
+            Ok(Some(token)) if token.status != TokenStatus::Revoked => EnrollError::TokenExpired,
+            Ok(_) => EnrollError::TokenRevoked,
+        }
+    }
+
     async fn pend(
         &self,
         token: &TokenRecord,

@@ -46,6 +46,7 @@ impl Road {
                 (Err(EnrollError::TokenBoundToOtherKey), Some(token)) => {
                     Err(self.authorizer.lost_race(&token, &spki, &context).await)
                 }
+                (Err(EnrollError::TokenRevoked), Some(token)) => Err(self.authorizer.gone_meanwhile(&token).await),
                 (outcome, _) => outcome,
             },
             Decision::Replay(issued) => Ok(Outcome::Replayed(issued)),

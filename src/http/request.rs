@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use http_body_util::{BodyExt, Limited};
@@ -37,7 +37,7 @@ async fn nothing_here() -> Refusal {
 async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
     let id = request_id(&service);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     // Without the query: secrets do not belong there, and if one strays there it is not logged.
     let path = scrub(&request.uri().path().chars().take(200).collect::<String>());
     let peer = request.extensions().get::<Peer>().cloned();
@@ -58,6 +58,11 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
         }
         if let Some(peer) = peer.as_ref().filter(|_| refusal.ends_connection()) {
             peer.not_wanted.notify_one();
+            // Said as well where it can be (RFC 9113 8.2.2 forbids it in HTTP/2), or the client sends its next request into
+            // a connection that is going away.
+            if version < Version::HTTP_2 {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
         }
         let remote = peer.map(|p| p.remote.to_string()).unwrap_or_default();
         note_refusal(&service, &id, &method, &path, remote, refusal);

@@ -106,3 +106,22 @@ async fn t17_jumps_under_load_issue_nothing_wrong() {
     }
     assert_clean(&Arc::into_inner(service).unwrap().stop().await);
 }
+
+/// The decision was made in time, the redemption comes too late: expired is what it is, and not revoked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ends_between_decision_and_redemption_has_expired() {
+    let (service, store) = crate::equal_work::watched().await;
+    let service = Arc::new(service);
+    let token = service.token("sensor-1").await.token;
+    let held = store.hold("principal");
+    let enrolling = tokio::spawn({
+        let (service, token) = (service.clone(), token.clone());
+        async move { service.enroll(&token, &TestKey::p256()).await }
+    });
+    held.arrived().await;
+    service.clock().advance(16 * 60);
+    held.release();
+    let error = enrolling.await.unwrap().unwrap_err();
+    assert_eq!(error.problem().unwrap().code, ErrorCode::TokenExpired);
+    assert!(service.show("sensor-1").await.certificates.is_empty());
+}

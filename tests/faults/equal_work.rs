@@ -26,8 +26,8 @@ fn data_encoding_of(id: &str) -> [u8; 8] {
     (value << 14).to_be_bytes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn t25_an_unknown_id_and_a_wrong_secret_make_the_same_calls() {
+/// A service and what stands between it and its store.
+pub(crate) async fn watched() -> (TestService, Arc<FaultyStore>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let service = TestService::builder()
         .store(move |inner| {
@@ -37,7 +37,12 @@ async fn t25_an_unknown_id_and_a_wrong_secret_make_the_same_calls() {
         })
         .start()
         .await;
-    let store: Arc<FaultyStore> = receiver.recv().unwrap();
+    (service, receiver.recv().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t25_an_unknown_id_and_a_wrong_secret_make_the_same_calls() {
+    let (service, store) = watched().await;
     let token = service.token("sensor-1").await.token;
     let key = TestKey::p256();
     let unknown = Credential::from_random(CredentialKind::Enrollment, &[9; 24]).expose().to_string();
