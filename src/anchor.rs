@@ -1,7 +1,7 @@
 //! A mark outside the database that shows how far it had come. A database that is behind its mark was rolled back: used
 //! tokens would live again and revocations would be lost, so the service does not start on it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use signet_api::admin::AuditQuery;
@@ -73,10 +73,6 @@ impl Anchor {
         // Two fields of a string and a number always serialise.
         let text = serde_json::to_vec(mark).unwrap_or_default();
         files::replace(&self.path, &text, Mode::Private).map_err(AnchorError::File)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 

@@ -131,12 +131,17 @@ impl Running {
     pub async fn stop(mut self) {
         let _ = self.shutdown.send(true);
         while self.tasks.join_next().await.is_some() {}
-        let store = &self.service.store;
-        if let Err(error) = self.service.config.anchor().advance(store.as_ref(), &mut None).await {
+        if let Err(error) = close(&self.service).await {
             tracing::warn!(%error, "the mark beside the database could not be moved");
         }
-        let _ = store.close().await;
     }
+}
+
+/// Moves the mark beside the database to where it has come, and closes it.
+pub async fn close(service: &Service) -> Result<(), ConfigError> {
+    let moved = service.config.anchor().advance(service.store.as_ref(), &mut None).await;
+    let _ = service.store.close().await;
+    moved.map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))
 }
 
 /// What the service does on its own account.

@@ -152,9 +152,8 @@ fn migrate_database(config: &Config) -> Result<(), ConfigError> {
 async fn set_up(setup: Setup) -> Result<(), ConfigError> {
     let config = Config::load(&setup.common.config)?;
     migrate_database(&config)?;
-    let anchor = config.anchor();
     let surroundings = Surroundings::real(&config)?;
-    anchor.check(surroundings.store.as_ref()).await?;
+    config.anchor().check(surroundings.store.as_ref()).await?;
     let service = app::assemble(config, surroundings).await?;
     for path in server_identity::set_up(&service).await? {
         println!("made:     {}", path.display());
@@ -165,12 +164,7 @@ async fn set_up(setup: Setup) -> Result<(), ConfigError> {
         }
     }
     // What was made now must be in every database that is started from here on.
-    anchor
-        .advance(service.store.as_ref(), &mut None)
-        .await
-        .map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))?;
-    let _ = service.store.close().await;
-    Ok(())
+    app::close(&service).await
 }
 
 async fn accept_restored(restored: Restored) -> Result<(), ConfigError> {
@@ -186,15 +180,10 @@ async fn accept_restored(restored: Restored) -> Result<(), ConfigError> {
             Some(signet_pki::pem::pem_or_der(signet_pki::pem::Label::Crl, &bytes).map_err(named)?)
         }
     };
-    let anchor = config.anchor();
     let surroundings = Surroundings::real(&config)?;
     let service = app::assemble(config, surroundings).await?;
     let adopted = signet::restored::accept(&service, crl.as_deref()).await?;
-    anchor
-        .advance(service.store.as_ref(), &mut None)
-        .await
-        .map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))?;
-    let _ = service.store.close().await;
+    app::close(&service).await?;
     println!("tokens voided:              {}", adopted.voided_tokens);
     println!("certificates revoked again: {}", adopted.revoked_again);
     println!("revocations adopted:        {}", adopted.unknown);

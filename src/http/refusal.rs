@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use signet_api::admin;
 use signet_api::{CredentialKind, ErrorCode, Problem};
 
+use crate::credentials::order::OrderError;
 use crate::enrollment::EnrollError;
 use crate::store::StoreError;
 
@@ -44,6 +45,15 @@ impl Refusal {
 impl From<EnrollError> for Refusal {
     fn from(error: EnrollError) -> Refusal {
         Refusal { detail: error.told(), ..Refusal::new(error.code(), error.to_string()) }
+    }
+}
+
+impl From<OrderError> for Refusal {
+    fn from(error: OrderError) -> Refusal {
+        match error {
+            OrderError::Invalid(sentence) => Refusal::told(ErrorCode::InvalidArgument, sentence),
+            OrderError::Random(error) => Refusal::new(ErrorCode::Internal, error.to_string()),
+        }
     }
 }
 

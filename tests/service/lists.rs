@@ -67,7 +67,8 @@ async fn t32_a_restored_database_does_not_publish_an_older_number() {
         std::fs::write(path, bytes).unwrap();
     }
     // A new host, where no mark shows that the database was further once.
-    std::fs::remove_file(installation.config().anchor().path()).unwrap();
+    let config = installation.config();
+    std::fs::remove_file(config.path(&config.raw.store.anchor)).unwrap();
     installation.clock.advance(1);
     let service = TestService::builder().start_in(installation).await;
     let restored = service.crl().await;

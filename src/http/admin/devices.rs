@@ -14,7 +14,7 @@ use signet_pki::{DeviceId, Serial};
 
 use super::{Asked, not_found, segment, views};
 use crate::authorize::{Enrollment, Evidence, ManualOrder};
-use crate::credentials::order::{OrderError, check_groups};
+use crate::credentials::order::check_groups;
 use crate::enrollment::Outcome;
 use crate::http::App;
 use crate::http::native;
@@ -83,10 +83,8 @@ pub(super) async fn change(
             )
         })?;
     }
-    if let Some(groups) = &change.groups
-        && let Err(OrderError::Invalid(sentence)) = check_groups(groups)
-    {
-        return Err(Refusal::told(ErrorCode::InvalidArgument, sentence));
+    if let Some(groups) = &change.groups {
+        check_groups(groups)?;
     }
     let now = service.clock.now();
     let (step, kind) = match change.action {
@@ -145,9 +143,7 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
 pub(super) async fn issue(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
     let (admin, context, request) = asked.json::<IssueRequest>(&service).await?;
-    if let Err(OrderError::Invalid(sentence)) = check_groups(&request.groups) {
-        return Err(Refusal::told(ErrorCode::InvalidArgument, sentence));
-    }
+    check_groups(&request.groups)?;
     let order = ManualOrder {
         device: request.device,
         profile: request.profile,

@@ -8,7 +8,7 @@ use signet_api::admin::{CreateTokens, CreatedTokens, Page, RevokedTokens, TokenI
 use signet_api::{CredentialId, ErrorCode};
 
 use super::{Asked, not_found, segment, views};
-use crate::credentials::order::{self, OrderError, Ordering};
+use crate::credentials::order::{self, Ordering};
 use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
@@ -27,13 +27,7 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
     let now = service.clock.now();
     let circumstances =
         Ordering { profile: &profile, actor: &actor, now, public_url: &service.config.raw.public_url, root };
-    let minted =
-        order::mint(&order, &circumstances, &service.authorizer.pepper, service.random.as_ref()).map_err(|error| {
-            match error {
-                OrderError::Invalid(sentence) => Refusal::told(ErrorCode::InvalidArgument, sentence),
-                OrderError::Random(error) => Refusal::new(ErrorCode::Internal, error.to_string()),
-            }
-        })?;
+    let minted = order::mint(&order, &circumstances, &service.authorizer.pepper, service.random.as_ref())?;
     let ids: Vec<&str> = minted.shown.iter().map(|t| t.id.as_str()).collect();
     let devices: Vec<&str> = minted.shown.iter().map(|t| t.device.as_str()).collect();
     let subject = match (&order.batch, devices.as_slice()) {

@@ -63,7 +63,6 @@ impl OpenError {
 const READERS: usize = 4;
 
 pub struct SqliteStore {
-    path: PathBuf,
     writer: Writer,
     readers: Arc<Readers>,
 }
@@ -77,11 +76,7 @@ impl SqliteStore {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let readers = Arc::new(Readers::open(path)?);
         let writer = Writer::start(connection, lock).map_err(|cause| sqlite_error(path, cause))?;
-        Ok(SqliteStore { path: path.to_owned(), writer, readers })
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(SqliteStore { writer, readers })
     }
 
     /// Runs a short read on the calling thread: a handful of B-tree steps in the page cache.
