@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::floor::Floor;
 use crate::load::Reuse;
@@ -39,22 +39,33 @@ pub(crate) struct Instructions {
     operations: usize,
     #[arg(long, value_enum, default_value = "json")]
     form: Form,
+    /// An earlier result to stand beside the new one; default: the one that the repository keeps
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Counted {
-    name: &'static str,
+    name: String,
     operations: usize,
     instructions_per_op: f64,
     ratio_to_floor: f64,
-    /// The ten functions in which most of it happens, callees not included.
+    /// The functions in which most of it happens, callees not included.
     top: Vec<Hot>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Hot {
     instructions_per_op: f64,
     function: String,
+}
+
+/// The file that is written, and read again as what was before.
+#[derive(Debug, Serialize, Deserialize)]
+struct Profile {
+    schema: u32,
+    floor: f64,
+    operations: Vec<Counted>,
 }
 
 impl Instructions {
@@ -67,21 +78,25 @@ impl Instructions {
         let directory = self.directory.canonicalize()?;
         let floor = floor(&directory)?;
         println!("floor: {floor:.0} instructions for one P-256 verify + sign");
-        let mut results = Vec::new();
+        let before = self.before()?;
+        let mut operations = Vec::new();
         for name in ["enroll", "renew"] {
             let counted = self.count(&programs, &directory, name, floor).await?;
-            println!("\n{name}: {:.0} instructions, {:.2}x", counted.instructions_per_op, counted.ratio_to_floor);
-            for hot in &counted.top {
-                println!("{:>12.0}  {}", hot.instructions_per_op, hot.function);
-            }
-            results.push(counted);
+            print!("{}", side_by_side(before.operations.iter().find(|o| o.name == name), &counted));
+            operations.push(counted);
         }
-        let report = serde_json::json!({ "schema": 1, "floor": floor, "operations": results });
+        let report = Profile { schema: 1, floor, operations };
         fs::write(&self.out, serde_json::to_vec_pretty(&report)?)?;
         Ok(())
     }
 
-    async fn count(&self, programs: &Programs, directory: &Path, name: &'static str, floor: f64) -> Result<Counted> {
+    fn before(&self) -> Result<Profile> {
+        let Some(path) = &self.before else { return Ok(serde_json::from_str(KEPT)?) };
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        serde_json::from_slice(&bytes).with_context(|| path.display().to_string())
+    }
+
+    async fn count(&self, programs: &Programs, directory: &Path, name: &str, floor: f64) -> Result<Counted> {
         let sandbox = Sandbox::create(programs, directory)?;
         let out = sandbox.path(&format!("callgrind.{name}"));
         let server = sandbox.start(&callgrind(&out)).await?;
@@ -103,7 +118,7 @@ impl Instructions {
         let per_op = each(total(&counts));
         let hot = |(function, count): (String, u64)| Hot { instructions_per_op: each(count), function };
         let counted = Counted {
-            name,
+            name: name.to_owned(),
             operations: self.operations,
             instructions_per_op: per_op,
             ratio_to_floor: per_op / floor,
@@ -115,6 +130,32 @@ impl Instructions {
         }
         Ok(counted)
     }
+}
+
+/// Both profiles as one table: what is now, most first, then what was among the first and is no more.
+fn side_by_side(before: Option<&Counted>, now: &Counted) -> String {
+    let earlier = |function: &str| before.and_then(|b| b.top.iter().find(|hot| hot.function == function));
+    let figure = |count: Option<f64>| count.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}"));
+    let mut text = format!("\n{}: instructions for one\n{:>12} {:>12}\n", now.name, "before", "now");
+    let mut line = |before: Option<f64>, now: Option<f64>, what: &str| {
+        text += &format!("{:>12} {:>12}  {what}\n", figure(before), figure(now));
+    };
+    line(before.map(|b| b.instructions_per_op), Some(now.instructions_per_op), "in all");
+    let ratio = |of: f64| format!("{of:.2}x");
+    let ratios = format!(
+        "ratio to the floor: {}{}",
+        before.map_or_else(String::new, |b| ratio(b.ratio_to_floor) + " before, "),
+        ratio(now.ratio_to_floor) + " now"
+    );
+    for hot in now.top.iter().take(SHOWN) {
+        line(earlier(&hot.function).map(|h| h.instructions_per_op), Some(hot.instructions_per_op), &hot.function);
+    }
+    let gone = |hot: &&Hot| now.top.iter().take(SHOWN).all(|h| h.function != hot.function);
+    for hot in before.iter().flat_map(|b| b.top.iter().take(SHOWN)).filter(gone) {
+        let still = now.top.iter().find(|h| h.function == hot.function);
+        line(Some(hot.instructions_per_op), still.map(|h| h.instructions_per_op), &hot.function);
+    }
+    text + &ratios + "\n"
 }
 
 /// A running callgrind.
@@ -186,4 +227,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 const WARM_UP: usize = 20;
-const TOP: usize = 10;
+/// Kept in the file: enough to find a function again that has become cheap.
+const TOP: usize = 60;
+const SHOWN: usize = 12;
+/// What was counted before the encoder, the store and the audit log were made cheaper.
+const KEPT: &str = include_str!("../instructions-before.json");
