@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::key::KeyAlgorithm;
 use crate::key_policy::{KeyPolicy, KeyType};
+use crate::profile::{Revocation, Usage};
 use crate::testing::auditor::{Expected, audit};
 use crate::testing::openssl::openssl;
 use crate::testing::request::Request;
