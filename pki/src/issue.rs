@@ -82,7 +82,8 @@ impl<'a> LeafPlan<'a> {
         wanted: Option<i64>,
         random: [u8; 20],
     ) -> Result<LeafPlan<'a>, IssueError> {
-        profile.keys.check(csr.public_key())?;
+        // Of a `CheckedCsr` the key is known to be sound.
+        profile.keys.permits(csr.public_key())?;
         let validity =
             profile.validity(now, wanted, issuer.not_after()).ok_or(IssueError::IssuerEnds(issuer.not_after()))?;
         Ok(LeafPlan { profile, subject, csr, serial: Serial::from_random(random), validity, shard: None })

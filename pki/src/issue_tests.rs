@@ -200,6 +200,22 @@ fn a_principal_may_have_few_names_or_many() {
 }
 
 #[test]
+fn no_certificate_has_more_names_than_its_readers_accept() {
+    let with = |count: usize| {
+        let addresses: Vec<IpAddr> = (0..count as u32).map(|n| IpAddr::from(n.to_be_bytes())).collect();
+        issue_as(authority(), &TestSigner::p256(), |_, s, _| s.addresses = addresses.clone())
+    };
+    let most = with(1900).unwrap();
+    assert_eq!(CertificateView::parse(most.der()).unwrap().addresses.len(), 1900);
+    let refused = with(2000).unwrap_err().to_string();
+    assert!(refused.contains("more names than readers accept"), "{refused}");
+    let long = "a".repeat(40_000);
+    let place = format!("http://ca.example/{long}.crl");
+    let refused = issue_as(authority(), &TestSigner::p256(), |_, _, l| l.crl = vec![place.clone()]).unwrap_err();
+    assert!(refused.to_string().contains("longer than readers accept"), "{refused}");
+}
+
+#[test]
 fn t07_names_beyond_the_profile_are_refused_even_from_the_record() {
     let with = |name: &str| {
         let dns = DnsName::parse(name).unwrap();

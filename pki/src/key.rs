@@ -115,6 +115,11 @@ impl Eq for PublicKey {}
 impl PublicKey {
     pub fn from_spki(spki: &[u8]) -> Result<PublicKey, KeyError> {
         der::check(spki, Limits::CSR)?;
+        PublicKey::from_strict_spki(spki)
+    }
+
+    /// From a part of a document that went through [`der::check`] as a whole.
+    pub(crate) fn from_strict_spki(spki: &[u8]) -> Result<PublicKey, KeyError> {
         let (tag, body, _, _) = read_tlv(spki)?;
         let (alg_tag, alg, _, rest) = read_tlv(body)?;
         let (oid_tag, oid, _, params) = read_tlv(alg)?;

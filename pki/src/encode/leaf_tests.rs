@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rcgen::{CrlDistributionPoint, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 
 use super::*;
-use crate::encode::{authority_info_access, base_params, common_name, tbs};
+use crate::encode::{assemble, authority_info_access, base_params, common_name, tbs};
 use crate::issue::{IssueError, Locations};
 use crate::key::{KeyAlgorithm, PublicKey};
 use crate::lint;
@@ -13,6 +13,7 @@ use crate::serial::Serial;
 use crate::signer::{self, Signer};
 use crate::testing::{Authority, DAY, TestSigner, profile};
 use crate::time::UnixTime;
+use crate::view::CertificateView;
 
 /// What rcgen writes for the same leaf.
 fn oracle(leaf: &Leaf<'_>) -> Vec<u8> {
@@ -157,5 +158,11 @@ proptest! {
         let bytes = leaf_tbs(&leaf, signer::scheme(issuer.public_key()).unwrap()).unwrap();
         prop_assert!(bytes == oracle(&leaf), "{bytes:02x?}");
         prop_assert_eq!(lint::leaf(&bytes, &leaf), Ok(()));
+        // The other reader understands all of it too.
+        let certificate = assemble(&bytes, signer::scheme(issuer.public_key()).unwrap(), &[0x30, 0x00]);
+        let view = CertificateView::parse(&certificate).unwrap();
+        prop_assert_eq!((view.not_before, view.not_after), leaf.validity);
+        prop_assert_eq!((view.dns_names.len(), view.uris.len()), (subject.dns_names.len(), 1));
+        prop_assert_eq!((&view.addresses, &view.public_key), (&subject.addresses, leaf.key));
     }
 }
