@@ -1,7 +1,6 @@
 //! Public keys, parsed from `SubjectPublicKeyInfo` (RFC 5280 4.1.2.7, RFC 5480, RFC 8410) and checked on the way in.
 
 use std::fmt;
-use std::sync::OnceLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
@@ -99,9 +98,8 @@ pub struct PublicKey {
     bits_at: usize,
     /// The point with its curve's usual digest, parsed once: that is a tenth of a verification.
     parsed: Option<ParsedPublicKey>,
-    /// Hashes of the key: several rooms ask for them.
-    fingerprint: OnceLock<Fingerprint>,
-    key_identifier: OnceLock<[u8; 20]>,
+    /// Of the SPKI: every room of the road asks for it.
+    fingerprint: Fingerprint,
 }
 
 impl PartialEq for PublicKey {
@@ -141,8 +139,7 @@ impl PublicKey {
             spki: spki.to_vec(),
             bits_at: spki.len() - bits.len(),
             parsed,
-            fingerprint: OnceLock::new(),
-            key_identifier: OnceLock::new(),
+            fingerprint: Fingerprint::of(spki),
         })
     }
 
@@ -173,16 +170,14 @@ impl PublicKey {
 
     /// SHA-256 of the SPKI: how the store and the block list know a key.
     pub fn fingerprint(&self) -> Fingerprint {
-        *self.fingerprint.get_or_init(|| Fingerprint::of(&self.spki))
+        self.fingerprint
     }
 
     /// Subject key identifier: the leftmost 160 bits of SHA-256 over the key bits (RFC 7093 2, method 1).
     pub fn key_identifier(&self) -> [u8; 20] {
-        *self.key_identifier.get_or_init(|| {
-            let mut id = [0; 20];
-            id.copy_from_slice(&Fingerprint::of(self.key_bits()).0[..20]);
-            id
-        })
+        let mut id = [0; 20];
+        id.copy_from_slice(&Fingerprint::of(self.key_bits()).0[..20]);
+        id
     }
 
     /// Checks `signature` over `message`; false when the scheme does not belong to this kind of key.
