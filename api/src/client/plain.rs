@@ -74,7 +74,10 @@ mod tests {
         let answer = client.get("/crl/all.pem", &[("if-none-match", "\"b\"")]).await.unwrap();
         assert_eq!((&answer.body[..], answer.header("etag")), (&b"abc"[..], Some("\"a\"")));
         let asked = served.await.unwrap();
-        assert!(asked.starts_with("GET /crl/all.pem HTTP/1.1\r\n") && asked.contains("if-none-match: \"b\"\r\n"), "{asked}");
+        assert!(
+            asked.starts_with("GET /crl/all.pem HTTP/1.1\r\n") && asked.contains("if-none-match: \"b\"\r\n"),
+            "{asked}"
+        );
     }
 
     #[tokio::test]
