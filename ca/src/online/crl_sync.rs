@@ -14,12 +14,8 @@ use crate::failure::Failure;
 use crate::online::{admin_dir, context, print};
 
 /// Keep a verifier's CRLs and CA certificates fresh: fetch, verify, replace, tell the services
-///
-/// An answer that is not complete, signed below the pinned roots, in force and newer leaves every file as it is.
-/// Exit codes: 0 fresh or unchanged, 1 refused, 3 unreachable or a service could not be told, 4 what is held is stale
-/// (past its end, or older than --max-age), whatever else went wrong.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ca crl-sync --server https://ca.example:8443 --roots roots.pem --out crl.pem --watch 60")]
+#[command(after_help = HELP)]
 pub(crate) struct CrlSync {
     /// The service: its https address, or the http one of its lists or of a mirror
     #[arg(long, value_name = "URL", required_unless_present = "admin_dir")]
@@ -151,3 +147,11 @@ fn outcome(report: &Report) -> Result<(), Failure> {
     };
     Err(failure(print::visible(&message)).hint(print::visible(&hint)))
 }
+
+const HELP: &str = "\
+An answer that is not complete, signed below the pinned roots, in force and newer leaves every file
+as it is. Exit codes: 0 fresh or unchanged, 1 refused, 3 unreachable or a service could not be told,
+4 what is held is stale (past its end, or older than --max-age), whatever else went wrong.
+
+Example:
+  ca crl-sync --server https://ca.example:8443 --roots roots.pem --out crl.pem --watch 60";
