@@ -15,6 +15,7 @@ use signet_api::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, Re
 use signet_api::{Credential, ErrorCode, Problem};
 use signet_keys::{KeyKind, PrivateKey, random};
 use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
+use signet_pki::crl::{self, CrlPlan};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Subject};
 use signet_pki::key_policy::KeyPolicy;
@@ -59,6 +60,8 @@ pub(crate) struct Ca {
     pub(crate) root: IssuerCert,
     issuer: IssuerCert,
     issuer_key: PrivateKey,
+    /// Of both CAs, PEM.
+    pub(crate) lists: String,
 }
 
 impl Ca {
@@ -76,7 +79,14 @@ impl Ca {
             permitted_dns: Vec::new(),
         };
         let issuer = certify_issuer(&root, &root_key, plan, draw()).unwrap();
-        Ca { root, issuer, issuer_key }
+        let plan = CrlPlan { number: 1, this_update: now, next_update: now.plus(86_400), entries: &[] };
+        let list = |ca, key| pem::encode(Label::Crl, &crl::sign(ca, key, plan).unwrap());
+        let lists = list(&issuer, &issuer_key) + &list(&root, &root_key);
+        Ca { root, issuer, issuer_key, lists }
+    }
+
+    fn bundle(&self) -> String {
+        [&self.root, &self.issuer].map(|ca| pem::encode(Label::Certificate, ca.der())).concat()
     }
 
     pub(crate) fn pin(&self) -> Fingerprint {
@@ -266,6 +276,8 @@ impl Shared {
         let answer = match (path, peer) {
             ("/v1/enroll", _) => self.enroll(head, body, &behaviour),
             ("/v1/renew", Some(peer)) => self.renew(body, peer, &behaviour),
+            ("/v1/trust/bundle.pem", _) => reply(200, "", &self.ca.bundle()),
+            ("/v1/trust/crl.pem", _) => reply(200, "", &self.ca.lists),
             ("/v1/whoami", Some(peer)) => reply(200, "", &json(&whoami(peer))),
             _ => refusal(ErrorCode::NotAuthenticated, None),
         };

@@ -8,6 +8,7 @@ mod failure;
 #[cfg(test)]
 mod fake_server;
 mod input;
+mod lists;
 mod renew;
 mod run;
 mod schedule;

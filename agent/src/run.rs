@@ -1,5 +1,6 @@
 //! `signet-agent run`: renews for as long as it lives. Killing it is harmless at any moment (see [`crate::store`]).
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use signet_keys::files::{self, Mode};
 use signet_pki::UnixTime;
 
 use crate::failure::Failure;
+use crate::lists::Lists;
 use crate::renew::{self, When, renew};
 use crate::schedule::{Last, Situation, Step, next_step};
 use crate::store::{Absent, Generation, Store, StoreError};
@@ -24,6 +26,8 @@ pub(crate) struct Run {
     /// Program to run, with the directory as its argument, after each change of the files; at most a minute
     #[arg(long, value_name = "PROGRAM")]
     exec: Option<PathBuf>,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 /// The loop, one step at a time.
@@ -36,11 +40,14 @@ pub(crate) struct Daemon<P> {
 
 impl Run {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let world = World { clock: Default::default(), pause: RealPause };
-        let mut daemon = Daemon::start(self.dir, self.exec, world)?;
-        loop {
-            daemon.step().await;
-        }
+        let world = || World { clock: Default::default(), pause: RealPause };
+        let keeper = self.lists.keeper(&self.dir, world())?;
+        let daemon = Daemon::start(self.dir, self.exec, world())?.for_ever();
+        let never = match keeper {
+            None => daemon.await,
+            Some(keeper) => tokio::join!(daemon, keeper.for_ever()).0,
+        };
+        match never {}
     }
 }
 
@@ -50,6 +57,12 @@ impl<P: Pause> Daemon<P> {
         let identity = open_current(&dir)?;
         let situation = Situation { renew_after: identity.renew_after(), last: Last::None, waited: Duration::ZERO };
         Ok(Daemon { dir, exec, world, situation })
+    }
+
+    async fn for_ever(mut self) -> Infallible {
+        loop {
+            self.step().await;
+        }
     }
 
     pub(crate) async fn step(&mut self) -> Step {

@@ -1,4 +1,4 @@
-//! How a command ends badly: one sentence, one hint, one of three exit codes.
+//! How a command ends badly: one sentence, one hint, one of four exit codes.
 
 use std::process::ExitCode;
 
@@ -18,6 +18,9 @@ enum Kind {
     Usage,
     /// Unreachable or internal: exit 3.
     Internal,
+    /// What is held must not be relied upon any more: exit 4.
+    #[cfg(feature = "online")]
+    Stale,
 }
 
 impl Failure {
@@ -31,6 +34,11 @@ impl Failure {
 
     pub(crate) fn internal(message: impl ToString) -> Failure {
         Failure { kind: Kind::Internal, message: message.to_string(), hint: None }
+    }
+
+    #[cfg(feature = "online")]
+    pub(crate) fn stale(message: impl ToString) -> Failure {
+        Failure { kind: Kind::Stale, message: message.to_string(), hint: None }
     }
 
     #[must_use]
@@ -49,15 +57,21 @@ impl Failure {
         self.hint.as_deref()
     }
 
-    pub(crate) fn report(&self) -> ExitCode {
+    pub(crate) fn print(&self) {
         eprintln!("ca: error: {}", self.message);
         if let Some(hint) = &self.hint {
             eprintln!("ca: hint: {hint}");
         }
+    }
+
+    pub(crate) fn report(&self) -> ExitCode {
+        self.print();
         ExitCode::from(match self.kind {
             Kind::Refused => 1,
             Kind::Usage => 2,
             Kind::Internal => 3,
+            #[cfg(feature = "online")]
+            Kind::Stale => 4,
         })
     }
 }

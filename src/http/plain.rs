@@ -51,6 +51,8 @@ async fn certificate(
     let found = match file.as_str() {
         "root.cer" => &documents.root_cer,
         "root.pem" => &documents.root_pem,
+        // Its certificates prove themselves to whoever knows the root.
+        "bundle.pem" => &documents.bundle_pem,
         name if name == format!("{id}.cer") => &documents.issuer_cer,
         name if name == format!("{id}.pem") => &documents.issuer_pem,
         _ => return Err(Refusal::new(ErrorCode::NotFound, "no such certificate")),

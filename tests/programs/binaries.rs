@@ -39,7 +39,7 @@ pub(crate) fn root() -> &'static Path {
 
 fn newest_source() -> SystemTime {
     let mut newest = SystemTime::UNIX_EPOCH;
-    for folder in ["pki", "keys", "api", "ca", "agent"] {
+    for folder in ["pki", "keys", "api", "sync", "ca", "agent"] {
         for inner in ["src", "templates"] {
             visit(&root().join(folder).join(inner), &mut newest);
         }

@@ -3,6 +3,7 @@
 
 mod binaries;
 mod help;
+mod lists;
 mod refusals;
 mod scripts;
 mod site;

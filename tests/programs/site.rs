@@ -13,6 +13,7 @@ use crate::binaries;
 pub(crate) struct Site {
     dir: TempDir,
     tls: u16,
+    plain: u16,
     service: Option<Child>,
 }
 
@@ -34,7 +35,7 @@ impl Site {
     /// `ca init` alone.
     pub(crate) fn prepared() -> Site {
         let [tls, plain, local] = [free_port(), free_port(), free_port()];
-        let site = Site { dir: tempfile::tempdir().unwrap(), tls, service: None };
+        let site = Site { dir: tempfile::tempdir().unwrap(), tls, plain, service: None };
         site.write("passphrase", "a horse that is right\n");
         let ports = format!("--tls-port {tls} --plain-port {plain} --local-port {local}");
         site.ca(&format!("init acme --name Acme --trust-domain acme.example --passphrase-file passphrase {ports}"))
@@ -74,6 +75,11 @@ impl Site {
 
     pub(crate) fn url(&self) -> String {
         format!("https://localhost:{}", self.tls)
+    }
+
+    /// Of the lists.
+    pub(crate) fn plain_url(&self) -> String {
+        format!("http://localhost:{}", self.plain)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {

@@ -11,8 +11,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pki", &[]),
     ("keys", &["signet-pki"]),
     ("api", &["signet-pki"]),
-    ("ca", &["signet-api", "signet-keys", "signet-pki"]),
-    ("agent", &["signet-api", "signet-keys", "signet-pki"]),
+    ("sync", &["signet-api", "signet-keys", "signet-pki"]),
+    ("ca", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
+    ("agent", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
     (".", &["signet-api", "signet-keys", "signet-pki"]),
     // Tools of development: they ship with nothing.
     ("bench", &["signet-api", "signet-keys", "signet-pki"]),

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection over TLS, and one request with its whole answer on it.
+//! One HTTP/1.1 connection, over TLS or plain, and one request with its whole answer on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -48,17 +49,23 @@ impl Connection {
         limit: Duration,
     ) -> Result<Connection, ClientError> {
         let connect = async {
-            let socket = TcpStream::connect((address.host.as_str(), address.port))
-                .await
-                .map_err(|e| ClientError::Unreachable(format!("no connection to {address}: {e}")))?;
-            // Requests are small and waited for; without it they may wait for an acknowledgement.
-            let _ = socket.set_nodelay(true);
+            let socket = dial(address).await?;
             TlsConnector::from(tls.clone())
                 .connect(address.name.clone(), socket)
                 .await
                 .map_err(|e| from_cause(&format!("no TLS connection to {address}"), &e))
         };
         let stream = timeout(limit, connect).await.map_err(|_| ClientError::Timeout("connecting"))??;
+        Connection::over(stream).await
+    }
+
+    /// Without TLS: for documents that prove themselves.
+    pub(super) async fn open_plain(address: &Address, limit: Duration) -> Result<Connection, ClientError> {
+        let socket = timeout(limit, dial(address)).await.map_err(|_| ClientError::Timeout("connecting"))??;
+        Connection::over(socket).await
+    }
+
+    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Result<Connection, ClientError> {
         let (sender, driver) = Builder::new()
             .max_buf_size(MAX_HEAD)
             .handshake(TokioIo::new(stream))
@@ -117,6 +124,15 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+async fn dial(address: &Address) -> Result<TcpStream, ClientError> {
+    let socket = TcpStream::connect((address.host.as_str(), address.port))
+        .await
+        .map_err(|e| ClientError::Unreachable(format!("no connection to {address}: {e}")))?;
+    // Requests are small and waited for; without it they may wait for an acknowledgement.
+    let _ = socket.set_nodelay(true);
+    Ok(socket)
 }
 
 async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer, Failure> {

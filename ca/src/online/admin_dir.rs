@@ -88,7 +88,7 @@ fn missing(path: &Path) -> Failure {
     Failure::refused(format!("there is no administrator's directory {}", path.display())).hint(SETUP_OR_OPTION)
 }
 
-fn server(path: &Path) -> Result<String, Failure> {
+pub(super) fn server(path: &Path) -> Result<String, Failure> {
     let text = files::read_text(path, MAX_PEM).map_err(|f| f.hint(SETUP_OR_OPTION))?;
     let settings: Settings = toml::from_str(&text).map_err(|e| {
         Failure::refused(format!("{}: {}", path.display(), e.to_string().trim_end()))
@@ -102,7 +102,7 @@ fn server(path: &Path) -> Result<String, Failure> {
     }
 }
 
-fn roots(path: &Path) -> Result<Vec<IssuerCert>, Failure> {
+pub(super) fn roots(path: &Path) -> Result<Vec<IssuerCert>, Failure> {
     let refused = |what: String| {
         Failure::refused(format!("{}: {what}", path.display())).hint("copy roots.pem again from the issuing host")
     };

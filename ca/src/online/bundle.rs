@@ -1,7 +1,7 @@
 //! The CA certificates that the service publishes, accepted only below a root that the administrator already has.
 
 use signet_pki::ca::IssuerCert;
-use signet_pki::{chain, pem};
+pub(super) use signet_sync::bundle::to_pem;
 
 use crate::failure::Failure;
 use crate::online::service::{Call, Service};
@@ -11,36 +11,12 @@ pub(super) fn fetch(service: &dyn Service, roots: &[IssuerCert]) -> Result<Vec<I
     checked(&service.call(Call::Get { path: "/v1/trust/bundle.pem" })?, roots)
 }
 
-/// Parses and checks a bundle. Lifetimes are not judged here: a list of an issuer that ended is still a list.
 fn checked(text: &[u8], roots: &[IssuerCert]) -> Result<Vec<IssuerCert>, Failure> {
-    let refused = |what: String| {
-        Failure::refused(format!("the bundle of the service is refused: {what}"))
+    signet_sync::bundle::check(text, roots).map_err(|why| {
+        Failure::refused(format!("the bundle of the service is refused: {why}"))
             .hint("compare roots.pem in the administrator's directory with the root on the issuing host: ca root show")
-    };
-    let ders = pem::certificates(text).map_err(|e| refused(e.to_string()))?;
-    if ders.len() > MAX_CERTIFICATES {
-        return Err(refused(format!("{} certificates", ders.len())));
-    }
-    let mut found = Vec::new();
-    for der in ders {
-        let one = IssuerCert::from_der(&der).map_err(|e| refused(e.to_string()))?;
-        let known = |root: &IssuerCert| {
-            root.der() == one.der() || chain::verify(&[one.view().clone(), root.view().clone()], None).is_ok()
-        };
-        if !roots.iter().any(known) {
-            return Err(refused(format!("{} does not stand below a trusted root", one.view().subject_text)));
-        }
-        found.push(one);
-    }
-    Ok(found)
+    })
 }
-
-pub(super) fn to_pem(certificates: &[IssuerCert]) -> String {
-    certificates.iter().map(|c| pem::encode(pem::Label::Certificate, c.der())).collect()
-}
-
-/// A handful of roots and issuers over the years.
-const MAX_CERTIFICATES: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use signet_pki::ca::IssuerCert;
 
 use crate::failure::Failure;
 use crate::online::context::{self, At};
-use crate::online::crl_file::{self, Checked};
+use crate::online::crl_file::{self, List};
 use crate::online::service::{self, Call, Service};
 use crate::online::{bundle, duration, files, print};
 
@@ -92,7 +92,7 @@ impl Fetch {
         Ok(())
     }
 
-    fn only(&self, mut lists: Vec<Checked>) -> Result<Checked, Failure> {
+    fn only(&self, mut lists: Vec<List>) -> Result<List, Failure> {
         let ids: Vec<String> =
             lists.iter().map(|l| format!("{} ({})", l.issuer.short_id(), l.issuer.view().subject_text)).collect();
         if let Some(id) = &self.issuer {

@@ -9,7 +9,7 @@ use signet_pki::view::CertificateView;
 use crate::failure::Failure;
 use crate::online::admin_dir::AdminDir;
 use crate::online::context::{self, At, Context, NEW_ADMIN};
-use crate::online::crl_file::{self, Checked};
+use crate::online::crl_file::{self, List};
 use crate::online::duration::{self, DAY};
 use crate::online::service::{Call, Service};
 use crate::online::{bundle, print};
@@ -168,7 +168,7 @@ fn crls(service: &dyn Service, roots: &[signet_pki::ca::IssuerCert], now: UnixTi
         Ok(fetched) => fetched,
         Err(failure) => return vec![Check::failed("CRLs", &failure)],
     };
-    let fresh = |list: &Checked| {
+    let fresh = |list: &List| {
         let view = &list.view;
         let name = format!("CRL of {}", list.issuer.view().subject_text);
         let margin = view.next_update.since(view.this_update) / 4;

@@ -7,6 +7,7 @@ mod bundle;
 mod context;
 mod crl;
 mod crl_file;
+mod crl_sync;
 mod device;
 mod device_csv;
 mod doctor;
@@ -39,6 +40,7 @@ pub(crate) enum OnlineCommand {
     /// Certificate revocation lists: show, fetch
     #[command(after_help = "Example:\n  ca crl fetch --out /etc/signet/crl.pem")]
     Crl(Noun<crl::CrlCommand>),
+    CrlSync(crl_sync::CrlSync),
     /// What services need to trust devices: bundle, config
     #[command(after_help = "Example:\n  ca trust bundle --out /etc/signet/clients.pem")]
     Trust(Noun<trust::TrustCommand>),
@@ -58,6 +60,7 @@ impl OnlineCommand {
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),
+            OnlineCommand::CrlSync(command) => command.run(),
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
