@@ -11,7 +11,7 @@ use x509_parser::der_parser::oid::Oid;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-pub(crate) use ca::{CaExpectation, ca};
+pub(crate) use ca::{Below, CaExpectation, ca};
 pub(crate) use leaf::{LeafExpectation, leaf};
 
 use crate::der::{self, DerError, Limits, read_tlv};

@@ -13,6 +13,7 @@ use crate::time::UnixTime;
 pub(crate) struct CaExpectation<'a> {
     /// The root that signs; none for the root itself.
     pub(crate) root: Option<&'a IssuerCert>,
+    pub(crate) below: Below,
     pub(crate) name: &'a CaName,
     pub(crate) key: &'a PublicKey,
     pub(crate) serial: &'a Serial,
@@ -21,10 +22,21 @@ pub(crate) struct CaExpectation<'a> {
     pub(crate) permitted_dns: &'a [DnsName],
 }
 
+/// What may stand below: the path length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Below {
+    /// Of a root.
+    Anything,
+    /// Of a root that another root certifies.
+    Issuers,
+    Leaves,
+}
+
 pub(crate) fn ca(bytes: &[u8], plan: &CaExpectation<'_>) -> Result<(), LintError> {
-    let CaExpectation { root, name, key, serial, validity, locations, permitted_dns } = *plan;
+    let CaExpectation { root, below, name, key, serial, validity, locations, permitted_dns } = *plan;
     let own_id = key.key_identifier();
     let subject_name = expected::name(name.organization(), name.common_name());
+    require(root.is_some() != (below == Below::Anything), "a root, and nothing but a root, has no path length")?;
     let usable = signer::scheme(key).is_ok();
     require(usable, "keys of this type cannot sign certificates here")?;
     let (issuer_name, signing_key, signing_key_id) = match root {
@@ -35,9 +47,13 @@ pub(crate) fn ca(bytes: &[u8], plan: &CaExpectation<'_>) -> Result<(), LintError
         }
     };
     frame(bytes, &Frame { issuer_name, signing_key, subject_name: &subject_name, key, serial, validity })?;
-    // cA TRUE, and pathLenConstraint 0 for all but the root.
-    let (ca_true, no_ca_below) = ([0x01, 0x01, 0xff], der::integer(&[]));
-    let path: &[&[u8]] = if root.is_some() { &[&ca_true, &no_ca_below] } else { &[&ca_true] };
+    // cA TRUE, and pathLenConstraint for all but the root.
+    let (ca_true, no_ca_below, one_ca_below) = ([0x01, 0x01, 0xff], der::integer(&[]), der::integer(&[1]));
+    let path: &[&[u8]] = match below {
+        Below::Anything => &[&ca_true],
+        Below::Issuers => &[&ca_true, &one_ca_below],
+        Below::Leaves => &[&ca_true, &no_ca_below],
+    };
     let mut wanted = vec![
         expected::authority_key_identifier(signing_key_id),
         // keyCertSign (5) and cRLSign (6), most significant bit first, one unused bit: 0000 0110.
