@@ -43,6 +43,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "revocation",
             "store",
             "telemetry",
+            "trust",
         ],
     ),
     ("issuer", &[]),
@@ -53,6 +54,7 @@ const MODULES: &[(&str, &[&str])] = &[
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
     ("telemetry", &["config", "revocation", "store"]),
+    ("trust", &["config", "revocation"]),
 ];
 
 /// Edges against the floor plan: from, and the item that is used.
