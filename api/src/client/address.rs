@@ -38,6 +38,15 @@ impl Address {
         Ok(Address { host: host.to_owned(), port, name })
     }
 
+    /// `http://host[:port]`.
+    pub(super) fn parse_plain(text: &str) -> Result<Address, ClientError> {
+        let refuse = || ClientError::Config(format!("'{text}' does not look like http://ca.example:8080"));
+        let rest = text.strip_prefix("http://").ok_or_else(refuse)?;
+        let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let port = if has_port { "" } else { ":80" };
+        Address::parse(&format!("https://{rest}{port}")).map_err(|_| refuse())
+    }
+
     /// For the `Host` header.
     pub(super) fn authority(&self) -> String {
         match (self.host.contains(':'), self.port) {
@@ -69,6 +78,15 @@ mod tests {
         assert_eq!(shown("https://10.0.0.1:8443"), "https://10.0.0.1:8443");
         assert_eq!(shown("https://[::1]:8443"), "https://[::1]:8443");
         assert_eq!(Address::parse("https://[::1]").unwrap().port, 443);
+    }
+
+    #[test]
+    fn plain_addresses_have_a_port_of_their_own() {
+        let port = |text: &str| Address::parse_plain(text).unwrap().port;
+        assert_eq!((port("http://ca.example"), port("http://ca.example:8080"), port("http://[::1]")), (80, 8080, 80));
+        for bad in ["https://ca.example", "http://", "http://a/b", "http://u@h:1"] {
+            assert!(matches!(Address::parse_plain(bad), Err(ClientError::Config(_))), "{bad}");
+        }
     }
 
     #[test]

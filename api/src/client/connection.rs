@@ -8,6 +8,7 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -58,7 +59,18 @@ impl Connection {
                 .await
                 .map_err(|e| from_cause(&format!("no TLS connection to {address}"), &e))
         };
-        let stream = timeout(limit, connect).await.map_err(|_| ClientError::Timeout("connecting"))??;
+        Connection::over(timeout(limit, connect).await.map_err(|_| ClientError::Timeout("connecting"))??).await
+    }
+
+    /// Without TLS: for documents that prove themselves.
+    pub(super) async fn open_plain(address: &Address, limit: Duration) -> Result<Connection, ClientError> {
+        let connect = TcpStream::connect((address.host.as_str(), address.port));
+        let socket = timeout(limit, connect).await.map_err(|_| ClientError::Timeout("connecting"))?;
+        let unreachable = |e| ClientError::Unreachable(format!("no connection to {}: {e}", address.authority()));
+        Connection::over(socket.map_err(unreachable)?).await
+    }
+
+    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Result<Connection, ClientError> {
         let (sender, driver) = Builder::new()
             .max_buf_size(MAX_HEAD)
             .handshake(TokioIo::new(stream))
