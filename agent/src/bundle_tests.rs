@@ -181,7 +181,7 @@ async fn a_link_of_the_old_root_enrolls_under_the_new_one() {
 }
 
 #[tokio::test]
-async fn t37_forged_forked_and_rolled_back_bundles_change_nothing_and_the_renewal_goes_on() {
+async fn forged_forked_and_rolled_back_bundles_change_nothing_and_the_renewal_goes_on() {
     let device = Device::enrolled().await;
     let (old, new, thief) = (device.server.ca(), Ca::between("New", -1, 20), Ca::between("Thief", -1, 20));
     let good = chain_of(&[(&[&old], &[&old]), (&[&old, &new], &[&old, &new])]);

@@ -99,7 +99,7 @@ fn a_pinned_root_that_is_named_and_has_not_signed_is_no_beginning() {
 }
 
 #[test]
-fn t37_a_bundle_of_a_stranger_or_of_a_removed_root_is_refused() {
+fn a_bundle_of_a_stranger_or_of_a_removed_root_is_refused() {
     let (old, new, [one, two, three]) = story();
     let thief = root("Thief", NOW.minus(DAY), 30);
     let held = Held::first(one).unwrap();
@@ -126,7 +126,7 @@ fn a_new_root_has_to_show_that_it_has_its_key() {
 }
 
 #[test]
-fn t32_an_older_bundle_a_skipped_one_and_a_fork_are_told_apart() {
+fn an_older_bundle_a_skipped_one_and_a_fork_are_told_apart() {
     let (old, new, [one, two, three]) = story();
     let held = Held::first(one.clone()).unwrap();
     assert_eq!(held.follow(three.clone()).unwrap_err(), StepError::Sequence { expected: 2, found: 3 });

@@ -5,10 +5,19 @@ use signet_pki::{chain, pem};
 
 use crate::failure::Failure;
 use crate::online::service::{Call, Service};
+use crate::online::trust_bundles;
 
 /// Fetches the roots and issuers; every one of them was checked against `roots`.
 pub(super) fn fetch(service: &dyn Service, roots: &[IssuerCert]) -> Result<Vec<IssuerCert>, Failure> {
-    checked(&service.call(Call::Get { path: "/v1/trust/bundle.pem" })?, roots)
+    let text = service.call(Call::Get { path: "/v1/trust/bundle.pem" })?;
+    match checked(&text, roots) {
+        // Perhaps there are newer roots, which follow from ours.
+        Err(refused) => match trust_bundles::follow(service, roots) {
+            Ok(Some(held)) => checked(&text, held.bundle().roots()),
+            _ => Err(refused),
+        },
+        found => found,
+    }
 }
 
 /// Parses and checks a bundle. Lifetimes are not judged here: a list of an issuer that ended is still a list.

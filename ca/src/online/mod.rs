@@ -20,6 +20,7 @@ mod service;
 mod token;
 mod token_create;
 mod trust;
+mod trust_bundles;
 
 use clap::{Args, Subcommand};
 
@@ -39,7 +40,7 @@ pub(crate) enum OnlineCommand {
     /// Certificate revocation lists: show, fetch
     #[command(after_help = "Example:\n  ca crl fetch --out /etc/signet/crl.pem")]
     Crl(Noun<crl::CrlCommand>),
-    /// What services need to trust devices: bundle, config
+    /// What services need to trust devices: bundle, config; and the roots: bundles, follow
     #[command(after_help = "Example:\n  ca trust bundle --out /etc/signet/clients.pem")]
     Trust(Noun<trust::TrustCommand>),
     /// The audit log: tail, verify
