@@ -4,6 +4,7 @@
 mod binaries;
 mod help;
 mod refusals;
+mod rollover;
 mod scripts;
 mod site;
 mod story;
