@@ -165,7 +165,7 @@ async fn t17_with_a_clock_of_1970_a_device_follows_as_well() {
 }
 
 #[tokio::test]
-async fn a_link_of_the_old_root_enrolls_under_the_new_one() {
+async fn a_device_that_enrolls_while_there_are_bundles_holds_the_newest_at_once() {
     let device = Device::unknown(Ca::between("Old", -10, 10)).await;
     let (old, new) = (device.server.ca(), Ca::between("New", -1, 20));
     device.server.publish(chain_of(&[(&[&old], &[&old]), (&[&old, &new], &[&old, &new])]));
@@ -174,7 +174,6 @@ async fn a_link_of_the_old_root_enrolls_under_the_new_one() {
     let held = walk(start, &mut source, Some(Clock::System.read())).await.held.unwrap();
     let roots: Vec<_> = held.bundle().roots().iter().map(IssuerCert::der).collect();
     assert_eq!(roots, [old.root.der(), new.root.der()]);
-    // The device that is enrolled while there are bundles holds the newest at once.
     enroll(&device.dir, &device.server.plan(1), world(Clock::System)).await.unwrap();
     assert_eq!(device.sequence(), Some(2));
     assert_eq!(pem::certificates(&std::fs::read(device.dir.join("bundle.pem")).unwrap()).unwrap().len(), 2);

@@ -34,6 +34,11 @@ fn verifies(site: &Site, device: &str, root: &str) -> bool {
     site.bash(".", &line).code == 0
 }
 
+fn fingerprint(site: &Site, certificate: &str) -> String {
+    let shown = site.ca(&format!("root show --certificate {certificate}")).succeeded().stdout;
+    shown.lines().find_map(|l| l.strip_prefix("SHA-256")).unwrap().trim().to_owned()
+}
+
 const SIGN: &str = "--yes --passphrase-file passphrase";
 
 /// The second root and an issuer below it, installed in place of the first.
@@ -86,6 +91,14 @@ fn a_fleet_goes_from_one_root_to_the_next_on_its_own() {
     site.bash(".", through).succeeded();
     site.agent("renew --dir eager --force").succeeded();
 
+    // A link that was printed before, with the first root's fingerprint, leads to a certificate under the second.
+    let first = fingerprint(&site, "acme/root/root.pem");
+    let link = site.link("printed");
+    let (token, _) = link.split_once("&fp=").unwrap();
+    site.write("link", &format!("{token}&fp={}", first.replace(':', "").to_lowercase()));
+    site.agent("enroll --link link --dir printed").succeeded();
+    assert!(verifies(&site, "printed", "root-2/root.pem") && roots(&site, "printed/roots.pem") == 2);
+
     // The administrator follows too.
     site.ca("trust bundle --out clients.pem").succeeded();
     assert_eq!(roots(&site, "clients.pem"), 5, "with the new issuer");
@@ -94,9 +107,7 @@ fn a_fleet_goes_from_one_root_to_the_next_on_its_own() {
     site.ca("renew").succeeded();
 
     // The first root goes. Who missed everything learns the second one over plain HTTP, but what stands under the first is over.
-    let fingerprint = site.ca("root show --certificate acme/root/root.pem").succeeded().stdout;
-    let fingerprint = fingerprint.lines().find_map(|l| l.strip_prefix("SHA-256")).unwrap().trim().to_owned();
-    site.ca(&format!("root bundle --dir root-2 --remove-root {fingerprint} {SIGN}")).succeeded();
+    site.ca(&format!("root bundle --dir root-2 --remove-root {first} {SIGN}")).succeeded();
     publish(&mut site, "root-2", 3);
     site.agent("renew --dir late --force").succeeded();
     let absent = site.agent("renew --dir absent --force --wait 0");
