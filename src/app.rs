@@ -22,6 +22,7 @@ use crate::server_identity::ServerIdentity;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
+use crate::trust::TrustBundles;
 
 /// What the service takes from its surroundings. Tests bring their own.
 pub struct Surroundings {
@@ -45,7 +46,9 @@ impl Surroundings {
 pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<Service>, ConfigError> {
     let Surroundings { clock, random, store } = surroundings;
     let Material { kek, root, issuer, issuer_key, root_crl, blocked } = config.material(clock.now())?;
+    let trust = TrustBundles::load(&config, &root)?;
     let mut reserved = vec![root.public_key().fingerprint(), issuer.public_key().fingerprint()];
+    reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
     reserved.extend(blocked);
     let last_issued = store.last_issued_at().await.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?;
     let locations = config.locations(&issuer);
@@ -74,7 +77,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     };
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
     let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
-    let documents = ChainDocuments::of(&publisher);
+    let documents = ChainDocuments::of(&publisher, &trust);
     let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
         config,
@@ -86,6 +89,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock,
         random,
         documents,
+        trust,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
         doors,

@@ -19,3 +19,4 @@ pub mod revocation;
 pub mod server_identity;
 pub mod store;
 pub mod telemetry;
+pub mod trust;

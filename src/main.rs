@@ -10,6 +10,7 @@ use signet::config::{Config, ConfigError};
 use signet::server_identity;
 use signet::store::sqlite::migrate;
 use signet::telemetry::start_logging;
+use signet::trust::TrustBundles;
 use signet_pki::DeviceId;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -135,6 +136,10 @@ fn check(common: &Common) -> Result<(), ConfigError> {
     println!("configuration: ok");
     println!("root:          {}", material.root.view().fingerprint().colons());
     println!("issuer:        {} until {}", material.issuer.view().subject_text, material.issuer.not_after());
+    let trust = TrustBundles::load(&config, &material.root)?;
+    if let Some(newest) = trust.newest() {
+        println!("trust bundle:  {} with {} roots", newest.sequence(), newest.roots().len());
+    }
     Ok(())
 }
 

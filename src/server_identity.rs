@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use signet_keys::files::{self, Mode};
 use signet_keys::{KeyKind, PrivateKey};
+use signet_pki::ca::IssuerCert;
 use signet_pki::csr;
 use signet_pki::name::PrincipalKind;
 use signet_pki::pem::{self, Label};
@@ -56,8 +57,13 @@ impl ServerIdentity {
     }
 
     pub fn tls_config(&self, service: &Service) -> Result<Arc<ServerConfig>, ConfigError> {
-        let cas = [service.publisher.root().der(), service.publisher.issuer().der()];
-        tls::server_config(self.chain.clone(), self.key.pkcs8_der(), &cas)
+        let root = service.publisher.root();
+        let mut cas = vec![root.der(), service.publisher.issuer().der()];
+        cas.extend(service.trust.authorities().map(IssuerCert::der).filter(|der| *der != root.der()));
+        // With them, devices that know an older root alone accept this chain.
+        let crosses = service.trust.crosses_to(root).map(|cross| cross.der().to_vec());
+        let chain = self.chain.iter().cloned().chain(crosses).collect();
+        tls::server_config(chain, self.key.pkcs8_der(), &cas)
             .map_err(|e| ConfigError::new(e.to_string(), "run 'signetd setup --config FILE' again"))
     }
 }
@@ -173,6 +179,7 @@ fn record(
         dns_names: Vec::new(),
         addresses: Vec::new(),
         hardware_serial: None,
+        bundle_seen: None,
         created_at: found.as_ref().map_or(now, |p| p.created_at),
         version: found.map_or(0, |p| p.version),
     }

@@ -1,11 +1,11 @@
-//! What came back is checked before it is written: the server is believed only as far as the pinned root goes.
+//! What came back is checked before it is written: the server is believed only as far as the trusted roots go.
 
 use signet_api::enroll::IssuedCertificate;
 use signet_keys::PrivateKey;
 use signet_pki::name::PrincipalKind;
 use signet_pki::signer::Signer;
 use signet_pki::view::CertificateView;
-use signet_pki::{DeviceId, Fingerprint, SpiffeId, TrustDomain, UnixTime, chain, pem};
+use signet_pki::{DeviceId, SpiffeId, TrustDomain, UnixTime, chain, pem};
 use thiserror::Error;
 
 use crate::failure::Failure;
@@ -25,8 +25,8 @@ impl From<Unacceptable> for Failure {
 pub(crate) struct Expectation<'a> {
     pub(crate) server: &'a str,
     pub(crate) key: &'a PrivateKey,
-    /// The pinned root, DER.
-    pub(crate) root: &'a [u8],
+    /// The roots that are trusted, DER: the pinned one, or those of the trust bundle.
+    pub(crate) roots: Vec<Vec<u8>>,
     /// `None` when neither this machine's clock nor the server's is to be had.
     pub(crate) now: Option<UnixTime>,
     /// Whose certificate it must be: known for a renewal.
@@ -42,9 +42,11 @@ pub(crate) fn accept<'a>(issued: &IssuedCertificate, expected: &Expectation<'a>)
         return Err(no("its chain is too long"));
     }
     let chain: Vec<Vec<u8>> = std::iter::once(leaf).chain(issuers).collect();
-    let path = chain.iter().map(Vec::as_slice).chain([expected.root]).map(CertificateView::parse);
-    let path = path.collect::<Result<Vec<_>, _>>().map_err(|e| no(&e.to_string()))?;
-    let (leaf, root) = (&path[0], Fingerprint::of(expected.root));
+    let path = chain.iter().map(Vec::as_slice).map(CertificateView::parse);
+    let mut path = path.collect::<Result<Vec<_>, _>>().map_err(|e| no(&e.to_string()))?;
+    let root = root_above(&path, &expected.roots).ok_or_else(|| no("no root is trusted"))?;
+    path.push(root);
+    let (leaf, root) = (&path[0], &path[path.len() - 1]);
     if leaf.public_key != *expected.key.public_key() {
         return Err(no("it is for another key"));
     }
@@ -55,7 +57,7 @@ pub(crate) fn accept<'a>(issued: &IssuedCertificate, expected: &Expectation<'a>)
     }
     let state = State {
         server: expected.server.to_owned(),
-        root: root.to_string(),
+        root: root.fingerprint().to_string(),
         device: issued.device.clone(),
         profile: issued.profile.chars().filter(|c| !c.is_control()).take(64).collect(),
         serial: leaf.serial.to_string(),
@@ -63,7 +65,15 @@ pub(crate) fn accept<'a>(issued: &IssuedCertificate, expected: &Expectation<'a>)
         not_after: leaf.not_after.to_string(),
         renew_after: issued.renew_after.chars().filter(|c| !c.is_control()).take(40).collect(),
     };
-    Ok(Material { key: expected.key, chain, root: expected.root.to_vec(), state })
+    Ok(Material { key: expected.key, chain, root: root.der.clone(), state })
+}
+
+/// The trusted root that issued the end of the path; or any, and the check of the whole path says why it does not fit.
+fn root_above(path: &[CertificateView], roots: &[Vec<u8>]) -> Option<CertificateView> {
+    let last = path.last()?;
+    let mut parsed: Vec<_> = roots.iter().filter_map(|der| CertificateView::parse(der).ok()).collect();
+    let at = parsed.iter().position(|root| chain::issued_by(last, root).is_ok()).unwrap_or(0);
+    (!parsed.is_empty()).then(|| parsed.swap_remove(at))
 }
 
 /// CN and SPIFFE id name the device that the answer names, and it can be used to renew.

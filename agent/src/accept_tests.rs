@@ -17,8 +17,8 @@ fn case(kind: PrincipalKind) -> Case {
 
 impl Case {
     fn verdict(&self, now: Option<UnixTime>) -> Result<(), String> {
-        let root = self.ca.root.der();
-        let expected = Expectation { server: "https://ca", key: &self.key, root, now, device: None };
+        let roots = vec![self.ca.root.der().to_vec()];
+        let expected = Expectation { server: "https://ca", key: &self.key, roots, now, device: None };
         accept(&self.issued, &expected).map(|_| ()).map_err(|e| e.to_string())
     }
 

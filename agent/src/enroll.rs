@@ -6,13 +6,16 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use signet_api::client::{Client, ClientConfig, ClientError, Enrolled, Trust};
 use signet_api::credential::CredentialKind;
-use signet_api::enroll::{EnrollRequest, HardwareFacts};
+use signet_api::enroll::{EnrollRequest, HardwareFacts, IssuedCertificate};
 use signet_api::link::EnrollmentLink;
 use signet_api::{Credential, ErrorCode};
 use signet_keys::{KeyKind, PrivateKey};
-use signet_pki::{Fingerprint, csr, pem};
+use signet_pki::bundle::Held;
+use signet_pki::view::CertificateView;
+use signet_pki::{Fingerprint, UnixTime, csr, pem};
 
 use crate::accept::{Expectation, accept};
+use crate::bundle::{Source, Start, domain_of, plain_base, walk, warn};
 use crate::failure::Failure;
 use crate::input;
 use crate::renew::announce;
@@ -165,12 +168,38 @@ pub(crate) async fn enroll<P: Pause>(
     })
     .await;
     let (client, issued) = outcome.map_err(|end| explained(end, &store))?;
-    let root = client.trusted_roots().first().cloned().unwrap_or_default();
     let now = world.now(&client).await.ok();
-    let expected = Expectation { server: &plan.server, key: &key, root: &root, now, device: None };
-    let identity = store.install(&accept(&issued, &expected)?, &request)?;
+    let held = newer_roots(&issued, plan.pin, &client, now).await;
+    let roots = match &held {
+        Some(held) => held.bundle().roots().iter().map(|root| root.der().to_vec()).collect(),
+        None => client.trusted_roots().to_vec(),
+    };
+    let expected = Expectation { server: &plan.server, key: &key, roots, now, device: None };
+    let material = accept(&issued, &expected)?;
+    // First the roots of the identity before, if they are others: at no moment stands an identity under foreign ones.
+    store.forget_trust()?;
+    let mut identity = store.install(&material, &request)?;
+    if let Some(held) = &held {
+        store.adopt(held)?;
+        identity = store.current()?.unwrap_or(identity);
+    }
     crate::renew::show_use(&store, &identity, &world).await;
     Ok(Outcome::Enrolled(identity))
+}
+
+/// A link may be older than the roots of today: from the root that it names to the newest.
+async fn newer_roots(
+    issued: &IssuedCertificate,
+    pin: Fingerprint,
+    client: &Client,
+    now: Option<UnixTime>,
+) -> Option<Held> {
+    let leaf = pem::decode_one(pem::Label::Certificate, issued.certificate.as_bytes()).ok()?;
+    let leaf = CertificateView::parse(&leaf).ok()?;
+    let mut source = Source { client: Some(client), plain: plain_base(&leaf) };
+    let walk = walk(Start::Root(domain_of(&leaf)?, pin), &mut source, now).await;
+    walk.trouble.into_iter().for_each(warn);
+    walk.held
 }
 
 /// A minimal PKCS#10 request, PEM. The server takes the public key from it and nothing else.
@@ -180,7 +209,7 @@ pub(crate) fn signing_request(key: &PrivateKey) -> Result<String, Failure> {
 
 /// Valid and of this server: nothing to do. Of another server: not ours to replace. Expired: to be replaced.
 fn is_good<P>(identity: &Generation, plan: &Plan, world: &World<P>) -> Result<bool, Failure> {
-    if identity.state.server != plan.server || identity.pin() != plan.pin {
+    if identity.state.server != plan.server || !(identity.pin() == plan.pin || identity.trusts(&plan.pin)) {
         return Err(Failure::refused(format!(
             "there is an identity of {} ({}) already",
             identity.state.server, identity.state.device

@@ -175,8 +175,8 @@ async fn an_expired_identity_is_replaced_without_force() {
         let (key, _) = store.request_key(&slot, KeyKind::P256).unwrap();
         let long_ago = Clock::System.read().minus(3 * 86_400);
         let issued = server.ca().issue(request(&key), "sensor-1", PrincipalKind::Device, long_ago);
-        let root = server.ca().root.der();
-        let expected = Expectation { server: &plan.server, key: &key, root, now: None, device: None };
+        let roots = vec![server.ca().root.der().to_vec()];
+        let expected = Expectation { server: &plan.server, key: &key, roots, now: None, device: None };
         store.install(&accept(&issued, &expected).unwrap(), &slot).unwrap();
     }
     let new = enrolled(enroll(&path, &plan, world(Clock::System)).await);

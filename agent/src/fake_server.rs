@@ -58,19 +58,27 @@ pub(crate) fn world(clock: Clock) -> World<Recorded> {
 /// A root, an issuer below it, and certificates.
 pub(crate) struct Ca {
     pub(crate) root: IssuerCert,
+    pub(crate) root_key: PrivateKey,
     issuer: IssuerCert,
     issuer_key: PrivateKey,
     /// Of both CAs, PEM.
-    pub(crate) lists: String,
+    pub(crate) crls: String,
+    /// Where certificates say that lists are: the plain listener.
+    pub(crate) lists: Vec<String>,
 }
 
 impl Ca {
     pub(crate) fn new() -> Ca {
+        Ca::between("Root", -10, 10)
+    }
+
+    /// From so many years from now to so many.
+    pub(crate) fn between(root_name: &str, from: i64, to: i64) -> Ca {
         let now = Clock::System.read();
-        let validity = (now.minus(10 * 365 * 86_400), now.plus(10 * 365 * 86_400));
+        let validity = (now.plus(from * 365 * 86_400), now.plus(to * 365 * 86_400));
         let (root_key, issuer_key) = (key(), key());
         let name = |n| CaName::new(n, None).unwrap();
-        let root = self_signed(&root_key, &name("Root"), validity, draw()).unwrap();
+        let root = self_signed(&root_key, &name(root_name), validity, draw()).unwrap();
         let plan = IssuerPlan {
             request: request(&issuer_key),
             name: name("Issuer"),
@@ -81,8 +89,8 @@ impl Ca {
         let issuer = certify_issuer(&root, &root_key, plan, draw()).unwrap();
         let plan = CrlPlan { number: 1, this_update: now, next_update: now.plus(86_400), entries: &[] };
         let list = |ca, key| pem::encode(Label::Crl, &crl::sign(ca, key, plan).unwrap());
-        let lists = list(&issuer, &issuer_key) + &list(&root, &root_key);
-        Ca { root, issuer, issuer_key, lists }
+        let crls = list(&issuer, &issuer_key) + &list(&root, &root_key);
+        Ca { root, root_key, issuer, issuer_key, crls, lists: Vec::new() }
     }
 
     fn bundle(&self) -> String {
@@ -118,7 +126,8 @@ impl Ca {
         };
         let spiffe_id = subject.spiffe_id().as_str().to_owned();
         let plan = LeafPlan::new(&profile, subject, csr, &self.issuer, now, None, draw()).unwrap();
-        let tbs = LintedTbs::prepare(&self.issuer, &Locations::default(), plan).unwrap();
+        let locations = Locations { crl: self.lists.clone(), ..Locations::default() };
+        let tbs = LintedTbs::prepare(&self.issuer, &locations, plan).unwrap();
         let (der, facts) = tbs.sign(&self.issuer, &self.issuer_key).unwrap().into_parts();
         IssuedCertificate {
             device: facts.subject.id,
@@ -133,7 +142,8 @@ impl Ca {
         }
     }
 
-    fn tls(&self) -> ServerConfig {
+    /// Clients of `others` are known as well.
+    fn tls(&self, others: &[Vec<u8>]) -> ServerConfig {
         let key = key();
         let leaf = self.issue(request(&key), "server", PrincipalKind::Server, Clock::System.read());
         let leaf = pem::decode_one(Label::Certificate, leaf.certificate.as_bytes()).unwrap();
@@ -141,6 +151,7 @@ impl Ca {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(self.root.der().to_vec())).unwrap();
+        others.iter().for_each(|der| roots.add(CertificateDer::from(der.clone())).unwrap());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -178,7 +189,11 @@ pub(crate) struct Fake {
 }
 
 struct Shared {
-    ca: Ca,
+    ca: Mutex<Arc<Ca>>,
+    acceptor: Mutex<TlsAcceptor>,
+    /// Trust bundles, from the first on.
+    bundles: Mutex<Vec<Vec<u8>>>,
+    plain: String,
     script: Mutex<VecDeque<Behaviour>>,
     log: Mutex<Vec<String>>,
     bodies: Mutex<Vec<String>>,
@@ -189,8 +204,18 @@ struct Shared {
 
 impl Fake {
     pub(crate) async fn start() -> Fake {
+        Fake::of(Ca::new()).await
+    }
+
+    pub(crate) async fn of(ca: Ca) -> Fake {
+        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let lists = format!("http://localhost:{}/crl/issuer.crl", plain.local_addr().unwrap().port());
+        let ca = Ca { lists: vec![lists.clone()], ..ca };
         let shared = Arc::new(Shared {
-            ca: Ca::new(),
+            acceptor: Mutex::new(TlsAcceptor::from(Arc::new(ca.tls(&[])))),
+            ca: Mutex::new(Arc::new(ca)),
+            bundles: Mutex::default(),
+            plain: lists,
             script: Mutex::default(),
             log: Mutex::default(),
             bodies: Mutex::default(),
@@ -199,17 +224,18 @@ impl Fake {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        let acceptor = TlsAcceptor::from(Arc::new(shared.ca.tls()));
+        tokio::spawn(serve_plain(plain, shared.clone()));
         let serving = shared.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                let acceptor = serving.acceptor.lock().unwrap().clone();
                 let Ok(mut stream) = acceptor.accept(socket).await else { continue };
                 let peer = stream.get_ref().1.peer_certificates().map(|c| CertificateView::parse(&c[0]).unwrap());
                 let shared = serving.clone();
                 tokio::spawn(async move {
                     while let Some((head, body)) = read_request(&mut stream).await {
                         let Some(answer) = shared.answer(&head, &body, peer.as_ref()) else { return };
-                        stream.write_all(answer.as_bytes()).await.unwrap();
+                        stream.write_all(&answer).await.unwrap();
                     }
                 });
             }
@@ -217,8 +243,20 @@ impl Fake {
         Fake { url, shared }
     }
 
-    pub(crate) fn ca(&self) -> &Ca {
-        &self.shared.ca
+    pub(crate) fn ca(&self) -> Arc<Ca> {
+        self.shared.ca()
+    }
+
+    /// Another CA takes over; clients of the old one are still known.
+    pub(crate) fn hand_over(&self, ca: Ca) {
+        let ca = Ca { lists: vec![self.shared.plain.clone()], ..ca };
+        let old = self.ca().root.der().to_vec();
+        *self.shared.acceptor.lock().unwrap() = TlsAcceptor::from(Arc::new(ca.tls(&[old])));
+        *self.shared.ca.lock().unwrap() = Arc::new(ca);
+    }
+
+    pub(crate) fn publish(&self, bundles: impl IntoIterator<Item = Vec<u8>>) {
+        *self.shared.bundles.lock().unwrap() = bundles.into_iter().collect();
     }
 
     /// What happens next, in order.
@@ -253,35 +291,56 @@ impl Fake {
 }
 
 impl Shared {
+    fn ca(&self) -> Arc<Ca> {
+        self.ca.lock().unwrap().clone()
+    }
+
+    /// The answer to a request for a trust bundle, if it is one.
+    fn bundle(&self, path: &str) -> Option<Vec<u8>> {
+        let sequence = path.strip_prefix("/v1/trust/bundles/").or(path.strip_prefix("/ca/bundles/"))?;
+        let bundles = self.bundles.lock().unwrap();
+        Some(match sequence.parse::<usize>().ok().and_then(|n| bundles.get(n.checked_sub(1)?)) {
+            Some(bytes) => {
+                [format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", bytes.len()).as_bytes(), bytes].concat()
+            }
+            None => refusal(ErrorCode::NotFound, None).into_bytes(),
+        })
+    }
+
     /// `None` when the connection is to be closed without an answer.
-    fn answer(&self, head: &str, body: &str, peer: Option<&CertificateView>) -> Option<String> {
+    fn answer(&self, head: &str, body: &str, peer: Option<&CertificateView>) -> Option<Vec<u8>> {
         let mut words = head.split(' ');
         let (method, path) = (words.next().unwrap(), words.next().unwrap());
         let who = peer.map(|p| format!(" as {}/{}", p.common_name.as_deref().unwrap(), p.serial)).unwrap_or_default();
-        self.log.lock().unwrap().push(format!("{method} {path}{who}"));
+        let held = head.lines().find_map(|l| l.strip_prefix("signet-bundle: "));
+        let held = held.map(|n| format!(" holding {n}")).unwrap_or_default();
+        self.log.lock().unwrap().push(format!("{method} {path}{who}{held}"));
         self.bodies.lock().unwrap().push(body.to_owned());
+        if let Some(answer) = self.bundle(path) {
+            return Some(answer);
+        }
         if path == "/v1/trust/roots.pem" {
-            return Some(reply(200, "", &pem::encode(Label::Certificate, self.ca.root.der())));
+            return Some(reply(200, "", &pem::encode(Label::Certificate, self.ca().root.der())).into_bytes());
         }
         let behaviour = self.script.lock().unwrap().pop_front().unwrap_or(Behaviour::Serve);
         match behaviour {
-            Behaviour::Refuse(code, after) => return Some(refusal(code, after)),
+            Behaviour::Refuse(code, after) => return Some(refusal(code, after).into_bytes()),
             Behaviour::Pend(retry_after) => {
                 let device = DeviceId::parse("sensor-1").unwrap();
                 let pending = PendingEnrollment { status: "pending".into(), device, retry_after };
-                return Some(reply(202, "", &json(&pending)));
+                return Some(reply(202, "", &json(&pending)).into_bytes());
             }
             _ => {}
         }
         let answer = match (path, peer) {
             ("/v1/enroll", _) => self.enroll(head, body, &behaviour),
             ("/v1/renew", Some(peer)) => self.renew(body, peer, &behaviour),
-            ("/v1/trust/bundle.pem", _) => reply(200, "", &self.ca.bundle()),
-            ("/v1/trust/crl.pem", _) => reply(200, "", &self.ca.lists),
+            ("/v1/trust/bundle.pem", _) => reply(200, "", &self.ca().bundle()),
+            ("/v1/trust/crl.pem", _) => reply(200, "", &self.ca().crls),
             ("/v1/whoami", Some(peer)) => reply(200, "", &json(&whoami(peer))),
             _ => refusal(ErrorCode::NotAuthenticated, None),
         };
-        (!matches!(behaviour, Behaviour::LoseAnswer)).then_some(answer)
+        (!matches!(behaviour, Behaviour::LoseAnswer)).then_some(answer.into_bytes())
     }
 
     fn enroll(&self, head: &str, body: &str, behaviour: &Behaviour) -> String {
@@ -313,7 +372,8 @@ impl Shared {
     fn certify(&self, csr: CheckedCsr, id: &str, behaviour: &Behaviour) -> IssuedCertificate {
         self.certified.lock().unwrap().insert(csr.public_key().fingerprint());
         let now = Clock::System.read();
-        let good = |csr, id| self.ca.issue(csr, id, PrincipalKind::Device, now);
+        let ca = self.ca();
+        let good = |csr, id| ca.issue(csr, id, PrincipalKind::Device, now);
         let Behaviour::Forge(forgery) = behaviour else { return good(csr, id) };
         match forgery {
             Forgery::OtherKey => good(request(&key()), id),
@@ -321,7 +381,7 @@ impl Shared {
             Forgery::OtherDevice => IssuedCertificate { device: DeviceId::parse(id).unwrap(), ..good(csr, "sensor-2") },
             Forgery::OtherAuthority => Ca::new().issue(csr, id, PrincipalKind::Device, now),
             Forgery::WrongSerial => IssuedCertificate { serial: "0abc".into(), ..good(csr, id) },
-            Forgery::Expired => self.ca.issue(csr, id, PrincipalKind::Device, now.minus(10 * 86_400)),
+            Forgery::Expired => ca.issue(csr, id, PrincipalKind::Device, now.minus(10 * 86_400)),
         }
     }
 }
@@ -386,6 +446,17 @@ fn reply(status: u16, headers: &str, body: &str) -> String {
     let rfc2822 = time::format_description::well_known::Rfc2822;
     let date = time::OffsetDateTime::now_utc().format(&rfc2822).unwrap().replace("+0000", "GMT");
     format!("HTTP/1.1 {status} X\r\ndate: {date}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Trust bundles alone, without TLS.
+async fn serve_plain(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((mut socket, _)) = listener.accept().await {
+        let Some((head, _)) = read_request(&mut socket).await else { continue };
+        let path = head.split(' ').nth(1).unwrap();
+        shared.log.lock().unwrap().push(format!("GET plain {path}"));
+        let answer = shared.bundle(path).unwrap();
+        let _ = socket.write_all(&answer).await;
+    }
 }
 
 async fn read_request(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<(String, String)> {

@@ -80,17 +80,19 @@ impl<P: Pause> Keeper<P> {
         self.world.pause.sleep(nap).await;
     }
 
-    /// Server and root are read each time: a renewal may have changed them.
+    /// Server and roots are read each time: a renewal may have changed them.
     async fn round(&self) -> Result<Report, Failure> {
         let now = self.world.plausible_now().ok_or_else(|| {
             Failure::internal("the CRLs wait: this machine's clock cannot be right").hint("Set the clock, by NTP")
         })?;
         let identity = Store::peek(&self.dir)?.ok_or_else(|| StoreError::Missing(self.dir.join("device.pem")))?;
-        let root = IssuerCert::from_der(&identity.root().der).map_err(|e| {
-            Failure::refused(format!("the pinned root cannot vouch for CRLs: {e}"))
+        let roots: Result<Vec<IssuerCert>, _> =
+            identity.trusted_roots().iter().map(|d| IssuerCert::from_der(d)).collect();
+        let roots = roots.map_err(|e| {
+            Failure::refused(format!("a trusted root cannot vouch for CRLs: {e}"))
                 .hint("Enroll again with a new token: signet-agent enroll --force")
         })?;
-        let plan = Plan { out: self.out.clone(), options: self.options.clone(), roots: vec![root] };
+        let plan = Plan { out: self.out.clone(), options: self.options.clone(), roots };
         let source = Remote::open(&identity.state.server, &plan.roots, PATIENCE).await.map_err(Problem::from);
         Ok(round(&plan, source, now).await)
     }

@@ -31,7 +31,7 @@ async fn the_lists_of_the_pinned_roots_chain_arrive_and_the_hook_runs_once() {
         keeper.step().await;
     }
     let read = |name: &str| std::fs::read_to_string(temp.path().join(name)).unwrap();
-    assert_eq!(read("crl.pem"), server.ca().lists);
+    assert_eq!(read("crl.pem"), server.ca().crls);
     assert_eq!(read("told").lines().count(), 1);
     assert_eq!(waited(&keeper), [330, 330, 330]);
     assert_eq!(server.calls("/v1/trust/crl.pem"), 3);
@@ -48,7 +48,7 @@ async fn t48_a_busy_server_is_given_its_time_and_the_file_stays() {
         keeper.step().await;
     }
     assert_eq!(waited(&keeper), [330, 5, 10, 125, 330]);
-    assert_eq!(std::fs::read_to_string(temp.path().join("crl.pem")).unwrap(), server.ca().lists);
+    assert_eq!(std::fs::read_to_string(temp.path().join("crl.pem")).unwrap(), server.ca().crls);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod accept;
+mod bundle;
 mod enroll;
 mod failure;
 #[cfg(test)]

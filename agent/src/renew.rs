@@ -15,6 +15,7 @@ use signet_keys::PrivateKey;
 use signet_pki::UnixTime;
 
 use crate::accept::{Expectation, accept};
+use crate::bundle::follow;
 use crate::enroll::signing_request;
 use crate::failure::Failure;
 use crate::store::{Absent, Generation, KeyAge, Request, Store, StoreError};
@@ -59,6 +60,14 @@ impl Renew {
     }
 }
 
+/// Looks for newer trust bundles although no renewal is due.
+pub(crate) async fn look<P>(dir: &Path, world: &World<P>) -> Result<(), Failure> {
+    let store = Store::open(dir, Absent::Refuse)?;
+    let current = store.current()?.ok_or_else(|| StoreError::Missing(dir.join("device.pem")))?;
+    let server = client(&current, world).await?;
+    follow(&store, current, &server, world).await.map(|_| ())
+}
+
 pub(crate) async fn renew<P: Pause>(
     dir: &Path,
     when: When,
@@ -66,27 +75,36 @@ pub(crate) async fn renew<P: Pause>(
     world: &mut World<P>,
 ) -> Result<Outcome, Failure> {
     let store = Store::open(dir, Absent::Refuse)?;
-    let current = store.current()?.ok_or_else(|| StoreError::Missing(dir.join("device.pem")))?;
+    let mut current = store.current()?.ok_or_else(|| StoreError::Missing(dir.join("device.pem")))?;
     if store.is_unsettled()? {
         show_use(&store, &current, world).await;
+    }
+    if when == When::Due && world.plausible_now().is_some_and(|now| now < current.renew_after()) {
+        return Ok(Outcome::NotDue(current));
+    }
+    let mut server = client(&current, world).await?;
+    let before = current.trusted_roots();
+    current = follow(&store, current, &server, world).await?;
+    if current.trusted_roots() != before {
+        server = client(&current, world).await?;
     }
     if when == When::Due && !is_due(&current, world).await? {
         return Ok(Outcome::NotDue(current));
     }
     let request = Request::Renew(current.number);
     let (mut key, age) = store.request_key(&request, current.key().kind())?;
-    let mut outcome = ask(&current, &key, wait, world).await?;
+    let mut outcome = ask(&server, &current, &key, wait, world).await?;
     if age == KeyAge::Kept && is_key_refused(&outcome) {
         // The key of a lost answer may be certified already, and no key is certified twice: take a new one.
         store.drop_request_key(&request)?;
         key = store.request_key(&request, current.key().kind())?.0;
-        outcome = ask(&current, &key, wait, world).await?;
+        outcome = ask(&server, &current, &key, wait, world).await?;
     }
     let issued = outcome?;
     let expected = Expectation {
         server: &current.state.server,
         key: &key,
-        root: &current.root().der,
+        roots: current.trusted_roots(),
         now: time(&current, world).await.ok(),
         device: Some(&current.state.device),
     };
@@ -125,9 +143,9 @@ pub(crate) fn announce(out: &mut impl Write, what: &str, dir: &Path, identity: &
     .map_err(|e| Failure::internal(format!("the output cannot be written: {e}")))
 }
 
-/// mTLS with this identity, against the root that was pinned at enrollment.
+/// mTLS with this identity, against the roots that are trusted now.
 async fn client<P>(identity: &Generation, world: &World<P>) -> Result<Client, ClientError> {
-    let trust = Trust::Roots(vec![identity.root().der.clone()]);
+    let trust = Trust::Roots(identity.trusted_roots());
     Client::open(ClientConfig {
         clock: world.clock,
         not_earlier_than: identity.leaf().not_before,
@@ -151,14 +169,16 @@ async fn time<P>(identity: &Generation, world: &World<P>) -> Result<UnixTime, Cl
 type Issued = Result<Box<signet_api::enroll::IssuedCertificate>, Unfinished>;
 
 async fn ask<P: Pause>(
+    client: &Client,
     current: &Generation,
     key: &PrivateKey,
     wait: Duration,
     world: &mut World<P>,
 ) -> Result<Issued, Failure> {
     let body = RenewRequest { csr: signing_request(key)?, device: None, profile: None, groups: None };
-    let client = client(current, world).await?;
-    Ok(persist(&mut world.pause, wait, async || client.renew(&body).await.map(|i| Attempt::Done(Box::new(i)))).await)
+    let held = current.held().map(|held| held.bundle().sequence());
+    let attempt = async || client.renew_holding(&body, held).await.map(|i| Attempt::Done(Box::new(i)));
+    Ok(persist(&mut world.pause, wait, attempt).await)
 }
 
 fn is_key_refused(outcome: &Issued) -> bool {

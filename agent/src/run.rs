@@ -36,6 +36,8 @@ pub(crate) struct Daemon<P> {
     exec: Option<PathBuf>,
     world: World<P>,
     situation: Situation,
+    /// Slept since somebody asked for newer trust bundles.
+    since_look: Duration,
 }
 
 impl Run {
@@ -56,7 +58,7 @@ impl<P: Pause> Daemon<P> {
     pub(crate) fn start(dir: PathBuf, exec: Option<PathBuf>, world: World<P>) -> Result<Daemon<P>, Failure> {
         let identity = open_current(&dir)?;
         let situation = Situation { renew_after: identity.renew_after(), last: Last::None, waited: Duration::ZERO };
-        Ok(Daemon { dir, exec, world, situation })
+        Ok(Daemon { dir, exec, world, situation, since_look: Duration::ZERO })
     }
 
     async fn for_ever(mut self) -> Infallible {
@@ -71,6 +73,11 @@ impl<P: Pause> Daemon<P> {
             Step::Sleep(nap) => {
                 self.world.pause.sleep(nap).await;
                 self.situation.waited += nap;
+                self.since_look += nap;
+                if self.since_look >= LOOK {
+                    self.since_look = Duration::ZERO;
+                    self.look().await;
+                }
             }
             Step::Try => {
                 let outcome = self.attempt().await;
@@ -100,6 +107,17 @@ impl<P: Pause> Daemon<P> {
         }
     }
 
+    /// Between renewals that are weeks apart. A failure is told by the next renewal, if it is one then.
+    async fn look(&mut self) {
+        let looked = renew::look(&self.dir, &self.world).await;
+        let changed = looked.and_then(|()| open_current(&self.dir));
+        if let (Ok(identity), Some(program)) = (changed, &self.exec)
+            && let Err(failure) = run_for(program, &self.dir, &identity).await
+        {
+            failure.print();
+        }
+    }
+
     fn after(&mut self, outcome: Result<UnixTime, Failure>) -> Situation {
         match outcome {
             Ok(renew_after) => Situation { renew_after, last: Last::Good, waited: Duration::ZERO },
@@ -126,7 +144,11 @@ fn open_current(dir: &Path) -> Result<Generation, Failure> {
 /// not lose a run.
 async fn run_for(program: &Path, dir: &Path, identity: &Generation) -> Result<(), Failure> {
     let record = dir.join("announced");
-    let wanted = format!("{:04}\n", identity.number);
+    // The roots change files as well.
+    let wanted = match identity.held() {
+        Some(held) => format!("{:04} {:04}\n", identity.number, held.bundle().sequence()),
+        None => format!("{:04}\n", identity.number),
+    };
     if files::read_limited(&record, 64).is_ok_and(|done| done == wanted.as_bytes()) {
         return Ok(());
     }
@@ -157,6 +179,8 @@ async fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
     Ok(None)
 }
 
+/// A day: longer than most certificates wait for their renewal.
+const LOOK: Duration = Duration::from_secs(24 * 3600);
 const POLL: Duration = Duration::from_millis(50);
 /// A minute.
 const MAX_POLLS: u32 = 1200;

@@ -344,3 +344,37 @@ pub struct IssuerInfo {
     pub not_after: String,
     pub active: bool,
 }
+
+/// `GET /v1/admin/trust/bundles`: oldest first, and who holds which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustBundles {
+    pub bundles: Vec<TrustBundleInfo>,
+    /// Newest first; those that never named one are last.
+    pub holders: Vec<BundleHolders>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustBundleInfo {
+    pub sequence: u64,
+    pub created: String,
+    /// SHA-256 of its content, hex: what the next one continues.
+    pub sha256: String,
+    /// Subject and SHA-256 of each root.
+    pub roots: Vec<TrustRoot>,
+    pub issuers: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustRoot {
+    pub subject: String,
+    pub sha256: String,
+    pub not_after: String,
+}
+
+/// How many devices and services with a good certificate hold a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleHolders {
+    /// None for those that never named one.
+    pub sequence: Option<u64>,
+    pub devices: u64,
+}

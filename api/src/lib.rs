@@ -20,5 +20,7 @@ pub const HEADER_RENEW_AFTER: &str = "signet-renew-after";
 pub const HEADER_REPLAY: &str = "idempotent-replay";
 /// Response header: the id under which the server knows this request.
 pub const HEADER_REQUEST_ID: &str = "request-id";
+/// Request header of a renewal: the sequence of the trust bundle that the device holds.
+pub const HEADER_BUNDLE: &str = "signet-bundle";
 /// Request header: the hardware serial number, for clients that post a bare CSR.
 pub const HEADER_HARDWARE_SERIAL: &str = "signet-hardware-serial";

@@ -8,7 +8,7 @@ use crate::csr::CheckedCsr;
 use crate::encode::{IssuerFacts, authority_info_access, base_params, common_name, name_der, tbs};
 use crate::issue::{IssueError, Locations, sign_tbs};
 use crate::key::PublicKey;
-use crate::lint::{self, CaExpectation};
+use crate::lint::{self, Below, CaExpectation};
 use crate::name::{DnsName, is_printable};
 use crate::serial::Serial;
 use crate::signer::{self, Signer};
@@ -146,8 +146,16 @@ pub fn self_signed(
     let scheme = signer::scheme(key)?;
     let serial = Serial::from_random(random);
     let locations = Locations::default();
-    let expected =
-        CaExpectation { root: None, name, key, serial: &serial, validity, locations: &locations, permitted_dns: &[] };
+    let expected = CaExpectation {
+        root: None,
+        below: Below::Anything,
+        name,
+        key,
+        serial: &serial,
+        validity,
+        locations: &locations,
+        permitted_dns: &[],
+    };
     let facts = IssuerFacts { name: name.to_rcgen(), key, key_identifier: key.key_identifier().to_vec() };
     let bytes = tbs(&ca_params(&expected), key, facts).map_err(IssueError::Encoding)?;
     lint::ca(&bytes, &expected)?;
@@ -185,6 +193,7 @@ pub fn certify_issuer(
     let key = request.into_public_key();
     let expected = CaExpectation {
         root: Some(root),
+        below: Below::Leaves,
         name: &name,
         key: &key,
         serial: &Serial::from_random(random),
@@ -192,17 +201,62 @@ pub fn certify_issuer(
         locations: &locations,
         permitted_dns: &permitted_dns,
     };
-    let bytes = tbs(&ca_params(&expected), &key, root.facts()).map_err(IssueError::Encoding)?;
-    lint::ca(&bytes, &expected)?;
+    issue(root, signer, &expected)
+}
+
+/// Certifies another root by this one, so that verifiers which know this one alone accept chains of the other: its name
+/// and its key, issued here (a cross certificate, RFC 5280 3.2). Its end is cut to that of both roots.
+pub fn certify_cross(
+    root: &IssuerCert,
+    signer: &dyn Signer,
+    other: &IssuerCert,
+    (from, to): (UnixTime, UnixTime),
+    locations: &Locations,
+    random: [u8; 20],
+) -> Result<IssuerCert, IssueError> {
+    // Its own signature is the proof that it has its key.
+    chain::verify(std::slice::from_ref(&other.view), None).map_err(|e| IssueError::Encoding(e.to_string()))?;
+    let validity = (from.max(other.view.not_before), to.min(other.not_after()).min(root.not_after()));
+    if validity.1 <= validity.0 {
+        return Err(IssueError::IssuerEnds(root.not_after().min(other.not_after())));
+    }
+    locations.check()?;
+    let encoding = |e: CaNameError| IssueError::Encoding(e.to_string());
+    let view = &other.view;
+    let name = CaName::new(view.common_name.as_deref().unwrap_or_default(), view.organization.as_deref());
+    let expected = CaExpectation {
+        root: Some(root),
+        below: Below::Issuers,
+        name: &name.map_err(encoding)?,
+        key: other.public_key(),
+        serial: &Serial::from_random(random),
+        validity,
+        locations,
+        permitted_dns: &[],
+    };
+    let cross = issue(root, signer, &expected)?;
+    // Chains are built by name and key identifier: one that does not join is of no use.
+    if cross.subject() != other.subject() || cross.key_identifier() != other.key_identifier() {
+        return Err(IssueError::Encoding(
+            "the root's name or key identifier cannot be written as it stands there".into(),
+        ));
+    }
+    Ok(cross)
+}
+
+fn issue(root: &IssuerCert, signer: &dyn Signer, expected: &CaExpectation<'_>) -> Result<IssuerCert, IssueError> {
+    let bytes = tbs(&ca_params(expected), expected.key, root.facts()).map_err(IssueError::Encoding)?;
+    lint::ca(&bytes, expected)?;
     let der = sign_tbs(&bytes, signer::scheme(root.public_key())?, root, signer)?;
     IssuerCert::from_der(&der).map_err(|e| IssueError::Encoding(e.to_string()))
 }
 
 fn ca_params(plan: &CaExpectation<'_>) -> rcgen::CertificateParams {
     let mut params = base_params(plan.serial, plan.name.to_rcgen(), plan.validity, plan.key.key_identifier());
-    params.is_ca = IsCa::Ca(match plan.root {
-        None => BasicConstraints::Unconstrained,
-        Some(_) => BasicConstraints::Constrained(0),
+    params.is_ca = IsCa::Ca(match plan.below {
+        Below::Anything => BasicConstraints::Unconstrained,
+        Below::Issuers => BasicConstraints::Constrained(1),
+        Below::Leaves => BasicConstraints::Constrained(0),
     });
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let Locations { crl, ca_issuers, ocsp } = plan.locations;

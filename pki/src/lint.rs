@@ -9,7 +9,7 @@ mod rule;
 use thiserror::Error;
 use x509_parser::der_parser::oid::Oid;
 
-pub(crate) use ca::{CaExpectation, ca};
+pub(crate) use ca::{Below, CaExpectation, ca};
 pub(crate) use leaf::leaf;
 use read::{NameRule, Reader, is_scheme, only};
 use rule::Rule;

@@ -33,6 +33,7 @@ impl Authorizer {
                 dns_names: Vec::new(),
                 addresses: Vec::new(),
                 hardware_serial: None,
+                bundle_seen: None,
                 created_at: now,
                 version: 0,
             },

@@ -75,6 +75,8 @@ pub struct Claims {
     pub device: Option<DeviceId>,
     pub profile: Option<String>,
     pub groups: Option<Vec<String>>,
+    /// The trust bundle that the device says it holds. Nothing is decided by it.
+    pub bundle: Option<u64>,
 }
 
 #[derive(Debug, Clone)]

@@ -42,7 +42,10 @@ impl Authorizer {
             csr,
             wanted: None,
             redemption: Redemption::Renewal(record.serial.clone()),
-            principal: record.principal.clone(),
+            principal: PrincipalRecord {
+                bundle_seen: claims.bundle.or(record.principal.bundle_seen),
+                ..record.principal.clone()
+            },
             kind: "certificate.renewed",
             actor: identity.actor(),
         };

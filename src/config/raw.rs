@@ -24,6 +24,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub retention: RawRetention,
     #[serde(default)]
+    pub trust: RawTrust,
+    #[serde(default)]
     pub admission: RawAdmission,
     #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
@@ -103,6 +105,15 @@ impl Default for RawRetention {
     fn default() -> RawRetention {
         RawRetention { certificate_days: 30, token_days: 30 }
     }
+}
+
+/// How devices follow from one root to the next.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTrust {
+    /// Directory with `bundle-0001.der` and so on, as `ca root bundle` makes them.
+    #[serde(default)]
+    pub bundles: Option<PathBuf>,
 }
 
 /// What the doors let in; see http/limits.rs for the limits that are not for configuring.

@@ -6,29 +6,38 @@ use signet_pki::ca::IssuerCert;
 use signet_pki::pem::{self, Label};
 
 use crate::revocation::{Document, Publisher};
+use crate::trust::TrustBundles;
 
 /// The documents of the chain above the leaves. They change with the configuration only.
 pub struct ChainDocuments {
     pub(super) root_cer: Document,
     pub(super) root_pem: Document,
+    /// Every root of the newest trust bundle.
+    pub(super) roots_pem: Document,
     pub(super) issuer_cer: Document,
     pub(super) issuer_pem: Document,
-    /// Root and issuers: for verifiers whose clients send their leaf alone.
+    /// Roots, issuers and cross certificates: for verifiers whose clients send their leaf alone.
     pub(super) bundle_pem: Document,
     pub(super) root_crl: Document,
     pub(super) root_crl_pem: Document,
 }
 
 impl ChainDocuments {
-    pub fn of(publisher: &Publisher) -> ChainDocuments {
+    pub fn of(publisher: &Publisher, trust: &TrustBundles) -> ChainDocuments {
         let text = |c: &IssuerCert| pem::encode(Label::Certificate, c.der());
         let (root, issuer) = (publisher.root(), publisher.issuer());
+        let others = |all: &[IssuerCert]| -> String {
+            all.iter().filter(|c| ![root.der(), issuer.der()].contains(&c.der())).map(text).collect()
+        };
+        let roots = text(root) + &others(trust.roots());
+        let bundle = roots.clone() + &text(issuer) + &others(trust.issuers());
         ChainDocuments {
             root_cer: Document::certificate(root.der().to_vec()),
             root_pem: Document::pem(text(root)),
             issuer_cer: Document::certificate(issuer.der().to_vec()),
             issuer_pem: Document::pem(text(issuer)),
-            bundle_pem: Document::pem(text(root) + &text(issuer)),
+            roots_pem: Document::pem(roots),
+            bundle_pem: Document::pem(bundle),
             root_crl: Document::crl(publisher.root_crl().to_vec()),
             root_crl_pem: Document::pem(pem::encode(Label::Crl, publisher.root_crl())),
         }

@@ -34,6 +34,7 @@ use crate::random::Random;
 use crate::revocation::{Publisher, Revocation};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::trust::TrustBundles;
 
 /// What handlers reach. Everything in it is shared and none of it knows HTTP.
 pub struct Service {
@@ -46,6 +47,7 @@ pub struct Service {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub documents: ChainDocuments,
+    pub trust: TrustBundles,
     pub refusals: RefusalLog,
     pub backoff: Backoff,
     pub doors: Doors,

@@ -2,11 +2,12 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Response, header};
 use axum::routing::get;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::{Value, json};
+use signet_api::ErrorCode;
 use signet_pki::ca::IssuerCert;
 
 use super::App;
@@ -20,11 +21,12 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/trust/roots.pem", get(roots))
         .route("/v1/trust/bundle.pem", get(bundle))
         .route("/v1/trust/crl.pem", get(lists))
+        .route("/v1/trust/bundles/{sequence}", get(step))
         .route("/v1/trust/spiffe-bundle.json", get(spiffe))
 }
 
 async fn roots(State(service): State<App>, headers: HeaderMap) -> Response<Body> {
-    send(&service.documents.root_pem, &headers)
+    send(&service.documents.roots_pem, &headers)
 }
 
 async fn bundle(State(service): State<App>, headers: HeaderMap) -> Response<Body> {
@@ -37,12 +39,34 @@ async fn lists(State(service): State<App>, headers: HeaderMap) -> Result<Respons
     Ok(numbered(service.publisher.all_pem(&published), &published, &headers))
 }
 
+/// A trust bundle, by its sequence or as `latest`. Whoever follows checks it by what it trusts already, so the same is on
+/// the plain listener.
+pub(super) async fn step(
+    State(service): State<App>,
+    Path(sequence): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Refusal> {
+    let absent = || Refusal::new(ErrorCode::NotFound, "no such trust bundle");
+    if sequence == "latest" {
+        let newest = service.trust.newest().and_then(|bundle| service.trust.document(bundle.sequence()));
+        return Ok(send(newest.ok_or_else(absent)?, &headers));
+    }
+    let number = sequence.parse().ok().filter(|n: &u64| n.to_string() == sequence);
+    let found = number.and_then(|n| service.trust.document(n)).ok_or_else(absent)?;
+    let mut response = send(found, &headers);
+    // RFC 8246: it never changes.
+    let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    response.headers_mut().insert(header::CACHE_CONTROL, forever);
+    Ok(response)
+}
+
 /// SPIFFE Trust Domain and Bundle 4: a JWK set whose keys are the roots.
 async fn spiffe(State(service): State<App>, headers: HeaderMap) -> Response<Body> {
     let root = service.publisher.root();
+    let others = service.trust.roots().iter().filter(|other| other.der() != root.der());
     let sequence = service.publisher.current().map_or(0, |p| p.number);
     let bundle = json!({
-        "keys": [jwk(root)],
+        "keys": std::iter::once(root).chain(others).map(jwk).collect::<Vec<_>>(),
         "spiffe_sequence": sequence,
         "spiffe_refresh_hint": 300,
     });

@@ -49,6 +49,11 @@ impl Document {
         Document::new(der, "application/pkix-cert")
     }
 
+    /// Anything else that only our own programs read.
+    pub fn octets(bytes: Vec<u8>) -> Document {
+        Document::new(bytes, "application/octet-stream")
+    }
+
     pub fn pem(text: String) -> Document {
         Document::new(text.into_bytes(), "application/x-pem-file")
     }

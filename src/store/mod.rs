@@ -72,6 +72,8 @@ pub trait Store: Send + Sync {
     fn revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, RevocationDelta>;
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>>;
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
+    /// Devices and services with a certificate that is good now, by the trust bundle that they hold, newest first.
+    fn bundle_holders(&self, now: UnixTime) -> Answer<'_, Vec<BundleHolders>>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
     /// What the writer has done since it was opened.

@@ -68,6 +68,8 @@ pub struct PrincipalRecord {
     pub dns_names: Vec<DnsName>,
     pub addresses: Vec<IpAddr>,
     pub hardware_serial: Option<String>,
+    /// Sequence of the trust bundle that it said it holds when it renewed last.
+    pub bundle_seen: Option<u64>,
     pub created_at: UnixTime,
     /// Grows with every change; a commit names the version that it was decided on.
     pub version: u64,
@@ -145,6 +147,13 @@ impl CertificateRecord {
     pub fn status_is_live(&self) -> bool {
         matches!(self.status, CertificateStatus::Active | CertificateStatus::Pending)
     }
+}
+
+/// How many live devices hold a trust bundle; `None` for those that never named one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BundleHolders {
+    pub sequence: Option<u64>,
+    pub devices: u64,
 }
 
 /// What a revocation list has to grow by.

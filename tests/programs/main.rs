@@ -5,6 +5,7 @@ mod binaries;
 mod help;
 mod lists;
 mod refusals;
+mod rollover;
 mod scripts;
 mod site;
 mod story;

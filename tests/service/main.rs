@@ -21,6 +21,7 @@ mod renewal;
 mod replay;
 mod revocation;
 mod rights;
+mod rollover;
 mod sessions;
 mod smuggling;
 mod tokens;

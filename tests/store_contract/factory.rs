@@ -75,6 +75,7 @@ pub(crate) fn device(name: &str) -> PrincipalRecord {
         dns_names: Vec::new(),
         addresses: Vec::new(),
         hardware_serial: None,
+        bundle_seen: None,
         created_at: NOW,
         version: 0,
     }

@@ -77,6 +77,7 @@ macro_rules! holds_for {
             renewing {
                 a_renewal_waits_until_it_is_used,
                 a_renewal_is_replayed_for_the_same_key,
+                live_devices_are_counted_by_the_bundle_that_they_named_last,
                 first_use_supersedes_all_older_generations,
                 first_use_is_noted_once,
                 using_an_ended_certificate_changes_nothing,

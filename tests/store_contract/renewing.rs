@@ -35,6 +35,37 @@ pub(crate) async fn a_renewal_is_replayed_for_the_same_key(bench: Bench) {
     assert_eq!(bench.certificates("a").await.len(), 3);
 }
 
+pub(crate) async fn live_devices_are_counted_by_the_bundle_that_they_named_last(bench: Bench) {
+    let holders = async || -> Vec<(Option<u64>, u64)> {
+        let found = bench.store.bundle_holders(NOW).await.unwrap();
+        found.into_iter().map(|h| (h.sequence, h.devices)).collect()
+    };
+    assert_eq!(holders().await, []);
+    let (a, b) = (bench.enrolled("a").await, bench.enrolled("b").await);
+    bench.enrolled("c").await;
+    assert_eq!(holders().await, [(None, 3)]);
+    let named = async |issued: &Issued, bundle: u64| {
+        let principal = bench.store.principal(issued.device()).await.unwrap().unwrap();
+        let version = principal.version;
+        let principal = signet::store::PrincipalRecord { bundle_seen: Some(bundle), ..principal };
+        let redemption = Redemption::Renewal(issued.serial().clone());
+        let next = new(bench.store.commit(factory::issue(redemption, principal, &key())).await.unwrap());
+        let found = bench.store.principal(issued.device()).await.unwrap().unwrap();
+        assert_eq!((found.bundle_seen, found.version), (Some(bundle), version), "no decision hangs on it");
+        next
+    };
+    let a = named(&a, 3).await;
+    let b = named(&b, 2).await;
+    assert_eq!(holders().await, [(Some(3), 1), (Some(2), 1), (None, 1)]);
+    named(&a, 2).await;
+    assert_eq!(holders().await, [(Some(2), 2), (None, 1)]);
+    // One that renews without a word holds what it held.
+    bench.renew(&b).await;
+    assert_eq!(holders().await, [(Some(2), 2), (None, 1)]);
+    // Certificates that have ended count for nobody.
+    assert_eq!(bench.store.bundle_holders(NOW.plus(400 * DAY)).await.unwrap(), []);
+}
+
 pub(crate) async fn first_use_supersedes_all_older_generations(bench: Bench) {
     use CertificateStatus::*;
     let first = bench.enrolled("a").await;

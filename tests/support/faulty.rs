@@ -190,6 +190,7 @@ impl Store for FaultyStore {
         revocations_after(issuer: &[u8], sequence: u64) -> RevocationDelta;
         audit(query: AuditQuery) -> Vec<AuditRow>;
         audit_of_request(request_id: &str) -> Vec<AuditRow>;
+        bundle_holders(now: UnixTime) -> Vec<BundleHolders>;
         last_issued_at() -> Option<UnixTime>;
         health() -> ();
     }

@@ -44,6 +44,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "revocation",
             "store",
             "telemetry",
+            "trust",
         ],
     ),
     ("issuer", &[]),
@@ -54,6 +55,7 @@ const MODULES: &[(&str, &[&str])] = &[
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
     ("telemetry", &["config", "revocation", "store"]),
+    ("trust", &["config", "revocation"]),
 ];
 
 /// Edges against the floor plan: from, and the item that is used.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use signet_api::client::Identity;
 use signet_keys::PrivateKey;
 use signet_keys::files::{Mode, read_limited};
+use signet_pki::bundle::Held;
 use signet_pki::pem::{self, Label};
 use signet_pki::signer::Signer;
 use signet_pki::view::CertificateView;
@@ -13,7 +14,7 @@ use signet_pki::{DeviceId, Fingerprint, UnixTime, chain};
 use zeroize::Zeroizing;
 
 use super::steps::Step;
-use super::{SecretBytes, StoreError, layout};
+use super::{SecretBytes, StoreError, layout, trust};
 
 /// `state.json`. What the certificate says itself is read from the certificate; here it stands for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,10 +74,13 @@ pub(crate) struct Generation {
     chain: Vec<CertificateView>,
     root: CertificateView,
     key: PrivateKey,
+    /// The trust bundle of this directory, which outlives generations.
+    held: Option<Held>,
 }
 
 impl Generation {
     pub(super) fn load(dir: &Path, number: u32) -> Result<Generation, StoreError> {
+        let held = trust::held(dir)?;
         let dir = dir.join(layout::generation_name(number));
         let damaged = |why: String| StoreError::Damaged { path: dir.clone(), why };
         let read = |name: &str| {
@@ -99,17 +103,30 @@ impl Generation {
         if root.fingerprint().to_string() != state.root {
             return Err(damaged("roots.pem is not the root that was pinned".into()));
         }
-        Ok(Generation { number, state, chain, root, key })
+        Ok(Generation { number, state, chain, root, key, held })
     }
 
     pub(crate) fn leaf(&self) -> &CertificateView {
         &self.chain[0]
     }
 
-    pub(crate) fn root(&self) -> &CertificateView {
-        &self.root
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
     }
 
+    /// Whom to believe: the roots of the trust bundle, or the one root when there is no bundle. DER.
+    pub(crate) fn trusted_roots(&self) -> Vec<Vec<u8>> {
+        match &self.held {
+            Some(held) => held.bundle().roots().iter().map(|root| root.der().to_vec()).collect(),
+            None => vec![self.root.der.clone()],
+        }
+    }
+
+    pub(crate) fn trusts(&self, root: &Fingerprint) -> bool {
+        self.trusted_roots().iter().any(|der| Fingerprint::of(der) == *root)
+    }
+
+    /// Of the root that its own chain ends in.
     pub(crate) fn pin(&self) -> Fingerprint {
         self.root.fingerprint()
     }

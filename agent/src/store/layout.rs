@@ -9,7 +9,7 @@ use signet_keys::files::{FileError, read_limited};
 
 use super::generation::{Generation, KEY, MAX_FILE, STATE};
 use super::steps::Step;
-use super::{SecretBytes, StoreError};
+use super::{SecretBytes, StoreError, trust};
 
 /// One look at the directory.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Listing {
         for name in LINKS {
             match link(dir, name)? {
                 None => listing.missing_links.push(name),
-                Some(target) if target == format!("{CURRENT}/{name}") => {}
+                Some(target) if target == format!("{CURRENT}/{name}") || trust::is_link(name, &target) => {}
                 Some(_) => return Err(StoreError::Obstacle(dir.join(name))),
             }
         }

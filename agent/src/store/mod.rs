@@ -5,6 +5,8 @@
 //!   current    -> gen-0003               the one switch
 //!   device.key -> current/device.key     fixed links: the paths for other programs' configuration
 //!   device.pem, issuer.pem, roots.pem    likewise
+//!   trust      -> trust-0002             the trust bundle that is held, if any; roots.pem then leads through it
+//!   bundle.pem -> trust/bundle.pem       its roots, issuers and cross certificates
 //!   gen-0003/  device.key device.pem issuer.pem roots.pem state.json
 //!   gen-0002/                            the one before, until the server has seen the new one in use
 //!   request-….key                        the key of a request under way
@@ -23,6 +25,7 @@ mod generation;
 mod guard;
 mod layout;
 pub(crate) mod steps;
+mod trust;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -31,6 +34,7 @@ use signet_api::CredentialId;
 use signet_keys::files::{self, FileError, Mode};
 use signet_keys::private::KeyError;
 use signet_keys::{KeyKind, PrivateKey};
+use signet_pki::bundle::Held;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -107,6 +111,7 @@ impl Store {
         let lock = guard::enter(dir, absent)?;
         let store = Store { dir: dir.to_owned(), _lock: lock };
         store.perform(&Listing::read(dir)?.recovery())?;
+        store.perform(&trust::recovery(dir))?;
         Ok(store)
     }
 
@@ -155,6 +160,16 @@ impl Store {
         let listing = Listing::read(&self.dir)?;
         self.perform(&installation(&listing, material, request)?)?;
         Generation::load(&self.dir, listing.next_number())
+    }
+
+    /// Puts a trust bundle into force that was found to follow.
+    pub(crate) fn adopt(&self, held: &Held) -> Result<(), StoreError> {
+        self.perform(&trust::adoption(&self.dir, held)?)
+    }
+
+    /// Forgets the trust bundle: a new identity is of another CA.
+    pub(crate) fn forget_trust(&self) -> Result<(), StoreError> {
+        self.perform(&trust::removal(&self.dir))
     }
 
     fn perform(&self, steps: &[Step]) -> Result<(), StoreError> {

@@ -18,8 +18,8 @@ fn fresh() -> (TempDir, PathBuf) {
 fn material<'a>(ca: &'a Ca, key: &'a PrivateKey) -> Material<'a> {
     let now = Clock::System.read();
     let issued = ca.issue(request(key), "sensor-1", PrincipalKind::Device, now);
-    let root = ca.root.der();
-    accept(&issued, &Expectation { server: "https://ca", key, root, now: Some(now), device: None }).unwrap()
+    let roots = vec![ca.root.der().to_vec()];
+    accept(&issued, &Expectation { server: "https://ca", key, roots, now: Some(now), device: None }).unwrap()
 }
 
 /// A directory with one settled generation.

@@ -3,9 +3,9 @@
 use signet_pki::pem;
 
 use super::{Client, ClientError, Method, json_body};
-use crate::HEADER_REPLAY;
 use crate::credential::Credential;
 use crate::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RenewRequest, WhoAmI};
+use crate::{HEADER_BUNDLE, HEADER_REPLAY};
 
 /// The two good answers to an enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,18 @@ impl Client {
 
     /// Over mTLS with the current identity.
     pub async fn renew(&self, request: &RenewRequest) -> Result<IssuedCertificate, ClientError> {
-        self.post_json("/v1/renew", request).await
+        self.renew_holding(request, None).await
+    }
+
+    /// The same, and tells the server which trust bundle this machine holds.
+    pub async fn renew_holding(
+        &self,
+        request: &RenewRequest,
+        bundle: Option<u64>,
+    ) -> Result<IssuedCertificate, ClientError> {
+        let sequence = bundle.map(|n| n.to_string());
+        let headers: Vec<(&str, &str)> = sequence.iter().map(|n| (HEADER_BUNDLE, n.as_str())).collect();
+        self.send(Method::POST, "/v1/renew", &headers, Some(json_body(request)?)).await?.json()
     }
 
     pub async fn whoami(&self) -> Result<WhoAmI, ClientError> {

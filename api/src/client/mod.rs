@@ -4,6 +4,7 @@
 //! only over a connection whose chain was verified first (see [`pin`] for the very first contact).
 
 mod address;
+mod bundles;
 mod calls;
 mod clock;
 mod connection;
@@ -32,6 +33,7 @@ use zeroize::Zeroizing;
 use address::Address;
 use connection::{Connection, Failure};
 
+pub use bundles::fetch_plain;
 pub use calls::{Delivery, Enrolled};
 pub use clock::Clock;
 pub use error::ClientError;

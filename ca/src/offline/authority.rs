@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use signet_keys::files::{self, FileError, Mode};
 use signet_keys::{KeyKind, Passphrase, PrivateKey, random};
-use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
+use signet_pki::bundle::Bundle;
+use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_cross, certify_issuer, self_signed};
 use signet_pki::crl::{self, CrlPlan};
+use signet_pki::issue::Locations;
 use signet_pki::pem::{self, Label};
 use signet_pki::profile::BACKDATE;
 use signet_pki::signer::Signer;
@@ -101,6 +103,80 @@ impl Authority {
         self.ledger.record(issuer.view(), request);
         self.ledger.save(&self.dir.join(LEDGER))?;
         Ok(issuer)
+    }
+
+    /// Certifies another root for as long as both live, and records that like an issuer, so that it can be revoked.
+    pub(crate) fn certify_cross(
+        &mut self,
+        key: &PrivateKey,
+        other: &IssuerCert,
+        now: Now,
+    ) -> Result<IssuerCert, Failure> {
+        let (from, _) = self.issuer_validity(now, 0)?;
+        let (crl, ca_issuers) = (self.ledger.crl_urls.clone(), self.ledger.ca_urls.clone());
+        let locations = Locations { crl, ca_issuers, ..Locations::default() };
+        let cross = certify_cross(&self.root, key, other, (from, UnixTime::MAX), &locations, random::bytes()?)?;
+        self.ledger.record(cross.view(), other.view().fingerprint());
+        self.ledger.save(&self.dir.join(LEDGER))?;
+        Ok(cross)
+    }
+
+    /// The newest trust bundle that this root has signed.
+    pub(crate) fn newest_bundle(&self) -> Result<Option<Bundle>, Failure> {
+        let Some(last) = self.ledger.bundles.last() else { return Ok(None) };
+        let bundle = documents::bundle(&self.bundle_path(last.sequence))?;
+        self.check_history(&bundle)?;
+        Ok(Some(bundle))
+    }
+
+    /// Two bundles of one sequence would lead devices to different roots for ever: a root signs one of them.
+    pub(crate) fn check_unsigned(&self, sequence: u64, digest: Option<Fingerprint>) -> Result<(), Failure> {
+        let Some(last) = self.ledger.bundles.last().filter(|last| last.sequence >= sequence) else { return Ok(()) };
+        let path = self.bundle_path(last.sequence);
+        if digest.is_some_and(|d| d.to_string() == last.sha256) {
+            return Err(Failure::refused("this root has signed this bundle already")
+                .hint(format!("it is in {}", path.display())));
+        }
+        Err(Failure::refused(format!("this root has signed trust bundle {} already", last.sequence)).hint(format!(
+            "continue from the newest, with --previous FILE; the one that was signed here is {}",
+            path.display()
+        )))
+    }
+
+    /// Whether a bundle is the one that this root knows under its sequence, if it knows any.
+    pub(crate) fn check_history(&self, bundle: &Bundle) -> Result<(), Failure> {
+        let known = self.ledger.bundles.iter().find(|known| known.sequence == bundle.sequence());
+        match known {
+            Some(known) if known.sha256 != bundle.digest().to_string() => {
+                let text =
+                    format!("this is another trust bundle {} than the one that this root signed", known.sequence);
+                Err(Failure::refused(text)
+                    .hint("do not sign; find out who made it, and take bundles from the root's own directory"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records a bundle that was signed, then writes it into the directory; never over another.
+    pub(crate) fn keep_bundle(&mut self, bundle: &Bundle) -> Result<PathBuf, Failure> {
+        let path = self.bundle_path(bundle.sequence());
+        // In this order a stop in between leaves a file that no record names, and the next run finds it in its way.
+        files::write_new(&path, bundle.der(), Mode::Public).map_err(|error| {
+            let interrupted = matches!(error, FileError::AlreadyExists { .. });
+            let failure = Failure::from(error);
+            if interrupted {
+                failure.hint("an interrupted run has signed it: use it, and continue from it with --previous FILE")
+            } else {
+                failure
+            }
+        })?;
+        self.ledger.record_bundle(bundle);
+        self.ledger.save(&self.dir.join(LEDGER))?;
+        Ok(path)
+    }
+
+    fn bundle_path(&self, sequence: u64) -> PathBuf {
+        self.dir.join(format!("bundle-{sequence:04}.der"))
     }
 
     /// Signs the next list, remembers its number and what it revokes, and only then lets it out. Returns its DER.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use signet_keys::private::KeyError;
 use signet_keys::{Passphrase, PrivateKey, files};
+use signet_pki::bundle::{self, Bundle};
 use signet_pki::ca::IssuerCert;
 use signet_pki::pem::{self, Label};
 use zeroize::Zeroizing;
@@ -28,6 +29,11 @@ pub(crate) fn request(path: &Path) -> Result<Vec<u8>, Failure> {
 
 pub(crate) fn ca_certificate(path: &Path) -> Result<IssuerCert, Failure> {
     IssuerCert::from_der(&certificate(path)?).map_err(|e| super::refusals::chain(path, e))
+}
+
+pub(crate) fn bundle(path: &Path) -> Result<Bundle, Failure> {
+    let bytes = files::read_limited(path, bundle::MAX_BYTES)?;
+    Bundle::parse(&bytes).map_err(|e| in_file(path, e).hint("a bundle comes from a root: ca root bundle --dir DIR"))
 }
 
 /// An encrypted private key. One that lies there in the clear is refused.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use signet_keys::files::{self, Mode};
+use signet_pki::bundle::Bundle;
 use signet_pki::crl::{self, Reason};
 use signet_pki::view::CertificateView;
 use signet_pki::{Fingerprint, Serial, UnixTime};
@@ -22,6 +23,20 @@ pub(crate) struct Ledger {
     pub(crate) last_crl_number: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) issuers: Vec<Issued>,
+    /// Trust bundles that this root has signed, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) bundles: Vec<SignedBundle>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignedBundle {
+    pub(crate) sequence: u64,
+    /// Of its content.
+    pub(crate) sha256: String,
+    pub(crate) created: String,
+    /// SHA-256 of each root in it.
+    pub(crate) roots: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,7 +63,7 @@ pub(crate) struct Revoked {
 
 impl Ledger {
     pub(crate) fn new(crl_urls: Vec<String>, ca_urls: Vec<String>) -> Ledger {
-        Ledger { format: FORMAT, crl_urls, ca_urls, last_crl_number: 0, issuers: Vec::new() }
+        Ledger { format: FORMAT, crl_urls, ca_urls, last_crl_number: 0, issuers: Vec::new(), bundles: Vec::new() }
     }
 
     pub(crate) fn load(path: &Path) -> Result<Ledger, Failure> {
@@ -81,6 +96,15 @@ impl Ledger {
             key: issuer.public_key.fingerprint().to_string(),
             request: request.to_string(),
             revoked: None,
+        });
+    }
+
+    pub(crate) fn record_bundle(&mut self, bundle: &Bundle) {
+        self.bundles.push(SignedBundle {
+            sequence: bundle.sequence(),
+            sha256: bundle.digest().to_string(),
+            created: bundle.created().to_string(),
+            roots: bundle.roots().iter().map(|root| root.view().fingerprint().to_string()).collect(),
         });
     }
 

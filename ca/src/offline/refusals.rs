@@ -6,6 +6,7 @@ use signet_keys::files::FileError;
 use signet_keys::passphrase::PassphraseError;
 use signet_keys::private::KeyError;
 use signet_keys::random::RandomError;
+use signet_pki::bundle::BundleError;
 use signet_pki::ca::{CaNameError, IssuerError};
 use signet_pki::chain::ChainError;
 use signet_pki::crl::CrlError;
@@ -74,6 +75,15 @@ impl From<IssueError> for Failure {
             other => {
                 Failure::refused(other).hint("nothing was signed; change what was asked for and run the command again")
             }
+        }
+    }
+}
+
+impl From<BundleError> for Failure {
+    fn from(error: BundleError) -> Failure {
+        match error {
+            BundleError::Signer(inner) => inner.into(),
+            other => Failure::refused(other).hint("nothing was written; look at the certificates that were named"),
         }
     }
 }

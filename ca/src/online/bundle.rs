@@ -5,10 +5,19 @@ pub(super) use signet_sync::bundle::to_pem;
 
 use crate::failure::Failure;
 use crate::online::service::{Call, Service};
+use crate::online::trust_bundles;
 
 /// Fetches the roots and issuers; every one of them was checked against `roots`.
 pub(super) fn fetch(service: &dyn Service, roots: &[IssuerCert]) -> Result<Vec<IssuerCert>, Failure> {
-    checked(&service.call(Call::Get { path: "/v1/trust/bundle.pem" })?, roots)
+    let text = service.call(Call::Get { path: "/v1/trust/bundle.pem" })?;
+    match checked(&text, roots) {
+        // Perhaps there are newer roots, which follow from ours.
+        Err(refused) => match trust_bundles::follow(service, roots) {
+            Ok(Some(held)) => checked(&text, held.bundle().roots()),
+            _ => Err(refused),
+        },
+        found => found,
+    }
 }
 
 fn checked(text: &[u8], roots: &[IssuerCert]) -> Result<Vec<IssuerCert>, Failure> {

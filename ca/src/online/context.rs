@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use signet_api::client::{Answer, Client, ClientConfig, ClientError, Clock, Identity, Method, Trust};
+use signet_api::client::{Answer, Client, ClientConfig, ClientError, Clock, Identity, Method, Trust, fetch_plain};
+use signet_api::{ErrorCode, Problem};
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
 use tokio::runtime::{Builder, Runtime};
@@ -87,6 +88,19 @@ impl Context {
         outcome.map_err(|error| match error {
             ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after),
             other => CallError::Failed(failure(&self.dir.server, &other)),
+        })
+    }
+
+    /// A trust bundle from the plain listener, whose address stands in the administrator's certificate; `None` when it does
+    /// not.
+    pub(super) fn plain_bundle(&self, sequence: u64) -> Option<Result<Vec<u8>, CallError>> {
+        let host = self.dir.leaf().crl_urls.iter().find_map(|url| url.strip_prefix("http://"))?.split('/').next()?;
+        let base = format!("http://{host}");
+        let answer = self.runtime.block_on(fetch_plain(&base, sequence, self.config.timeouts));
+        Some(match answer {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(CallError::Refused(Box::new(Problem::new(ErrorCode::NotFound, None, String::new())), None)),
+            Err(error) => Err(CallError::Failed(failure(&base, &error))),
         })
     }
 

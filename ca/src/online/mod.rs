@@ -21,6 +21,7 @@ mod service;
 mod token;
 mod token_create;
 mod trust;
+mod trust_bundles;
 
 use clap::{Args, Subcommand};
 
@@ -41,7 +42,7 @@ pub(crate) enum OnlineCommand {
     #[command(after_help = "Example:\n  ca crl fetch --out /etc/signet/crl.pem")]
     Crl(Noun<crl::CrlCommand>),
     CrlSync(crl_sync::CrlSync),
-    /// What services need to trust devices: bundle, config
+    /// What services need to trust devices: bundle, config; and the roots: bundles, follow
     #[command(after_help = "Example:\n  ca trust bundle --out /etc/signet/clients.pem")]
     Trust(Noun<trust::TrustCommand>),
     /// The audit log: tail, verify

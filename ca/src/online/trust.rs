@@ -9,11 +9,14 @@ use signet_pki::pem;
 use crate::failure::Failure;
 use crate::online::context::At;
 use crate::online::files::MAX_PEM;
+use crate::online::trust_bundles::{Bundles, Follow};
 use crate::online::{bundle, files, print};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     Bundle(Bundle),
+    Bundles(Bundles),
+    Follow(Follow),
     Config(Config),
 }
 
@@ -21,6 +24,8 @@ impl TrustCommand {
     pub(super) fn run(self, at: &At) -> Result<(), Failure> {
         match self {
             TrustCommand::Bundle(command) => command.run(at),
+            TrustCommand::Bundles(command) => command.run(at),
+            TrustCommand::Follow(command) => command.run(at),
             TrustCommand::Config(command) => print::data(&command.text()?),
         }
     }

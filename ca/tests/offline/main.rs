@@ -4,5 +4,6 @@
 mod ceremony;
 mod first_set_up;
 mod hostile;
+mod rollover;
 mod safety;
 mod support;

@@ -17,6 +17,7 @@ use crate::time::UnixTime;
 pub(crate) struct CaExpectation<'a> {
     /// The root that signs; none for the root itself.
     pub(crate) root: Option<&'a IssuerCert>,
+    pub(crate) below: Below,
     pub(crate) name: &'a CaName,
     pub(crate) key: &'a PublicKey,
     pub(crate) serial: &'a Serial,
@@ -25,10 +26,27 @@ pub(crate) struct CaExpectation<'a> {
     pub(crate) permitted_dns: &'a [DnsName],
 }
 
+/// What may stand below: the path length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Below {
+    /// Of a root.
+    Anything,
+    /// Of a root that another root certifies.
+    Issuers,
+    Leaves,
+}
+
 pub(crate) fn ca(bytes: &[u8], plan: &CaExpectation<'_>) -> Result<(), LintError> {
-    let CaExpectation { root, name, key, serial, validity, locations, permitted_dns } = *plan;
+    let CaExpectation { root, below, name, key, serial, validity, locations, permitted_dns } = *plan;
     let own_id = key.key_identifier();
     let subject = NameRule::Text { organization: name.organization(), common_name: name.common_name() };
+    require(root.is_some() != (below == Below::Anything), "a root, and nothing but a root, has no path length")?;
+    // pathLenConstraint stands in all but the root.
+    let path_length = match below {
+        Below::Anything => None,
+        Below::Issuers => Some(1),
+        Below::Leaves => Some(0),
+    };
     let usable = signer::scheme(key).is_ok();
     require(usable, "keys of this type cannot sign certificates here")?;
     let (issuer, signing_key, signing_key_id) = match root {
@@ -46,7 +64,7 @@ pub(crate) fn ca(bytes: &[u8], plan: &CaExpectation<'_>) -> Result<(), LintError
         // keyCertSign (5) and cRLSign (6), most significant bit first, one unused bit: 0000 0110.
         Some(Rule::KeyUsage([0x01, 0x06])),
         Some(Rule::SubjectKeyId(own_id)),
-        Some(Rule::Authority { path_length: root.map(|_| 0) }),
+        Some(Rule::Authority { path_length }),
         (!crl.is_empty()).then_some(Rule::Lists(crl, None)),
         (!ocsp.is_empty() || !ca_issuers.is_empty()).then_some(Rule::Access { ocsp, ca_issuers }),
         (!permitted_dns.is_empty()).then_some(Rule::PermittedDns(permitted_dns)),

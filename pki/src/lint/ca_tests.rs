@@ -22,6 +22,7 @@ impl Made {
     fn lint(&self, tbs: &[u8]) -> Result<(), String> {
         let expectation = CaExpectation {
             root: self.root.as_ref(),
+            below: if self.root.is_some() { Below::Leaves } else { Below::Anything },
             name: &self.name,
             key: &self.key,
             serial: &self.serial,

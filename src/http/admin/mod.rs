@@ -2,6 +2,7 @@
 
 mod devices;
 mod tokens;
+mod trust;
 mod views;
 mod watch;
 
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/why/{request_id}", get(watch::why))
         .route("/v1/admin/crl", get(watch::crl))
         .route("/v1/admin/issuers", get(watch::issuers))
+        .route("/v1/admin/trust/bundles", get(trust::bundles))
 }
 
 /// A request whose administrator is known.

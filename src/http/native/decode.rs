@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 use signet_api::enroll::{EnrollRequest, HardwareFacts, RenewRequest};
-use signet_api::{ErrorCode, HEADER_HARDWARE_SERIAL};
+use signet_api::{ErrorCode, HEADER_BUNDLE, HEADER_HARDWARE_SERIAL};
 
 use crate::authorize::Claims;
 use crate::http::refusal::Refusal;
@@ -53,15 +53,24 @@ pub(super) fn enroll(form: Form, body: &[u8], headers: &HeaderMap) -> Result<(Ve
     }
 }
 
-pub(super) fn renew(form: Form, body: &[u8]) -> Result<(Vec<u8>, Claims), Refusal> {
+pub(super) fn renew(form: Form, body: &[u8], headers: &HeaderMap) -> Result<(Vec<u8>, Claims), Refusal> {
+    let bundle = held_bundle(headers)?;
     match form {
-        Form::Bare => Ok((body.to_vec(), Claims::default())),
+        Form::Bare => Ok((body.to_vec(), Claims { bundle, ..Claims::default() })),
         Form::Json => {
             let request: RenewRequest = json(body)?;
-            let claims = Claims { device: request.device, profile: request.profile, groups: request.groups };
+            let claims = Claims { device: request.device, profile: request.profile, groups: request.groups, bundle };
             Ok((request.csr.into_bytes(), claims))
         }
     }
+}
+
+/// The trust bundle that the device holds: a sequence, of which there are not ten thousand.
+fn held_bundle(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(HEADER_BUNDLE) else { return Ok(None) };
+    let sequence = value.to_str().ok().filter(|text| text.len() <= 4).and_then(|text| text.parse().ok());
+    let wrong = || Refusal::told(ErrorCode::InvalidArgument, format!("{HEADER_BUNDLE} is not a sequence"));
+    sequence.map(Some).ok_or_else(wrong)
 }
 
 /// The form of the answer.

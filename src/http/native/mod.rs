@@ -68,7 +68,7 @@ async fn renew(State(service): State<App>, incoming: Request) -> Result<Response
     let _place = service.doors.renewal(service.random.as_ref())?;
     let form = decode::Form::of(&parts.headers)?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
-    let (csr, claims) = decode::renew(form, &bytes)?;
+    let (csr, claims) = decode::renew(form, &bytes, &parts.headers)?;
     let evidence = Evidence::Certificate { peer: certificate, claims };
     let outcome = service.road.walk(Enrollment { csr, evidence, context }).await?;
     answer::render(&service, outcome, decode::wanted(&parts.headers, form))

@@ -13,8 +13,8 @@ use super::super::*;
 
 /// Columns of a principal, aliased `p`.
 pub(super) const PRINCIPAL: &str = "p.id, p.kind, p.status, p.profile, p.groups, p.dns_names, p.addresses, \
-     p.hardware_serial, p.created_at, p.version";
-const PRINCIPAL_WIDTH: usize = 10;
+     p.hardware_serial, p.created_at, p.version, p.bundle_seen";
+const PRINCIPAL_WIDTH: usize = 11;
 
 /// Columns of a certificate, aliased `c`.
 pub(super) const CERTIFICATE: &str = "c.serial, c.profile, c.status, c.generation, c.spki, c.not_before, c.not_after, \
@@ -38,6 +38,7 @@ pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<PrincipalRecord> {
         hardware_serial: row.get(7)?,
         created_at: UnixTime(row.get(8)?),
         version: count(row, 9)?,
+        bundle_seen: optional_count(row, 10)?,
     })
 }
 
@@ -148,8 +149,12 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
     serde_json::from_str(value).map_err(|_| impossible(at))
 }
 
-fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(at)?).map_err(|_| impossible(at))
+}
+
+pub(super) fn optional_count(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
+    row.get::<_, Option<i64>>(at)?.map(|n| u64::try_from(n).map_err(|_| impossible(at))).transpose()
 }
 
 fn impossible(column: usize) -> rusqlite::Error {

@@ -119,6 +119,9 @@ fn put_principal(connection: &Connection, issue: &IssueCommit) -> Result<Option<
             .prepare_cached("SELECT rowid FROM principal WHERE id = ?1 AND version = ?2")?
             .query_row((p.id.as_str(), p.version as i64), |row| row.get(0))
             .optional()?;
+        if let (Some(rowid), Some(bundle)) = (found, p.bundle_seen) {
+            note_bundle(connection, rowid, bundle)?;
+        }
         return Ok(found);
     }
     let sql = if p.version == 0 {
@@ -149,6 +152,14 @@ fn put_principal(connection: &Connection, issue: &IssueCommit) -> Result<Option<
         )
         .optional()?;
     Ok(rowid)
+}
+
+/// Written when it changed, which is once in years. No decision is made on it, so the version stays.
+fn note_bundle(connection: &Connection, principal: i64, bundle: u64) -> Result<(), WriteError> {
+    connection
+        .prepare_cached("UPDATE principal SET bundle_seen = ?2 WHERE rowid = ?1 AND bundle_seen IS NOT ?2")?
+        .execute((principal, i64::try_from(bundle).unwrap_or(i64::MAX)))?;
+    Ok(())
 }
 
 /// Beside a live certificate a new one starts as `pending`: the old stays good until the new one is used.

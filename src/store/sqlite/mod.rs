@@ -303,6 +303,10 @@ impl Store for SqliteStore {
         self.read(|c| reads::audit_of_request(c, request_id))
     }
 
+    fn bundle_holders(&self, now: UnixTime) -> Answer<'_, Vec<BundleHolders>> {
+        self.read_long(move |c| reads::bundle_holders(c, now))
+    }
+
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>> {
         self.read(reads::last_issued_at)
     }

@@ -148,6 +148,17 @@ pub(super) fn audit_of_request(c: &Connection, request_id: &str) -> Result<Vec<A
     many(c, &sql, [request_id], decode::audit)
 }
 
+pub(super) fn bundle_holders(c: &Connection, now: UnixTime) -> Result<Vec<BundleHolders>, ReadError> {
+    let sql = "SELECT p.bundle_seen, count(*) FROM principal p
+         WHERE p.kind IN ('device', 'service') AND p.status = 'active'
+           AND EXISTS (SELECT 1 FROM certificate c
+                       WHERE c.principal = p.rowid AND c.status IN ('active', 'pending') AND c.not_after >= ?1)
+         GROUP BY p.bundle_seen ORDER BY p.bundle_seen DESC";
+    many(c, sql, [now.0], |row| {
+        Ok(BundleHolders { sequence: decode::optional_count(row, 0)?, devices: decode::count(row, 1)? })
+    })
+}
+
 pub(super) fn last_issued_at(c: &Connection) -> Result<Option<UnixTime>, ReadError> {
     // The newest row, not the largest time: rows are only ever appended.
     let sql = "SELECT issued_at FROM certificate

@@ -1,6 +1,8 @@
 //! `ca root`: work on the root key, on a machine without a network.
 
+mod bundle;
 mod crl;
+mod cross;
 mod init;
 mod show;
 mod sign;
@@ -9,13 +11,15 @@ use clap::Subcommand;
 
 use crate::failure::Failure;
 
-/// The root key: make it, sign issuers with it, revoke them (offline)
+/// The root key: make it, sign issuers with it, revoke them, hand over to the next root (offline)
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  ca root init --dir root --name 'Acme Root CA'")]
 pub(crate) enum RootCommand {
     Init(init::Init),
     Sign(sign::Sign),
     Crl(crl::Crl),
+    CrossSign(cross::CrossSign),
+    Bundle(bundle::BundleArgs),
     Show(show::Show),
 }
 
@@ -25,6 +29,8 @@ impl RootCommand {
             RootCommand::Init(command) => command.run(),
             RootCommand::Sign(command) => command.run(),
             RootCommand::Crl(command) => command.run(),
+            RootCommand::CrossSign(command) => command.run(),
+            RootCommand::Bundle(command) => command.run(),
             RootCommand::Show(command) => command.run(),
         }
     }
