@@ -1,6 +1,6 @@
 use signet_keys::KeyKind;
 use signet_pki::ca::{CaName, IssuerPlan, certify_issuer, self_signed};
-use signet_pki::crl::{self, CrlPlan};
+use signet_pki::crl::{self, CrlPlan, Entries};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::key_policy::{KeyPolicy, KeyType};
 use signet_pki::profile::Usage;
@@ -319,8 +319,8 @@ fn issuer(root: &IssuerCert, root_key: &PrivateKey, issuer_key: &PrivateKey) -> 
 }
 
 fn list(root: &IssuerCert, root_key: &PrivateKey) -> Vec<u8> {
-    let plan = CrlPlan { number: 1, this_update: NOW, next_update: NOW.plus(400 * DAY), entries: &[] };
-    crl::sign(root, root_key, plan).unwrap()
+    let plan = CrlPlan::full(1, NOW, NOW.plus(400 * DAY), Entries::new());
+    crl::sign(root, root_key, plan).unwrap().der().to_vec()
 }
 
 #[test]
