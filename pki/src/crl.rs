@@ -87,6 +87,13 @@ pub fn encode_entry(serial: &Serial, revoked_at: UnixTime, reason: Reason, out: 
     out.extend_from_slice(&der::sequence(&[&number, &date, &der::sequence(&[&extension])]));
 }
 
+/// The shard of a certificate when there are so many of them, a power of two; none when there are none. The last bits of the
+/// serial number are as random as the rest.
+pub fn shard_of(serial: &Serial, shards: u16) -> Option<u16> {
+    let last = serial.as_bytes().iter().rev().take(2).rev().fold(0, |n, octet| n << 8 | u16::from(*octet));
+    (shards > 0).then(|| last % shards)
+}
+
 /// What a list speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
