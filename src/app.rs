@@ -21,8 +21,8 @@ use crate::issuer::Issuer;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
-use crate::store::{AuditDraft, Store};
 use crate::store::sqlite::SqliteStore;
+use crate::store::{AuditDraft, Store};
 use crate::telemetry::Metrics;
 
 /// What the service takes from its surroundings. Tests bring their own.
@@ -100,12 +100,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
 }
 
 /// Before the first certificate names a shard, the store knows how many there are. How many lists there have to be.
-async fn note_shards(
-    store: &dyn Store,
-    issuer: &[u8],
-    configured: u16,
-    now: UnixTime,
-) -> Result<u16, ConfigError> {
+async fn note_shards(store: &dyn Store, issuer: &[u8], configured: u16, now: UnixTime) -> Result<u16, ConfigError> {
     let draft = AuditDraft {
         kind: "crl.sharded",
         actor: "signetd".into(),

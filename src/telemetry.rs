@@ -65,7 +65,11 @@ impl Default for Metrics {
         registry.register("crl_entries", "Entries of the published CRL", crl_entries.clone());
         registry.register("crl_age_seconds", "Seconds since thisUpdate of the published CRL", crl_age.clone());
         let (crl_behind, crl_shards, crl_oldest_shard) = (Gauge::default(), Gauge::default(), Gauge::default());
-        registry.register("crl_behind", "Whether a revocation is not on every list that has to carry it", crl_behind.clone());
+        registry.register(
+            "crl_behind",
+            "Whether a revocation is not on every list that has to carry it",
+            crl_behind.clone(),
+        );
         registry.register("crl_shards", "Published lists of shards", crl_shards.clone());
         let help = "Seconds since thisUpdate of the oldest list of a shard";
         registry.register("crl_oldest_shard_age_seconds", help, crl_oldest_shard.clone());

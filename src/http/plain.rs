@@ -16,7 +16,10 @@ use super::refusal::Refusal;
 use crate::revocation::{Document, Published};
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/crl/{file}", get(list)).route("/crl/{issuer}/{file}", get(shard)).route("/ca/{file}", get(certificate))
+    Router::new()
+        .route("/crl/{file}", get(list))
+        .route("/crl/{issuer}/{file}", get(shard))
+        .route("/ca/{file}", get(certificate))
 }
 
 async fn list(

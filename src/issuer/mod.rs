@@ -105,7 +105,8 @@ impl Issuer {
         let key = self.key.clone();
         let work = move || {
             let ListOrder { number, this_update, next_update, shard, continues, entries } = order;
-            let url = shard.map(|shard| key.locations.shard(shard)).transpose()?.and_then(|urls| urls.into_iter().next());
+            let url =
+                shard.map(|shard| key.locations.shard(shard)).transpose()?.and_then(|urls| urls.into_iter().next());
             let scope = url.as_deref().map_or(Scope::Full, |url| Scope::Shard { url });
             let continues = continues.as_ref();
             let plan = CrlPlan { number, this_update, next_update, scope, continues, entries };

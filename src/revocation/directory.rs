@@ -80,6 +80,8 @@ impl Directory {
                 self.writes.fetch_add(1, Ordering::SeqCst);
             }
             Err(error) => {
+                // Somebody may have replaced the whole directory: everything is written again.
+                written.clear();
                 let text = error.to_string();
                 *lock(&self.failure) = Some(text.clone());
                 if !self.failing.swap(true, Ordering::SeqCst) {
@@ -109,7 +111,8 @@ impl Directory {
         }
         // Not there until it is whole again: a manifest that could not be written is tried again.
         written.remove(MANIFEST);
-        let text = json!({ "format": 1, "files": items.iter().map(Item::entry).collect::<Vec<_>>() }).to_string() + "\n";
+        let text =
+            json!({ "format": 1, "files": items.iter().map(Item::entry).collect::<Vec<_>>() }).to_string() + "\n";
         files::replace(&self.path.join(MANIFEST), text.as_bytes(), Mode::Public)?;
         written.insert(MANIFEST.to_owned(), String::new());
         Ok(())

@@ -109,7 +109,8 @@ impl Press {
         entries: Entries,
     ) -> Result<Arc<Published>, PublishError> {
         let Stamp { number, this_update, next_update } = stamp;
-        let list = self.issuer.sign_crl(ListOrder { number, this_update, next_update, shard, continues, entries }).await?;
+        let list =
+            self.issuer.sign_crl(ListOrder { number, this_update, next_update, shard, continues, entries }).await?;
         let issuer = self.issuer.certificate().short_id();
         let name = match shard {
             None => format!("{issuer}-{number}"),

@@ -166,8 +166,7 @@ fn write_authority(server: &Path, now: UnixTime) -> PrivateKey {
         permitted_dns: Vec::new(),
     };
     let issuer = certify_issuer(&root, &root_key, plan, random::bytes().unwrap()).unwrap();
-    let plan =
-        CrlPlan::full(now.0 as u64 * 1000, from, now.plus(400 * 86_400), Entries::new());
+    let plan = CrlPlan::full(now.0 as u64 * 1000, from, now.plus(400 * 86_400), Entries::new());
     let root_crl = crl::sign(&root, &root_key, plan).unwrap().der().to_vec();
     let kek = Passphrase::new(data_encoding::HEXLOWER.encode(&random::bytes::<32>().unwrap())).unwrap();
     for made in [server, &server.join("secrets"), &server.join("issuer")] {

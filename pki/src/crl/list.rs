@@ -60,7 +60,8 @@ pub fn sign(issuer: &IssuerCert, signer: &dyn Signer, plan: CrlPlan<'_>) -> Resu
         return Err(IssueError::WrongKey);
     }
     let scheme = signer::scheme(issuer.public_key())?;
-    let said = Said { issuer, scheme, number: plan.number, dates: (plan.this_update, plan.next_update), scope: plan.scope };
+    let said =
+        Said { issuer, scheme, number: plan.number, dates: (plan.this_update, plan.next_update), scope: plan.scope };
     let before = plan.continues.map_or(&[][..], SignedList::entries);
     let count = plan.continues.map_or(0, SignedList::count) + plan.entries.count();
     let length = before.len() + plan.entries.as_bytes().len();

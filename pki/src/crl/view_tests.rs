@@ -107,7 +107,10 @@ fn a_list_that_is_not_the_full_one_is_refused() {
     let disguised = extension(&[0x55, 0x1d, 28], false, &sequence(&[]));
     assert!(List { extensions: with(&[good.clone(), disguised]), ..List::new() }.read().is_err());
     let unknown = extension(&[0x55, 0x1d, 20, 1], true, b"");
-    assert_eq!(List { extensions: with(&[good.clone(), unknown]), ..List::new() }.read().unwrap_err(), CrlError::Partial);
+    assert_eq!(
+        List { extensions: with(&[good.clone(), unknown]), ..List::new() }.read().unwrap_err(),
+        CrlError::Partial
+    );
     let other_issuer = extension(&[0x55, 0x1d, 0x1d], true, &sequence(&[]));
     let view = List { revoked: entry(&integer(&[5]), &time(NOW), &[other_issuer]), ..List::new() }.read().unwrap();
     assert_eq!(view.entries().unwrap_err(), CrlError::Partial);
