@@ -151,6 +151,23 @@ fn urls_are_a_scheme_a_host_and_perhaps_a_port() {
 }
 
 #[test]
+fn shards_are_a_power_of_two_and_no_more_than_4096() {
+    let shards = |text: &str| parse(&format!("{GOOD}crl_shards = {text}\n")).map(|c| c.raw.publication.crl_shards);
+    assert_eq!(parse(GOOD).unwrap().raw.publication.crl_shards, 0);
+    for good in [0, 1, 2, 256, 4096] {
+        assert_eq!(shards(&good.to_string()).unwrap(), good);
+    }
+    for bad in ["3", "4095", "8192", "32768"] {
+        let error = shards(bad).unwrap_err();
+        assert!(error.to_string().contains("publication.crl_shards"), "{error}");
+        assert!(!error.hint().is_empty());
+    }
+    for bad in ["-1", "65536", "\"4\""] {
+        assert!(shards(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn lists_live_at_least_two_intervals() {
     let with = |interval: i64, lifetime: i64| {
         parse(&format!("{GOOD}crl_interval_seconds = {interval}\ncrl_lifetime_seconds = {lifetime}\n"))

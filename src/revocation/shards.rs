@@ -150,7 +150,9 @@ impl Shards {
     fn is_over(&self, shard: usize, now: UnixTime) -> bool {
         let Some(list) = self.lists.get(shard).and_then(ArcSwapOption::load_full) else { return true };
         let portion = (self.interval / PORTIONS).max(1);
-        let moment = self.interval * shard as i64 / self.lists.len() as i64 / portion * portion;
+        // Wide, because an interval may be any number of seconds.
+        let share = i128::from(self.interval) * shard as i128 / self.lists.len() as i128;
+        let moment = share as i64 / portion * portion;
         let round = |at: UnixTime| (at.0 - moment).div_euclid(self.interval);
         round(now) > round(list.this_update)
     }
