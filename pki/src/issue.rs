@@ -2,18 +2,16 @@
 
 use std::net::IpAddr;
 
-use rcgen::{CrlDistributionPoint, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use thiserror::Error;
 
 use crate::ca::IssuerCert;
 use crate::csr::CheckedCsr;
-use crate::der;
-use crate::encode::{SignedParts, assemble, authority_info_access, base_params, common_name, tbs};
-use crate::key::{Fingerprint, SignatureScheme};
+use crate::encode::{SignedParts, assemble, leaf_tbs};
+use crate::key::{Fingerprint, PublicKey, SignatureScheme};
 use crate::key_policy::KeyRefusal;
-use crate::lint::{self, LeafExpectation, LintError};
+use crate::lint::{self, LintError};
 use crate::name::{DeviceId, DnsName, PrincipalKind, SpiffeId, TrustDomain};
-use crate::profile::{Profile, Revocation, Usage};
+use crate::profile::Profile;
 use crate::serial::Serial;
 use crate::signer::{self, Signer, SignerError};
 use crate::time::UnixTime;
@@ -84,7 +82,8 @@ impl<'a> LeafPlan<'a> {
         wanted: Option<i64>,
         random: [u8; 20],
     ) -> Result<LeafPlan<'a>, IssueError> {
-        profile.keys.check(csr.public_key())?;
+        // Of a `CheckedCsr` the key is known to be sound.
+        profile.keys.permits(csr.public_key())?;
         let validity =
             profile.validity(now, wanted, issuer.not_after()).ok_or(IssueError::IssuerEnds(issuer.not_after()))?;
         Ok(LeafPlan { profile, subject, csr, serial: Serial::from_random(random), validity, shard: None })
@@ -101,6 +100,19 @@ impl<'a> LeafPlan<'a> {
     pub fn serial(&self) -> &Serial {
         &self.serial
     }
+}
+
+/// What a leaf shall say: the encoder writes it, the lint reads for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Leaf<'a> {
+    pub(crate) issuer: &'a IssuerCert,
+    pub(crate) locations: &'a Locations,
+    pub(crate) profile: &'a Profile,
+    pub(crate) subject: &'a Subject,
+    pub(crate) key: &'a PublicKey,
+    pub(crate) serial: &'a Serial,
+    pub(crate) validity: (UnixTime, UnixTime),
+    pub(crate) shard: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -149,30 +161,9 @@ impl LintedTbs {
         locations.check()?;
         let key = csr.into_public_key();
         let scheme = signer::scheme(issuer.public_key())?;
-        let name = common_name(subject.id.as_str(), None);
-        let mut params = base_params(&serial, name, validity, key.key_identifier());
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = profile.usages.iter().copied().map(purpose).collect();
-        params.subject_alt_names = alternative_names(&subject)?;
-        params.crl_distribution_points = distribution_points(profile, locations, shard)?;
-        let ocsp = if profile.names_revocation() { locations.ocsp.as_slice() } else { &[] };
-        params.custom_extensions.extend(authority_info_access(&locations.ca_issuers, ocsp));
-        params.custom_extensions.extend(marks(profile));
-        let bytes = tbs(&params, &key, issuer.facts()).map_err(IssueError::Encoding)?;
-        lint::leaf(
-            &bytes,
-            &LeafExpectation {
-                issuer,
-                locations,
-                profile,
-                subject: &subject,
-                key: &key,
-                serial: &serial,
-                validity,
-                shard,
-            },
-        )?;
+        let leaf = Leaf { issuer, locations, profile, subject: &subject, key: &key, serial: &serial, validity, shard };
+        let bytes = leaf_tbs(&leaf, scheme)?;
+        lint::leaf(&bytes, &leaf)?;
         let facts = Facts {
             serial,
             issuer_key_id: issuer.key_identifier().to_vec(),
@@ -234,45 +225,6 @@ pub(crate) fn sign_tbs(
         return Err(IssueError::BadSignature);
     }
     Ok(der)
-}
-
-fn purpose(usage: Usage) -> ExtendedKeyUsagePurpose {
-    match usage {
-        Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
-        Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
-        Usage::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
-    }
-}
-
-fn distribution_points(
-    profile: &Profile,
-    locations: &Locations,
-    shard: Option<u16>,
-) -> Result<Vec<CrlDistributionPoint>, IssueError> {
-    if !profile.names_revocation() {
-        return Ok(Vec::new());
-    }
-    let uris = shard.map_or_else(|| Ok(locations.crl.clone()), |shard| locations.shard(shard))?;
-    Ok(if uris.is_empty() { Vec::new() } else { vec![CrlDistributionPoint { uris }] })
-}
-
-/// Why the certificate names no place for its revocation.
-fn marks(profile: &Profile) -> impl Iterator<Item = CustomExtension> {
-    let ocsp_nocheck: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 5];
-    let no_rev_avail: &[u64] = &[2, 5, 29, 56];
-    let mark = |oid| CustomExtension::from_oid_content(oid, der::null());
-    let nocheck = profile.is_ocsp_responder().then(|| mark(ocsp_nocheck));
-    nocheck.into_iter().chain((profile.revocation == Revocation::Unavailable).then(|| mark(no_rev_avail)))
-}
-
-fn alternative_names(subject: &Subject) -> Result<Vec<SanType>, IssueError> {
-    let text = |s: &str| s.try_into().map_err(|_| IssueError::Encoding(format!("{s:?} is not ASCII")));
-    let mut names = vec![SanType::URI(text(subject.spiffe_id().as_str())?)];
-    for dns in &subject.dns_names {
-        names.push(SanType::DnsName(text(dns.as_str())?));
-    }
-    names.extend(subject.addresses.iter().map(|a| SanType::IpAddress(*a)));
-    Ok(names)
 }
 
 #[cfg(test)]

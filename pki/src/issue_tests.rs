@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::key::KeyAlgorithm;
 use crate::key_policy::{KeyPolicy, KeyType};
+use crate::profile::{Revocation, Usage};
 use crate::testing::auditor::{Expected, audit};
 use crate::testing::openssl::openssl;
 use crate::testing::request::Request;
@@ -196,6 +197,22 @@ fn a_principal_may_have_few_names_or_many() {
         };
         issue_as(authority(), &TestSigner::p256(), edit).unwrap();
     }
+}
+
+#[test]
+fn no_certificate_has_more_names_than_its_readers_accept() {
+    let with = |count: usize| {
+        let addresses: Vec<IpAddr> = (0..count as u32).map(|n| IpAddr::from(n.to_be_bytes())).collect();
+        issue_as(authority(), &TestSigner::p256(), |_, s, _| s.addresses = addresses.clone())
+    };
+    let most = with(1900).unwrap();
+    assert_eq!(CertificateView::parse(most.der()).unwrap().addresses.len(), 1900);
+    let refused = with(2000).unwrap_err().to_string();
+    assert!(refused.contains("more names than readers accept"), "{refused}");
+    let long = "a".repeat(40_000);
+    let place = format!("http://ca.example/{long}.crl");
+    let refused = issue_as(authority(), &TestSigner::p256(), |_, _, l| l.crl = vec![place.clone()]).unwrap_err();
+    assert!(refused.to_string().contains("longer than readers accept"), "{refused}");
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::sync::OnceLock;
 
 use super::*;
 use crate::ca::IssuerCert;
+use crate::der::{self, read_tlv};
 use crate::encode::SignedParts;
 use crate::issue::{Locations, Subject};
 use crate::name::{DeviceId, PrincipalKind};
@@ -44,7 +45,7 @@ impl Leaf {
     }
 
     fn lint(&self, tbs: &[u8]) -> Result<(), String> {
-        let expectation = LeafExpectation {
+        let expectation = crate::issue::Leaf {
             issuer: &self.issuer,
             locations: &self.locations,
             profile: &self.profile,
@@ -284,7 +285,8 @@ fn places_that_differ_are_refused() {
 
 #[test]
 fn revocation_is_named_or_excused_and_never_both() {
-    let marks: [(&[u8], fn(&mut Leaf)); 2] = [
+    type Edit = fn(&mut Leaf);
+    let marks: [(&[u8], Edit); 2] = [
         (&[0x55, 0x1d, 0x38], |leaf| leaf.profile.revocation = Revocation::Unavailable),
         (&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05], |leaf| {
             leaf.profile.usages = vec![Usage::OcspSigning];
