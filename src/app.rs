@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use serde_json::json;
+use signet_pki::UnixTime;
 use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -19,8 +21,8 @@ use crate::issuer::Issuer;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
-use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{AuditDraft, Store};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
 
@@ -51,8 +53,10 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
     reserved.extend(blocked);
     let last_issued = store.last_issued_at().await.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?;
+    let shards = config.raw.publication.crl_shards;
+    let lists = note_shards(store.as_ref(), issuer.key_identifier(), shards, clock.now()).await?;
     let locations = config.locations(&issuer);
-    let issuer = Issuer::new(issuer, Box::new(issuer_key), locations, last_issued)
+    let issuer = Issuer::new(issuer, Box::new(issuer_key), locations, shards, last_issued)
         .map_err(|e| ConfigError::new(format!("no thread for signing: {e}"), "check the limits of the process"))?;
     let issuer = Arc::new(issuer);
     let authorizer = Arc::new(Authorizer {
@@ -74,6 +78,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let schedule = Schedule {
         interval: config.raw.publication.crl_interval_seconds,
         lifetime: config.raw.publication.crl_lifetime_seconds,
+        shards: lists,
+        directory: config.raw.publication.directory.as_deref().map(|path| config.path(path)),
     };
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
     let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
@@ -97,6 +103,20 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     }))
 }
 
+/// Before the first certificate names a shard, the store knows how many there are. How many lists there have to be.
+async fn note_shards(store: &dyn Store, issuer: &[u8], configured: u16, now: UnixTime) -> Result<u16, ConfigError> {
+    let draft = AuditDraft {
+        kind: "crl.sharded",
+        actor: "signetd".into(),
+        subject: "crl".into(),
+        request_id: "own-start".into(),
+        detail: json!({}),
+        at: now,
+    };
+    let noted = store.shard(issuer, configured, draft).await;
+    Ok(noted.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?.lists)
+}
+
 /// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.
 pub struct Running {
     pub service: Arc<Service>,
@@ -117,14 +137,15 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     let (tls, plain, local) = (bind(listen.tls).await?, bind(listen.plain).await?, bind(listen.local).await?);
     let addresses = (tls.address, plain.address, local.address);
     let state = Arc::new(TlsState::new(identity.tls_config(&service)?));
-    if service.revocation.publish(&own_context(&service)).await.is_none() {
-        tracing::error!("the first CRL could not be published; it will be tried again");
+    if !service.revocation.keep_up(&own_context(&service)).await {
+        tracing::error!("the first CRLs could not be published; it will be tried again");
     }
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
     tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), patience, signal.clone()));
     tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), patience, signal.clone()));
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
+    tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })

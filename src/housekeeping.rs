@@ -13,6 +13,8 @@ use crate::store::{Prune, Pruned, StoreError};
 
 /// How often the schedule looks at the clock.
 const TICK: Duration = Duration::from_secs(5);
+/// How often a publication directory that cannot be written is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 /// Rows of a kind to one transaction of the retention: about a millisecond, so that no request waits for it.
 const PRUNE_ROWS: u32 = 200;
 /// Seconds between two looks at what the retention no longer keeps.
@@ -39,7 +41,7 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
         }
         let now = service.clock.now();
         if service.publisher.is_due(now) {
-            service.revocation.publish(&own_context(&service)).await;
+            service.revocation.keep_up(&own_context(&service)).await;
         }
         if identity.is_due(now) {
             match server_identity::renew(&service, &mut identity).await {
@@ -56,6 +58,24 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
                 () = stop.wait() => return,
                 outcome = apply_retention(&service, now) => report(outcome),
             }
+        }
+    }
+}
+
+/// Keeps the publication directory as the listener for lists is, until the service stops.
+pub(crate) async fn run_directory(service: Arc<Service>, mut stop: Shutdown) {
+    let Some(directory) = service.publisher.directory() else { return };
+    let mut retry = tokio::time::interval(RETRY);
+    loop {
+        tokio::select! {
+            () = stop.wait() => return,
+            () = directory.woken() => {}
+            _ = retry.tick() => if directory.failure().is_none() { continue },
+        }
+        let service = service.clone();
+        let write = move || service.publisher.directory().map(|directory| directory.write(&service.publisher));
+        if let Err(error) = tokio::task::spawn_blocking(write).await {
+            tracing::error!(%error, "the publication directory was not written");
         }
     }
 }

@@ -12,7 +12,7 @@ use signet_pki::UnixTime;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
-use crate::revocation::Published;
+use crate::revocation::{Directory, Publisher};
 use crate::store::StoreCounters;
 
 /// Sends log lines to standard error. The only use of a process-wide setting, made by `main`.
@@ -44,6 +44,11 @@ pub struct Metrics {
     crl_number: Gauge<u64, AtomicU64>,
     crl_entries: Gauge<u64, AtomicU64>,
     crl_age: Gauge,
+    crl_behind: Gauge,
+    crl_shards: Gauge,
+    crl_oldest_shard: Gauge,
+    directory_failing: Gauge,
+    directory_writes: Gauge<u64, AtomicU64>,
     commits: Gauge<u64, AtomicU64>,
     writes: Gauge<u64, AtomicU64>,
 }
@@ -59,11 +64,38 @@ impl Default for Metrics {
         registry.register("crl_number", "Number of the published CRL", crl_number.clone());
         registry.register("crl_entries", "Entries of the published CRL", crl_entries.clone());
         registry.register("crl_age_seconds", "Seconds since thisUpdate of the published CRL", crl_age.clone());
+        let (crl_behind, crl_shards, crl_oldest_shard) = (Gauge::default(), Gauge::default(), Gauge::default());
+        registry.register(
+            "crl_behind",
+            "Whether a revocation is not on every list that has to carry it",
+            crl_behind.clone(),
+        );
+        registry.register("crl_shards", "Published lists of shards", crl_shards.clone());
+        let help = "Seconds since thisUpdate of the oldest list of a shard";
+        registry.register("crl_oldest_shard_age_seconds", help, crl_oldest_shard.clone());
+        let (directory_failing, directory_writes) = (Gauge::default(), Gauge::<u64, AtomicU64>::default());
+        let help = "Whether the publication directory could not be written";
+        registry.register("publication_directory_failing", help, directory_failing.clone());
+        let help = "Times that the publication directory was brought up to date";
+        registry.register("publication_directory_writes", help, directory_writes.clone());
         let commits = Gauge::<u64, AtomicU64>::default();
         let writes = Gauge::<u64, AtomicU64>::default();
         registry.register("store_commits_total", "Transactions, each with one flush to disk", commits.clone());
         registry.register("store_requests_total", "Writes that these transactions carried", writes.clone());
-        Metrics { registry, answers, crl_number, crl_entries, crl_age, commits, writes }
+        Metrics {
+            registry,
+            answers,
+            crl_number,
+            crl_entries,
+            crl_age,
+            crl_behind,
+            crl_shards,
+            crl_oldest_shard,
+            directory_failing,
+            directory_writes,
+            commits,
+            writes,
+        }
     }
 }
 
@@ -74,14 +106,21 @@ impl Metrics {
         self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
     }
 
-    pub fn render(&self, list: Option<&Published>, store: StoreCounters, now: UnixTime) -> String {
+    pub fn render(&self, publisher: &Publisher, store: StoreCounters, now: UnixTime) -> String {
         self.commits.set(store.commits);
         self.writes.set(store.requests);
-        if let Some(list) = list {
+        if let Some(list) = publisher.current() {
             self.crl_number.set(list.number);
             self.crl_entries.set(list.entries);
             self.crl_age.set(now.since(list.this_update));
         }
+        self.crl_behind.set(i64::from(publisher.is_behind()));
+        let ages: Vec<i64> = publisher.all_shards().map(|(_, list)| now.since(list.this_update)).collect();
+        self.crl_shards.set(ages.len() as i64);
+        self.crl_oldest_shard.set(ages.into_iter().max().unwrap_or(0));
+        let directory = publisher.directory();
+        self.directory_failing.set(i64::from(directory.is_some_and(|d| d.failure().is_some())));
+        self.directory_writes.set(directory.map_or(0, Directory::writes));
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);

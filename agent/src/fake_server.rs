@@ -15,7 +15,7 @@ use signet_api::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, Re
 use signet_api::{Credential, ErrorCode, Problem};
 use signet_keys::{KeyKind, PrivateKey, random};
 use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
-use signet_pki::crl::{self, CrlPlan};
+use signet_pki::crl::{self, CrlPlan, Entries};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Subject};
 use signet_pki::key_policy::KeyPolicy;
@@ -87,8 +87,8 @@ impl Ca {
             permitted_dns: Vec::new(),
         };
         let issuer = certify_issuer(&root, &root_key, plan, draw()).unwrap();
-        let plan = CrlPlan { number: 1, this_update: now, next_update: now.plus(86_400), entries: &[] };
-        let list = |ca, key| pem::encode(Label::Crl, &crl::sign(ca, key, plan).unwrap());
+        let plan = || CrlPlan::full(1, now, now.plus(86_400), Entries::new());
+        let list = |ca, key| pem::encode(Label::Crl, crl::sign(ca, key, plan()).unwrap().der());
         let crls = list(&issuer, &issuer_key) + &list(&root, &root_key);
         Ca { root, root_key, issuer, issuer_key, crls, lists: Vec::new() }
     }

@@ -51,6 +51,9 @@ enum Command {
     /// Fill the database of a stopped service with synthetic devices
     #[command(after_help = "Example:\n  signet-bench fill --database acme/server/signet.db --live 100000")]
     Fill(Fill),
+    /// Revocation lists by size, in process: what one entry costs
+    #[command(after_help = "Example:\n  signet-bench crl --entries 1000,100000,1000000")]
+    Crl(crl::Crl),
     /// What one P-256 verification and one signature cost here
     #[command(after_help = "Example:\n  signet-bench floor")]
     Floor(Floor),
@@ -101,6 +104,7 @@ fn run(command: Command) -> Result<()> {
             println!("{}", serde_json::to_string_pretty(&filled)?);
             Ok(())
         }
+        Command::Crl(crl) => crl.run(),
         Command::Floor(Floor { work: Some(pairs) }) => floor::work(pairs),
         Command::Floor(Floor { work: None }) => {
             println!("{}", serde_json::to_string_pretty(&floor::measure(200)?)?);

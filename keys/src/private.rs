@@ -5,6 +5,7 @@ mod second_opinion;
 
 use std::fmt;
 
+use aws_lc_rs::digest::Digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
@@ -153,6 +154,11 @@ impl Signer for PrivateKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
         let failed = |_| SignerError::Unavailable("the cryptographic library failed".into());
         self.pair.sign(&SystemRandom::new(), message).map(|s| s.as_ref().to_vec()).map_err(failed)
+    }
+
+    fn sign_hashed(&self, _: &[u8], digest: &Digest) -> Result<Vec<u8>, SignerError> {
+        let failed = |_| SignerError::Unavailable("the cryptographic library failed".into());
+        self.pair.sign_digest(digest).map(|s| s.as_ref().to_vec()).map_err(failed)
     }
 }
 

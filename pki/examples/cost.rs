@@ -11,7 +11,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, RsaKeyPair};
 use signet_pki::ca::{CaName, IssuerPlan, certify_issuer, self_signed};
-use signet_pki::crl::{CrlPlan, Reason, encode_entry};
+use signet_pki::crl::{CrlPlan, Entries, Reason};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Subject};
 use signet_pki::key::SignatureScheme;
@@ -107,16 +107,16 @@ fn rsa() {
 
 fn list(issuer: &signet_pki::ca::IssuerCert, key: &Key) {
     const COUNT: u32 = 1_000_000;
-    let mut entries = Vec::new();
+    let mut entries = Entries::new();
     for number in 0..COUNT {
         let mut random = [0x5a; 20];
         random[16..].copy_from_slice(&number.to_be_bytes());
-        encode_entry(&Serial::from_random(random), NOW, Reason::KeyCompromise, &mut entries);
+        entries.push(&Serial::from_random(random), NOW, Reason::KeyCompromise);
     }
-    let plan = CrlPlan { number: 1, this_update: NOW, next_update: NOW.plus(86_400), entries: &entries };
+    let plan = CrlPlan::full(1, NOW, NOW.plus(86_400), entries);
     let start = Instant::now();
     let bytes = signet_pki::crl::sign(issuer, key, plan).unwrap();
-    println!("{:>10.1}  crl::sign of {COUNT} entries, {} bytes", micros(start), bytes.len());
+    println!("{:>10.1}  crl::sign of {COUNT} entries, {} bytes", micros(start), bytes.der().len());
 }
 
 fn time<T>(what: &str, mut work: impl FnMut() -> T) -> f64 {

@@ -1,19 +1,17 @@
 //! Certificate revocation lists (RFC 5280 5). Entries are kept encoded, so a list of a million is copied, not rebuilt.
 
+mod entries;
+mod list;
 mod view;
 
 use serde::{Deserialize, Serialize};
 
+pub use entries::Entries;
+pub use list::{SignedList, sign};
 pub use view::{CrlError, CrlView};
-use view::{CrlFields, Entries};
 
-use crate::ca::IssuerCert;
 use crate::der;
-use crate::issue::{IssueError, sign_tbs};
-use crate::key::SignatureScheme;
-use crate::lint::LintError;
 use crate::serial::Serial;
-use crate::signer::{self, Signer};
 use crate::time::UnixTime;
 
 /// RFC 5280 5.3.1, without the codes that make no sense here (removeFromCRL, certificateHold).
@@ -89,65 +87,45 @@ pub fn encode_entry(serial: &Serial, revoked_at: UnixTime, reason: Reason, out: 
     out.extend_from_slice(&der::sequence(&[&number, &date, &der::sequence(&[&extension])]));
 }
 
-/// A list about to be signed. `entries` are concatenated encodings of [`encode_entry`].
-#[derive(Debug, Clone, Copy)]
+/// The shard of a certificate when there are so many of them, a power of two; none when there are none. The last bits of the
+/// serial number are as random as the rest.
+pub fn shard_of(serial: &Serial, shards: u16) -> Option<u16> {
+    let last = serial.as_bytes().iter().rev().take(2).rev().fold(0, |n, octet| n << 8 | u16::from(*octet));
+    (shards > 0).then(|| last % shards)
+}
+
+/// What a list speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Every certificate of the issuer; no issuing distribution point.
+    Full,
+    /// The certificates whose CRL distribution point is this URL.
+    Shard { url: &'a str },
+}
+
+/// A list about to be signed.
+#[derive(Debug, Clone)]
 pub struct CrlPlan<'a> {
     pub number: u64,
     pub this_update: UnixTime,
     pub next_update: UnixTime,
-    pub entries: &'a [u8],
+    pub scope: Scope<'a>,
+    /// The list before, whose entries come first: copied, and not read again.
+    pub continues: Option<&'a SignedList>,
+    pub entries: Entries,
 }
 
-/// Signs a full list of this issuer, without issuing distribution point, and verifies what came back.
-pub fn sign(issuer: &IssuerCert, signer: &dyn Signer, plan: CrlPlan<'_>) -> Result<Vec<u8>, IssueError> {
-    let scheme = signer::scheme(issuer.public_key())?;
-    let key_id = der::sequence(&[&der::context_primitive(0, issuer.key_identifier())]);
-    let number = der::integer(&plan.number.to_be_bytes());
-    let extension = |oid: &[u8], value: &[u8]| der::sequence(&[&der::oid(oid), &der::octet_string(value)]);
-    let extensions = der::sequence(&[&extension(OID_AKI, &key_id), &extension(OID_CRL_NUMBER, &number)]);
-    // revokedCertificates MUST be absent when there are none (5.1.2.6).
-    let mut revoked = Vec::new();
-    if !plan.entries.is_empty() {
-        der::header(0x30, plan.entries.len(), &mut revoked);
+impl CrlPlan<'_> {
+    /// A full list of these entries.
+    pub fn full(number: u64, this_update: UnixTime, next_update: UnixTime, entries: Entries) -> CrlPlan<'static> {
+        CrlPlan { number, this_update, next_update, scope: Scope::Full, continues: None, entries }
     }
-    let tbs = der::sequence(&[
-        &der::integer(&[1]),
-        &scheme.identifier(),
-        issuer.subject(),
-        &der::time(plan.this_update),
-        &der::time(plan.next_update),
-        &revoked,
-        plan.entries,
-        &der::context(0, &extensions),
-    ]);
-    lint(&tbs, issuer, scheme, plan)?;
-    sign_tbs(&tbs, scheme, issuer, signer)
-}
-
-/// Reads the list back before a key is touched: it says what was planned, and every entry can be read.
-fn lint(tbs: &[u8], issuer: &IssuerCert, scheme: SignatureScheme, plan: CrlPlan<'_>) -> Result<(), LintError> {
-    let refuse = |sentence: &str| Err(LintError(sentence.to_owned()));
-    if plan.next_update <= plan.this_update {
-        return refuse("the revocation list would expire before it begins");
-    }
-    let Ok(found) = CrlFields::read(tbs) else { return refuse("the revocation list cannot be read back") };
-    if found.algorithm != scheme.identifier() || found.issuer != issuer.subject() {
-        return refuse("the revocation list names another issuer or algorithm");
-    }
-    if (found.number, found.this_update, found.next_update) != (plan.number, plan.this_update, plan.next_update) {
-        return refuse("the revocation list has another number or other dates than planned");
-    }
-    if found.authority_key_id != Some(issuer.key_identifier()) {
-        return refuse("the revocation list has the wrong authority key identifier");
-    }
-    if Entries(found.entries).any(|entry| entry.is_err()) {
-        return refuse("an entry of the revocation list cannot be read back");
-    }
-    Ok(())
 }
 
 const OID_AKI: &[u8] = &[0x55, 0x1d, 0x23];
 const OID_CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
+/// Issuing distribution point.
+const OID_IDP: &[u8] = &[0x55, 0x1d, 0x1c];
 const OID_REASON: &[u8] = &[0x55, 0x1d, 0x15];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 
 use crate::ca::IssuerCert;
-use crate::crl::{CrlPlan, CrlView, Reason, encode_entry, sign};
+use crate::crl::{CrlPlan, CrlView, Entries, Reason, sign};
 use crate::csr::CheckedCsr;
 use crate::encode::SignedParts;
 use crate::key_policy::KeyPolicy;
@@ -31,12 +31,12 @@ fn samples() -> &'static Samples {
         let wish = extension(ALTERNATIVE_NAMES, false, &[0x30, 0x03, 0x82, 0x01, b'a']);
         let csr = Request::asking(&signer, &[wish]).signed(&signer);
         let leaf = authority().issue(CheckedCsr::from_der(&csr, &KeyPolicy::any()).unwrap()).unwrap().into_parts().0;
-        let mut entries = Vec::new();
+        let mut entries = Entries::new();
         for n in 1..6 {
-            encode_entry(&Serial::from_random([n; 20]), NOW, Reason::KeyCompromise, &mut entries);
+            entries.push(&Serial::from_random([n; 20]), NOW, Reason::KeyCompromise);
         }
-        let plan = CrlPlan { number: 5, this_update: NOW, next_update: NOW.plus(DAY), entries: &entries };
-        let list = sign(&authority().issuer, &authority().issuer_signer, plan).unwrap();
+        let plan = CrlPlan::full(5, NOW, NOW.plus(DAY), entries);
+        let list = sign(&authority().issuer, &authority().issuer_signer, plan).unwrap().der().to_vec();
         let all = [&signer, &TestSigner::p384(), &TestSigner::ed25519(), TestSigner::rsa3072()];
         Samples { csr, leaf, list, spkis: all.map(|s| s.public_key().spki().to_vec()).to_vec() }
     })

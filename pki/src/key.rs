@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Digest, SHA256, SHA384, SHA512, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
     ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
@@ -194,6 +194,12 @@ impl PublicKey {
         UnparsedPublicKey::new(algorithm, self.key_bits()).verify(message, signature).is_ok()
     }
 
+    /// Like [`verify`](Self::verify), of a message whose digest by the scheme's hash is known.
+    pub fn verify_digest(&self, scheme: SignatureScheme, digest: &Digest, signature: &[u8]) -> bool {
+        let Some(algorithm) = verification(self.algorithm, scheme) else { return false };
+        UnparsedPublicKey::new(algorithm, self.key_bits()).verify_digest(digest, signature).is_ok()
+    }
+
     pub(crate) fn rsa(&self) -> Option<RsaParts<'_>> {
         match self.algorithm {
             KeyAlgorithm::Rsa { .. } => rsa_parts(self.key_bits()).ok(),
@@ -239,6 +245,17 @@ impl SignatureScheme {
     /// The inverse of [`identifier`](Self::identifier); byte for byte, so no second spelling is accepted.
     pub fn from_identifier(whole: &[u8]) -> Option<SignatureScheme> {
         Self::ALL.into_iter().find(|s| s.der() == whole)
+    }
+
+    /// The digest of `message` that is signed; `None` for Ed25519, which signs the message itself.
+    pub fn digest(self, message: &[u8]) -> Option<Digest> {
+        let algorithm = match self {
+            Self::EcdsaSha256 | Self::RsaPkcs1Sha256 => &SHA256,
+            Self::EcdsaSha384 | Self::RsaPkcs1Sha384 => &SHA384,
+            Self::EcdsaSha512 | Self::RsaPkcs1Sha512 => &SHA512,
+            Self::Ed25519 => return None,
+        };
+        Some(digest(algorithm, message))
     }
 
     /// The whole element: RFC 5758 3.2 (ecdsa-with-SHA2), RFC 8410 3 (id-Ed25519), RFC 8017 A.2.4 (PKCS #1 v1.5).

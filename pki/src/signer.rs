@@ -1,5 +1,6 @@
 //! The one seam through which anything is signed. Implementations live in the keys crate.
 
+use aws_lc_rs::digest::Digest;
 use thiserror::Error;
 
 use crate::key::{KeyAlgorithm, PublicKey, SignatureScheme};
@@ -18,6 +19,13 @@ pub trait Signer: Send + Sync {
 
     /// Signs `message` (not its digest) with [`scheme`]; ECDSA answers a DER `ECDSA-Sig-Value`.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError>;
+
+    /// The same for a `message` whose digest, by the scheme's own hash, is at hand: whoever signs digests need not read a long
+    /// message again. Never called for Ed25519, which has no digest of its message.
+    fn sign_hashed(&self, message: &[u8], digest: &Digest) -> Result<Vec<u8>, SignerError> {
+        let _ = digest;
+        self.sign(message)
+    }
 }
 
 /// The scheme that a signer of this key uses: the digest that matches the curve (RFC 5758, RFC 8410).

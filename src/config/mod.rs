@@ -21,6 +21,9 @@ use raw::RawConfig;
 
 use crate::anchor::Anchor;
 
+/// A signature each, once in an interval: a third of a second in an hour.
+const MAX_SHARDS: u16 = 4096;
+
 #[derive(Debug, Error)]
 #[error("{message}")]
 pub struct ConfigError {
@@ -187,6 +190,13 @@ impl Config {
             return Err(ConfigError::new(
                 "publication: the CRL interval is at least 60 seconds and the lifetime at least twice as long",
                 "leave both out for an hour and seven days",
+            ));
+        }
+        let shards = publication.crl_shards;
+        if shards > MAX_SHARDS || (shards > 0 && !shards.is_power_of_two()) {
+            return Err(ConfigError::new(
+                format!("publication.crl_shards = {shards} is not 0 or a power of two up to {MAX_SHARDS}"),
+                "leave it out for one list; 256 lists keep a list of a million revocations at 200 KiB each",
             ));
         }
         if self.raw.retention.certificate_days < 2 {

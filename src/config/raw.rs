@@ -89,6 +89,12 @@ pub struct RawPublication {
     pub crl_interval_seconds: i64,
     #[serde(default = "seven_days")]
     pub crl_lifetime_seconds: i64,
+    /// Into so many shards new certificates are divided, each with a list of its own; a power of two, 0 for none.
+    #[serde(default)]
+    pub crl_shards: u16,
+    /// Lists and CA certificates are also written here, for a web server.
+    #[serde(default)]
+    pub directory: Option<PathBuf>,
 }
 
 /// How long what is over is kept in full.

@@ -1,6 +1,6 @@
 use signet_keys::KeyKind;
 use signet_pki::ca::{CaName, IssuerPlan, certify_issuer, self_signed};
-use signet_pki::crl::{self, CrlPlan};
+use signet_pki::crl::{self, CrlPlan, Entries};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::key_policy::{KeyPolicy, KeyType};
 use signet_pki::name::PrincipalKind;
@@ -148,6 +148,23 @@ fn urls_are_a_scheme_a_host_and_perhaps_a_port() {
     // Lists are fetched before anything is trusted: over https a verifier would need the list to fetch the list.
     let error = refusal("http://ca.acme.example:8080", "https://ca.acme.example:8080").to_string();
     assert!(error.starts_with("publication.base_url"), "{error}");
+}
+
+#[test]
+fn shards_are_a_power_of_two_and_no_more_than_4096() {
+    let shards = |text: &str| parse(&format!("{GOOD}crl_shards = {text}\n")).map(|c| c.raw.publication.crl_shards);
+    assert_eq!(parse(GOOD).unwrap().raw.publication.crl_shards, 0);
+    for good in [0, 1, 2, 256, 4096] {
+        assert_eq!(shards(&good.to_string()).unwrap(), good);
+    }
+    for bad in ["3", "4095", "8192", "32768"] {
+        let error = shards(bad).unwrap_err();
+        assert!(error.to_string().contains("publication.crl_shards"), "{error}");
+        assert!(!error.hint().is_empty());
+    }
+    for bad in ["-1", "65536", "\"4\""] {
+        assert!(shards(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -351,8 +368,8 @@ fn issuer(root: &IssuerCert, root_key: &PrivateKey, issuer_key: &PrivateKey) -> 
 }
 
 fn list(root: &IssuerCert, root_key: &PrivateKey) -> Vec<u8> {
-    let plan = CrlPlan { number: 1, this_update: NOW, next_update: NOW.plus(400 * DAY), entries: &[] };
-    crl::sign(root, root_key, plan).unwrap()
+    let plan = CrlPlan::full(1, NOW, NOW.plus(400 * DAY), Entries::new());
+    crl::sign(root, root_key, plan).unwrap().der().to_vec()
 }
 
 #[test]

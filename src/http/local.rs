@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::App;
+use crate::revocation::{Directory, Publisher, Standing};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/metrics", get(metrics)).route("/healthz", get(healthy)).route("/readyz", get(ready))
@@ -26,20 +27,35 @@ async fn ready(State(service): State<App>) -> impl IntoResponse {
     if let Err(error) = service.road.issuer.check_clock(service.clock.now()) {
         failing.push(format!("clock: {error}"));
     }
-    match service.publisher.current() {
-        None => failing.push("crl: none published yet".to_owned()),
-        Some(_) if service.publisher.is_behind() => failing.push("crl: behind the revocations".to_owned()),
-        Some(list) if service.clock.now() > list.next_update => failing.push("crl: expired".to_owned()),
-        Some(_) => {}
+    let publisher = &service.publisher;
+    let lists: Vec<_> = publisher.current().into_iter().chain(publisher.all_shards().map(|(_, list)| list)).collect();
+    let now = service.clock.now();
+    if lists.len() <= publisher.shard_count() {
+        failing.push("crl: none published yet".to_owned());
+    } else if publisher.standing() == Standing::Behind {
+        failing.push("crl: behind the revocations".to_owned());
+    } else if lists.iter().any(|list| now > list.next_update) {
+        failing.push("crl: expired".to_owned());
     }
     if failing.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned());
+        return (StatusCode::OK, "ready\n".to_owned() + &notes(publisher));
     }
     (StatusCode::SERVICE_UNAVAILABLE, failing.join("\n") + "\n")
 }
 
+/// What is not as it should be and keeps no certificate and no list from anybody.
+fn notes(publisher: &Publisher) -> String {
+    let mut notes = String::new();
+    if publisher.standing() == Standing::FullFollows {
+        notes += "crl: the full list follows the lists of the shards\n";
+    }
+    if let Some(failure) = publisher.directory().and_then(Directory::failure) {
+        notes += &format!("publication.directory: {failure}\n");
+    }
+    notes
+}
+
 async fn metrics(State(service): State<App>) -> impl IntoResponse {
-    let list = service.publisher.current();
-    let text = service.metrics.render(list.as_deref(), service.store.counters(), service.clock.now());
+    let text = service.metrics.render(&service.publisher, service.store.counters(), service.clock.now());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

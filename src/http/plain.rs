@@ -18,6 +18,7 @@ use crate::revocation::{Document, Published};
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/crl/{file}", get(list))
+        .route("/crl/{issuer}/{file}", get(shard))
         .route("/ca/{file}", get(certificate))
         .route("/ca/bundles/{sequence}", get(super::trust::step))
 }
@@ -38,10 +39,30 @@ async fn list(
     let found = match file.as_str() {
         "all.pem" => publisher.all_pem(&published),
         name if name == format!("{issuer}.crl") => &published.der,
-        name if name == format!("{issuer}.pem") => publisher.pem(&published),
+        name if name == format!("{issuer}.pem") => published.pem(),
         _ => return Err(Refusal::new(ErrorCode::NotFound, "no such list")),
     };
     Ok(numbered(found, &published, &headers))
+}
+
+/// The list of a shard: the same certificates as long as there is one of them.
+async fn shard(
+    State(service): State<App>,
+    Path((issuer, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Refusal> {
+    let known = issuer == service.publisher.issuer().short_id();
+    let parts = file.split_once('.').filter(|_| known);
+    // One spelling each: `7.crl`, not `07.crl`.
+    let number = parts.and_then(|(number, _)| number.parse::<u16>().ok().filter(|n| n.to_string() == number));
+    let list = number.and_then(|number| service.publisher.shard(number));
+    let found = match (&list, parts) {
+        (Some(list), Some((_, "crl"))) => &list.der,
+        (Some(list), Some((_, "pem"))) => list.pem(),
+        _ => return Err(Refusal::new(ErrorCode::NotFound, "no such list")),
+    };
+    let list = list.as_deref().ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no such list"))?;
+    Ok(numbered(found, list, &headers))
 }
 
 async fn certificate(

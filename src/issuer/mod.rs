@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
-use signet_pki::crl::{self, CrlPlan};
+use signet_pki::crl::{self, CrlPlan, Entries, Scope, SignedList};
 use signet_pki::issue::{IssueError, LeafPlan, LintedTbs, Locations, Signed};
 use signet_pki::signer::Signer;
 use thiserror::Error;
@@ -35,6 +35,20 @@ struct IssuingKey {
     certificate: IssuerCert,
     signer: Box<dyn Signer>,
     locations: Locations,
+    /// Into so many shards certificates are divided; 0 for none.
+    shards: u16,
+}
+
+/// A list to be signed, in owned parts.
+pub struct ListOrder {
+    pub number: u64,
+    pub this_update: UnixTime,
+    pub next_update: UnixTime,
+    /// Of which shard; `None` for the full list.
+    pub shard: Option<u16>,
+    /// The list before and what it grows by.
+    pub continues: Option<SignedList>,
+    pub entries: Entries,
 }
 
 /// One issuing key with its certificate and its queue.
@@ -45,16 +59,17 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// `last_issued` is when the store saw the newest certificate.
+    /// `last_issued` is when the store saw the newest certificate; `shards` is a power of two, or 0 for none.
     pub fn new(
         certificate: IssuerCert,
         signer: Box<dyn Signer>,
         locations: Locations,
+        shards: u16,
         last_issued: Option<UnixTime>,
     ) -> std::io::Result<Issuer> {
         let newest = last_issued.map_or(0, |t| t.0 - signet_pki::profile::BACKDATE);
         Ok(Issuer {
-            key: Arc::new(IssuingKey { certificate, signer, locations }),
+            key: Arc::new(IssuingKey { certificate, signer, locations, shards }),
             pool: SigningPool::start()?,
             newest_not_before: AtomicI64::new(newest),
         })
@@ -72,7 +87,8 @@ impl Issuer {
 
     /// Room 4.
     pub fn prepare(&self, plan: LeafPlan<'_>) -> Result<LintedTbs, IssueError> {
-        LintedTbs::prepare(&self.key.certificate, &self.key.locations, plan)
+        let shard = crl::shard_of(plan.serial(), self.key.shards);
+        LintedTbs::prepare(&self.key.certificate, &self.key.locations, plan.in_shard(shard))
     }
 
     /// Room 5. Waits in the queue; a full queue answers at once.
@@ -84,19 +100,18 @@ impl Issuer {
         Ok(signed)
     }
 
-    /// Signs a revocation list over encoded entries, and gives the entries back.
-    pub async fn sign_crl(
-        &self,
-        number: u64,
-        (this_update, next_update): (UnixTime, UnixTime),
-        entries: Vec<u8>,
-    ) -> Result<(Result<Vec<u8>, IssueError>, Vec<u8>), SignError> {
+    /// Signs a revocation list. That of a shard says the very URL that the certificates of the shard name.
+    pub async fn sign_crl(&self, order: ListOrder) -> Result<SignedList, SignError> {
         let key = self.key.clone();
         let work = move || {
-            let plan = CrlPlan { number, this_update, next_update, entries: &entries };
-            let signed = crl::sign(&key.certificate, key.signer.as_ref(), plan);
-            (signed, entries)
+            let ListOrder { number, this_update, next_update, shard, continues, entries } = order;
+            let url =
+                shard.map(|shard| key.locations.shard(shard)).transpose()?.and_then(|urls| urls.into_iter().next());
+            let scope = url.as_deref().map_or(Scope::Full, |url| Scope::Shard { url });
+            let continues = continues.as_ref();
+            let plan = CrlPlan { number, this_update, next_update, scope, continues, entries };
+            crl::sign(&key.certificate, key.signer.as_ref(), plan)
         };
-        self.pool.run(work).await
+        Ok(self.pool.run(work).await??)
     }
 }

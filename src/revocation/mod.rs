@@ -1,6 +1,10 @@
 //! Taking identities away, and the lists that tell everyone.
 
+mod directory;
+mod document;
+mod press;
 mod publish;
+mod shards;
 
 use std::sync::Arc;
 
@@ -8,7 +12,10 @@ use serde_json::json;
 use signet_pki::crl::Reason;
 use tokio::task::JoinHandle;
 
-pub use publish::{Document, Published, Publisher, Schedule};
+pub use directory::Directory;
+pub use document::Document;
+pub use press::{PublishError, Published};
+pub use publish::{Publisher, Schedule, Standing};
 
 use crate::authorize::Context;
 use crate::clock::Clock;
@@ -92,16 +99,19 @@ impl Revocation {
         finish(tokio::spawn(work)).await
     }
 
-    /// Publishes a new list; a failure is logged and left to the schedule.
+    /// Publishes what is new where verifiers look for it; a failure is logged and left to the schedule.
     pub async fn publish(&self, context: &Context) -> Option<u64> {
-        match self.publisher.rebuild(&context.request_id).await {
-            Ok(number) => Some(number),
-            Err(error) => {
-                tracing::error!(%error, "the CRL could not be published; it will be tried again");
-                None
-            }
-        }
+        reported(self.publisher.publish(&context.request_id).await)
     }
+
+    /// Publishes every list that is due. Answers whether all of them are there.
+    pub async fn keep_up(&self, context: &Context) -> bool {
+        reported(self.publisher.keep_up(&context.request_id).await).is_some()
+    }
+}
+
+fn reported<T>(outcome: Result<T, PublishError>) -> Option<T> {
+    outcome.inspect_err(|error| tracing::error!(%error, "a CRL could not be published; it will be tried again")).ok()
 }
 
 async fn finish<T>(task: JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {

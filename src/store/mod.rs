@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use signet_api::admin::{AuditQuery, DeviceQuery, TokenQuery};
 use signet_api::{CredentialId, admin};
+use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
 
@@ -49,6 +50,8 @@ pub trait Store: Send + Sync {
     fn alarm(&self, serial: Option<&Serial>, draft: AuditDraft) -> Answer<'_, ()>;
     /// Reserves the number of the next CRL: `max(previous + 1, floor)`.
     fn next_crl_number(&self, issuer: &[u8], floor: u64, draft: AuditDraft) -> Answer<'_, u64>;
+    /// Notes the number of shards, 0 for none, that certificates are issued under from now on. No entry when it is the old one.
+    fn shard(&self, issuer: &[u8], configured: u16, draft: AuditDraft) -> Answer<'_, Sharding>;
     /// Takes away, at most `limit` rows of each kind, what the retention no longer keeps.
     fn prune(&self, order: Prune) -> Answer<'_, Pruned>;
 
@@ -70,6 +73,10 @@ pub trait Store: Send + Sync {
     fn devices(&self, query: DeviceQuery, now: UnixTime) -> Answer<'_, admin::Page<DeviceRow>>;
     /// Encoded CRL entries of an issuer after a sequence, in order. Sequence 0 asks for all.
     fn revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, RevocationDelta>;
+    /// The same by shard.
+    fn sharded_revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, ShardedDelta>;
+    /// All entries of one shard up to a sequence, that one included.
+    fn revocations_of_shard(&self, issuer: &[u8], shard: u16, through: u64) -> Answer<'_, Entries>;
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>>;
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
     /// Devices and services with a certificate that is good now, by the trust bundle that they hold, newest first.

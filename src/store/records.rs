@@ -1,10 +1,11 @@
 //! What reads hand out.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use signet_api::CredentialId;
 use signet_api::admin::TokenKind;
-use signet_pki::crl::Reason;
+use signet_pki::crl::{Entries, Reason};
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, DnsName, Fingerprint, Serial, UnixTime};
 
@@ -159,11 +160,26 @@ pub struct BundleHolders {
 /// What a revocation list has to grow by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RevocationDelta {
-    /// Concatenated `revokedCertificates` elements.
-    pub entries: Vec<u8>,
-    pub count: u64,
+    pub entries: Entries,
     /// Where the next delta begins.
     pub sequence: u64,
+}
+
+/// What the lists of shards have to grow by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShardedDelta {
+    pub shards: BTreeMap<u16, Entries>,
+    /// Revocations of certificates that name the full list.
+    pub unsharded: u64,
+    /// Where the next delta begins.
+    pub sequence: u64,
+}
+
+/// What was noted about the number of shards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sharding {
+    /// Shards 0 up to this one, exclusive, need a list: some certificate may still name it.
+    pub lists: u16,
 }
 
 /// Since the store was opened. Requests beyond commits shared a transaction with another.

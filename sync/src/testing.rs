@@ -9,7 +9,7 @@ use signet_keys::{KeyKind, PrivateKey, random};
 use signet_pki::Serial;
 use signet_pki::UnixTime;
 use signet_pki::ca::{self, CaName, IssuerCert, IssuerPlan};
-use signet_pki::crl::{self, CrlPlan, Reason};
+use signet_pki::crl::{self, CrlPlan, Entries, Reason};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::issue::Locations;
 use signet_pki::key_policy::KeyPolicy;
@@ -99,9 +99,9 @@ fn sign_crl(
     (this_update, next_update): (UnixTime, UnixTime),
     revoked: &[Serial],
 ) -> Vec<u8> {
-    let mut entries = Vec::new();
-    revoked.iter().for_each(|serial| crl::encode_entry(serial, NOW, Reason::KeyCompromise, &mut entries));
-    crl::sign(ca, key, CrlPlan { number, this_update, next_update, entries: &entries }).unwrap()
+    let mut entries = Entries::new();
+    revoked.iter().for_each(|serial| entries.push(serial, NOW, Reason::KeyCompromise));
+    crl::sign(ca, key, CrlPlan::full(number, this_update, next_update, entries)).unwrap().der().to_vec()
 }
 
 fn ca_name(name: &str, what: &str) -> CaName {

@@ -26,7 +26,11 @@ struct Stored {
     dns_names: String,
     addresses: String,
     newest: bool,
+    shard: Option<i64>,
 }
+
+/// How often, and on the list of which shard, a serial number stands among the entries of revocation lists.
+type Listed = BTreeMap<String, (u32, Option<i64>)>;
 
 pub(super) fn check(
     connection: &Connection,
@@ -66,7 +70,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     let mut statement = connection.prepare(
         "SELECT c.serial, c.issuer, c.principal, c.generation, c.spki, c.status, c.not_before, c.not_after, c.revoked_at,
                 c.reason, c.der, p.id, p.kind, p.dns_names, p.addresses,
-                c.generation = (SELECT max(n.generation) FROM certificate n WHERE n.principal = c.principal)
+                c.generation = (SELECT max(n.generation) FROM certificate n WHERE n.principal = c.principal), c.shard
          FROM certificate c JOIN principal p ON p.rowid = c.principal ORDER BY c.rowid",
     )?;
     let decode = |row: &Row<'_>| {
@@ -87,16 +91,16 @@ fn read(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
             dns_names: row.get(13)?,
             addresses: row.get(14)?,
             newest: row.get(15)?,
+            shard: row.get(16)?,
         })
     };
     statement.query_map([], decode)?.collect()
 }
 
-/// How often a serial number stands among the entries of revocation lists.
-fn listed(connection: &Connection, report: &mut Report) -> rusqlite::Result<BTreeMap<String, u32>> {
-    let mut statement = connection.prepare("SELECT sequence, entry FROM revocation")?;
+fn listed(connection: &Connection, report: &mut Report) -> rusqlite::Result<Listed> {
+    let mut statement = connection.prepare("SELECT sequence, entry, shard FROM revocation")?;
     let mut rows = statement.query([])?;
-    let mut found = BTreeMap::new();
+    let mut found = Listed::new();
     while let Some(row) = rows.next()? {
         let (sequence, entry): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
         // SEQUENCE { INTEGER, … } of fewer than 128 octets.
@@ -104,7 +108,8 @@ fn listed(connection: &Connection, report: &mut Report) -> rusqlite::Result<BTre
             [0x30, whole, 0x02, length, rest @ ..]
                 if *whole as usize + 2 == entry.len() && *length as usize <= rest.len() =>
             {
-                *found.entry(magnitude(&rest[..*length as usize])).or_default() += 1;
+                let (times, shard) = found.entry(magnitude(&rest[..*length as usize])).or_default();
+                (*times, *shard) = (*times + 1, row.get(2)?);
             }
             _ => report.0.push(format!("revocation {sequence}: not an entry of a list")),
         }
@@ -112,7 +117,7 @@ fn listed(connection: &Connection, report: &mut Report) -> rusqlite::Result<BTre
     Ok(found)
 }
 
-fn revocation(name: &str, one: &Stored, listed: u32, log: &Log, report: &mut Report) {
+fn revocation(name: &str, one: &Stored, (listed, shard): (u32, Option<i64>), log: &Log, report: &mut Report) {
     let dated = one.revoked_at.is_some() && one.reason.is_some();
     let revoked = one.status == "revoked";
     report.unless(revoked == dated, || format!("{name}: status {} with date and reason {dated}", one.status));
@@ -120,6 +125,8 @@ fn revocation(name: &str, one: &Stored, listed: u32, log: &Log, report: &mut Rep
     report.unless(listed <= u32::from(revoked), || format!("{name}: {} and {listed} times on the list", one.status));
     let must = revoked && one.not_after > log.latest;
     report.unless(!must || listed == 1, || format!("{name}: revoked and not on the list"));
+    let same = listed == 0 || shard == one.shard;
+    report.unless(same, || format!("{name}: of shard {:?} and on the list of {shard:?}", one.shard));
     let known = ["pending", "active", "superseded", "revoked"].contains(&one.status.as_str());
     report.unless(known, || format!("{name}: status {:?}", one.status));
 }
@@ -141,6 +148,22 @@ fn bytes(name: &str, one: &Stored, issuers: &[Vec<u8>], report: &mut Report) {
     signed(name, one, &leaf, issuers, report);
     usages(name, one, &leaf, report);
     names(name, one, &leaf, report);
+    place(name, one, &leaf, report);
+}
+
+/// The list that a certificate names is the one that its row is counted to.
+fn place(name: &str, one: &Stored, leaf: &X509Certificate<'_>, report: &mut Report) {
+    let points = leaf.extensions().iter().find_map(|e| match e.parsed_extension() {
+        ParsedExtension::CRLDistributionPoints(points) => Some(format!("{points:?}")),
+        _ => None,
+    });
+    let end = one.shard.map(|shard| format!("/{shard}.crl"));
+    let fits = match (&points, &end) {
+        (Some(points), Some(end)) => points.contains(end) && points.matches(".crl").count() == 1,
+        (Some(points), None) => points.split("/crl/").nth(1).is_some_and(|file| !file.contains('/')),
+        (None, end) => end.is_none(),
+    };
+    report.unless(fits, || format!("{name}: of shard {:?}, and names {points:?}", one.shard));
 }
 
 fn signed(name: &str, one: &Stored, leaf: &X509Certificate<'_>, issuers: &[Vec<u8>], report: &mut Report) {

@@ -35,7 +35,7 @@ pub(crate) fn holds(database: &Path, der: &[u8]) -> bool {
 
 /// Renewal, revocation, a used token and an open one: every table has rows.
 async fn lived_in() -> Installation {
-    let service = TestService::start().await;
+    let service = TestService::builder().toml("crl_shards = 2").start().await;
     let device = service.device("sensor-1").await;
     let next = service.renew(&device).await.unwrap();
     service.as_device(&next).whoami().await.unwrap();
@@ -74,6 +74,9 @@ async fn the_checker_notices_what_it_is_there_for() {
         ("with date and reason false", format!("UPDATE certificate SET reason = NULL WHERE {two}")),
         ("revoked and not on the list", "DELETE FROM revocation".into()),
         ("2 times on the list", "INSERT INTO revocation (issuer, not_after, entry) SELECT issuer, not_after, entry FROM revocation".into()),
+        ("and on the list of", "UPDATE revocation SET shard = 1 - shard".into()),
+        ("of shard", format!("UPDATE certificate SET shard = NULL WHERE {one}")),
+        ("and names", format!("UPDATE certificate SET shard = 1 - shard WHERE {one}")),
         ("its token does not know it", "DELETE FROM token WHERE device = 'sensor-3'".into()),
         ("but half redeemed", "UPDATE token SET status = 'active' WHERE device = 'sensor-3'".into()),
         ("two tokens were used", "UPDATE token SET redeemed_serial = (SELECT redeemed_serial FROM token WHERE device = 'sensor-1'), redeemed_at = 1, status = 'redeemed' WHERE device = 'sensor-4'".into()),

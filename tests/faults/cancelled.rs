@@ -18,7 +18,7 @@ fn context() -> Context {
 }
 
 /// Drops `work` at its `nth` suspension; `None` when it was dropped.
-async fn dropped_at<T>(nth: usize, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn dropped_at<T>(nth: usize, work: impl Future<Output = T>) -> Option<T> {
     let mut work = Box::pin(work);
     let mut suspensions = 0;
     poll_fn(|context| match work.as_mut().poll(context) {

@@ -21,3 +21,4 @@ mod fleet;
 mod flush;
 mod kill;
 mod retry;
+mod sharded;

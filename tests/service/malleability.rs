@@ -31,7 +31,7 @@ fn twin(certificate: &[u8]) -> Vec<u8> {
 }
 
 /// What webpki says about a certificate under the published lists.
-fn webpki(service: &TestService, certificate: &[u8], lists: &[Vec<u8>]) -> Result<(), webpki::Error> {
+pub(crate) fn webpki(service: &TestService, certificate: &[u8], lists: &[Vec<u8>]) -> Result<(), webpki::Error> {
     let leaf = CertificateDer::from(certificate);
     let leaf = EndEntityCert::try_from(&leaf)?;
     let root = CertificateDer::from(service.root.der());
@@ -48,7 +48,12 @@ fn webpki(service: &TestService, certificate: &[u8], lists: &[Vec<u8>]) -> Resul
 }
 
 /// What OpenSSL says; it must be installed.
-fn openssl(directory: &Path, service: &TestService, certificate: &[u8], lists: &[Vec<u8>]) -> (bool, String) {
+pub(crate) fn openssl(
+    directory: &Path,
+    service: &TestService,
+    certificate: &[u8],
+    lists: &[Vec<u8>],
+) -> (bool, String) {
     let write = |name: &str, text: String| std::fs::write(directory.join(name), text).unwrap();
     write("leaf.pem", pem::encode(Label::Certificate, certificate));
     write("root.pem", pem::encode(Label::Certificate, service.root.der()));

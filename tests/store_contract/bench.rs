@@ -51,6 +51,11 @@ impl Bench {
         new(self.try_enroll(token, key).await)
     }
 
+    /// A new device whose certificate names the list of a shard.
+    pub(crate) async fn in_shard(&self, device: &str, shard: u16) -> Issued {
+        new(self.store.commit(factory::issue_in_shard(factory::device(device), shard)).await.unwrap())
+    }
+
     /// Token and enrollment of a new device.
     pub(crate) async fn enrolled(&self, device: &str) -> Issued {
         let token = factory::token(device);

@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
+pub(crate) use signet::store::AuditDraft;
 use signet::store::{
-    AuditDraft, ChangeDevice, Claim, CreateTokens, IssueCommit, Mode, PrincipalRecord, PrincipalStatus, Prune,
-    Redemption, RevokeOrder, RevokeTarget, RevokeTokens, Step, TokenRecord, TokenSelection, TokenStatus,
+    ChangeDevice, Claim, CreateTokens, IssueCommit, Mode, PrincipalRecord, PrincipalStatus, Prune, Redemption,
+    Restoration, RevokeOrder, RevokeTarget, RevokeTokens, Step, TokenRecord, TokenSelection, TokenStatus,
 };
 use signet_api::admin::TokenKind;
 use signet_api::credential::{Credential, CredentialKind};
@@ -135,6 +136,16 @@ pub(crate) fn order(tokens: &[TokenRecord]) -> CreateTokens {
 }
 
 pub(crate) fn sign(principal: &PrincipalRecord, key: &PrivateKey, now: UnixTime, serial: [u8; 20]) -> Signed {
+    sign_in_shard(principal, key, now, serial, None)
+}
+
+fn sign_in_shard(
+    principal: &PrincipalRecord,
+    key: &PrivateKey,
+    now: UnixTime,
+    serial: [u8; 20],
+    shard: Option<u16>,
+) -> Signed {
     let authority = authority();
     let profile = Profile {
         name: principal.profile.clone(),
@@ -156,8 +167,24 @@ pub(crate) fn sign(principal: &PrincipalRecord, key: &PrivateKey, now: UnixTime,
     };
     let request = CheckedCsr::parse(&csr::make(key, "x").unwrap(), &KeyPolicy::any()).unwrap();
     let plan = LeafPlan::new(&profile, subject, request, &authority.issuer, now, None, serial).unwrap();
-    let linted = LintedTbs::prepare(&authority.issuer, &Locations::default(), plan).unwrap();
+    let linted = LintedTbs::prepare(&authority.issuer, &locations(shard), plan.in_shard(shard)).unwrap();
     linted.sign(&authority.issuer, &authority.signer).unwrap()
+}
+
+fn locations(shard: Option<u16>) -> Locations {
+    let crl = shard.map(|_| "http://ca.example/crl/issuer.crl".to_owned()).into_iter().collect();
+    Locations { crl, ..Locations::default() }
+}
+
+/// The revocations of a list that somebody still had.
+pub(crate) fn restoration(issuer: &[u8], serials: &[Serial]) -> Restoration {
+    Restoration {
+        issuer: issuer.to_vec(),
+        revocations: serials.iter().map(|serial| (serial.clone(), NOW, Reason::KeyCompromise)).collect(),
+        crl_number: None,
+        now: NOW,
+        draft: draft("store.restored", "store"),
+    }
 }
 
 pub(crate) fn issue(redemption: Redemption, principal: PrincipalRecord, key: &PrivateKey) -> IssueCommit {
@@ -174,6 +201,13 @@ pub(crate) fn issue_at(
     let detail = json!({ "serial": signed.facts().serial.to_string() });
     let draft = AuditDraft { detail, at: now, ..draft("certificate.enrolled", principal.id.as_str()) };
     IssueCommit { signed, redemption, principal, now, draft }
+}
+
+/// By an administrator's word, on the list of a shard.
+pub(crate) fn issue_in_shard(principal: PrincipalRecord, shard: u16) -> IssueCommit {
+    let signed = sign_in_shard(&principal, &key(), NOW, unique(), Some(shard));
+    let draft = draft("certificate.issued", principal.id.as_str());
+    IssueCommit { signed, redemption: Redemption::Manual, principal, now: NOW, draft }
 }
 
 pub(crate) fn claim(token: &TokenRecord, key: &PrivateKey) -> Claim {

@@ -14,6 +14,7 @@ mod pruning;
 mod reading;
 mod renewing;
 mod revoking;
+mod sharding;
 mod spoiled;
 mod tokens;
 
@@ -96,6 +97,12 @@ macro_rules! holds_for {
                 t13_nothing_is_issued_to_a_device_that_was_revoked_meanwhile,
                 what_a_revocation_ended_stands_on_the_list_once,
                 a_dry_run_puts_nothing_on_the_list,
+            }
+            sharding {
+                lists_of_an_earlier_number_go_on_for_the_longest_life,
+                a_revocation_goes_to_the_list_that_its_certificate_names,
+                t31_an_unknown_revocation_goes_where_the_present_number_puts_it,
+                a_spoiled_entry_is_corrupt_and_on_no_list,
             }
             spoiled {
                 a_spoiled_principal_is_corrupt,

@@ -17,11 +17,11 @@ pub(crate) async fn only_what_ended_before_is_taken_away(bench: Bench) {
     let tokens = bench.store.prune(prune(NOW.plus(3600), 100)).await.unwrap();
     assert_eq!(tokens, Pruned { tokens: 1, ..Pruned::default() });
     assert_eq!(bench.store.token(&unused.id).await.unwrap(), None);
-    assert_eq!(bench.store.revocations_after(issuer, 0).await.unwrap().count, 1);
+    assert_eq!(bench.store.revocations_after(issuer, 0).await.unwrap().entries.count(), 1);
     assert_eq!(bench.certificate(living.serial()).await.der, living.der());
     let rest = bench.store.prune(prune(NOW.plus(2 * DAY), 100)).await.unwrap();
     assert_eq!(rest, Pruned { certificates: 2, revocations: 1, tokens: 0 });
-    assert_eq!(bench.store.revocations_after(issuer, 0).await.unwrap().count, 0);
+    assert_eq!(bench.store.revocations_after(issuer, 0).await.unwrap().entries.count(), 0);
     let again = bench.unchanged_by(bench.store.prune(prune(NOW.plus(2 * DAY), 100))).await.unwrap();
     assert_eq!(again, Pruned::default());
     bench.audit().await;

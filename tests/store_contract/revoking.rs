@@ -4,7 +4,7 @@ use signet::store::{
     CertificateStatus, Conflict, Issued, Mode, PrincipalStatus, RevocationDelta, RevokeTarget, Step, TokenRecord,
     TokenStatus,
 };
-use signet_pki::crl::{Reason, encode_entry};
+use signet_pki::crl::{Entries, Reason};
 
 use crate::bench::{Bench, LATER};
 use crate::factory::{
@@ -137,28 +137,29 @@ pub(crate) async fn what_a_revocation_ended_stands_on_the_list_once(bench: Bench
     bench.enrolled("living").await;
     bench.revoke(target_serial(one.serial())).await;
     let first = after(0).await.unwrap();
-    let mut expected = Vec::new();
-    encode_entry(one.serial(), NOW, Reason::KeyCompromise, &mut expected);
-    assert_eq!((first.entries.clone(), first.count), (expected, 1));
+    let mut expected = Entries::new();
+    expected.push(one.serial(), NOW, Reason::KeyCompromise);
+    assert_eq!(first.entries, expected);
     bench.revoke(target_device("a")).await;
-    assert_eq!(after(first.sequence).await.unwrap().count, 0, "it stands there already");
+    assert_eq!(after(first.sequence).await.unwrap().entries.count(), 0, "it stands there already");
     bench.revoke(target_device("b")).await;
     let delta = after(first.sequence).await.unwrap();
-    assert_eq!(delta.count, 2);
+    assert_eq!(delta.entries.count(), 2);
     for issued in [&whole, &second] {
         assert!(names(&delta.entries, issued), "{issued:?}");
     }
     bench.store.change_device(step("c", Step::Retire)).await.unwrap().unwrap().unwrap();
     let last = after(delta.sequence).await.unwrap();
-    assert!(last.count == 1 && names(&last.entries, &retired));
+    assert!(last.entries.count() == 1 && names(&last.entries, &retired));
     let all = after(0).await.unwrap();
-    assert_eq!(all.entries, [first.entries, delta.entries, last.entries].concat());
-    assert_eq!((all.count, all.sequence), (4, last.sequence));
-    assert_eq!(bench.store.revocations_after(b"another issuer", 0).await.unwrap().count, 0);
+    let parts = [&first.entries, &delta.entries, &last.entries].map(Entries::as_bytes);
+    assert_eq!(all.entries.as_bytes(), parts.concat());
+    assert_eq!((all.entries.count(), all.sequence), (4, last.sequence));
+    assert_eq!(bench.store.revocations_after(b"another issuer", 0).await.unwrap().entries.count(), 0);
 }
 
-fn names(entries: &[u8], issued: &Issued) -> bool {
-    entries.windows(20).any(|window| window == issued.serial().as_bytes())
+fn names(entries: &Entries, issued: &Issued) -> bool {
+    entries.as_bytes().windows(20).any(|window| window == issued.serial().as_bytes())
 }
 
 pub(crate) async fn a_dry_run_puts_nothing_on_the_list(bench: Bench) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use signet::store::*;
 use signet_api::CredentialId;
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use tokio::sync::Notify;
 
@@ -178,6 +179,7 @@ impl Store for FaultyStore {
         accept_clock(draft: AuditDraft) -> ();
         restored(order: Restoration) -> Adopted;
         next_crl_number(issuer: &[u8], floor: u64, draft: AuditDraft) -> u64;
+        shard(issuer: &[u8], configured: u16, draft: AuditDraft) -> Sharding;
         prune(order: Prune) -> Pruned;
         token(id: &CredentialId) -> Option<TokenRecord>;
         certificate(serial: &Serial) -> Option<CertificateRecord>;
@@ -188,6 +190,8 @@ impl Store for FaultyStore {
         tokens(query: TokenQuery, now: UnixTime) -> Page<TokenRecord>;
         devices(query: DeviceQuery, now: UnixTime) -> Page<DeviceRow>;
         revocations_after(issuer: &[u8], sequence: u64) -> RevocationDelta;
+        sharded_revocations_after(issuer: &[u8], sequence: u64) -> ShardedDelta;
+        revocations_of_shard(issuer: &[u8], shard: u16, through: u64) -> Entries;
         audit(query: AuditQuery) -> Vec<AuditRow>;
         audit_of_request(request_id: &str) -> Vec<AuditRow>;
         bundle_holders(now: UnixTime) -> Vec<BundleHolders>;

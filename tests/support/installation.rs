@@ -13,7 +13,7 @@ use signet_api::client::Identity;
 use signet_keys::files::{self, Mode};
 use signet_keys::{KeyKind, Passphrase, PrivateKey, random};
 use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
-use signet_pki::crl::{self, CrlPlan};
+use signet_pki::crl::{self, CrlPlan, Entries};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::issue::Locations;
 use signet_pki::key_policy::KeyPolicy;
@@ -166,9 +166,8 @@ fn write_authority(server: &Path, now: UnixTime) -> PrivateKey {
         permitted_dns: Vec::new(),
     };
     let issuer = certify_issuer(&root, &root_key, plan, random::bytes().unwrap()).unwrap();
-    let plan =
-        CrlPlan { number: now.0 as u64 * 1000, this_update: from, next_update: now.plus(400 * 86_400), entries: &[] };
-    let root_crl = crl::sign(&root, &root_key, plan).unwrap();
+    let plan = CrlPlan::full(now.0 as u64 * 1000, from, now.plus(400 * 86_400), Entries::new());
+    let root_crl = crl::sign(&root, &root_key, plan).unwrap().der().to_vec();
     let kek = Passphrase::new(data_encoding::HEXLOWER.encode(&random::bytes::<32>().unwrap())).unwrap();
     for made in [server, &server.join("secrets"), &server.join("issuer")] {
         files::create_new_private_dir(made).unwrap();

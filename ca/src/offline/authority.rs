@@ -237,8 +237,8 @@ fn next_crl(root: &IssuerCert, key: &PrivateKey, ledger: &mut Ledger, now: Now, 
     let number = now.millis.max(ledger.last_crl_number.saturating_add(1));
     let entries = ledger.crl_entries().map_err(Failure::internal)?;
     let this_update = now.time.minus(BACKDATE).max(root.view().not_before);
-    let plan = CrlPlan { number, this_update, next_update: now.time.plus(days * DAY), entries: &entries };
-    let list = crl::sign(root, key, plan)?;
+    let plan = CrlPlan::full(number, this_update, now.time.plus(days * DAY), entries);
+    let list = crl::sign(root, key, plan)?.der().to_vec();
     ledger.last_crl_number = number;
     Ok(list)
 }

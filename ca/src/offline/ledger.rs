@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use signet_keys::files::{self, Mode};
 use signet_pki::bundle::Bundle;
-use signet_pki::crl::{self, Reason};
+use signet_pki::crl::{Entries, Reason};
 use signet_pki::view::CertificateView;
 use signet_pki::{Fingerprint, Serial, UnixTime};
 
@@ -124,13 +124,13 @@ impl Ledger {
     }
 
     /// The content of the next list.
-    pub(crate) fn crl_entries(&self) -> Result<Vec<u8>, String> {
-        let mut out = Vec::new();
+    pub(crate) fn crl_entries(&self) -> Result<Entries, String> {
+        let mut out = Entries::new();
         for issued in &self.issuers {
             let serial = Serial::parse(&issued.serial).map_err(|e| format!("{:?}: {e}", issued.serial))?;
             if let Some(Revoked { at, reason }) = &issued.revoked {
                 let at = UnixTime::parse_rfc3339(at).ok_or_else(|| format!("{at:?} is not a time"))?;
-                crl::encode_entry(&serial, at, *reason, &mut out);
+                out.push(&serial, at, *reason);
             }
         }
         Ok(out)

@@ -2,7 +2,7 @@ use std::fs;
 
 use signet_keys::{KeyKind, random};
 use signet_pki::ca::{self, CaName, IssuerPlan};
-use signet_pki::crl::{self, CrlPlan, Reason};
+use signet_pki::crl::{self, CrlPlan, Entries, Reason};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Subject};
 use signet_pki::key_policy::KeyPolicy;
@@ -84,12 +84,12 @@ impl Authority {
 
 fn sign_crl(ca: &IssuerCert, key: &PrivateKey, number: u64, days: i64, revoked: &[Serial]) -> Vec<u8> {
     let now = context::now();
-    let mut entries = Vec::new();
-    revoked.iter().for_each(|serial| crl::encode_entry(serial, now, Reason::KeyCompromise, &mut entries));
+    let mut entries = Entries::new();
+    revoked.iter().for_each(|serial| entries.push(serial, now, Reason::KeyCompromise));
     // Lists that have ended already were made before that.
     let this_update = now.minus(60).min(now.plus(days * DAY).minus(DAY));
     let next_update = now.plus(days * DAY);
-    crl::sign(ca, key, CrlPlan { number, this_update, next_update, entries: &entries }).unwrap()
+    crl::sign(ca, key, CrlPlan::full(number, this_update, next_update, entries)).unwrap().der().to_vec()
 }
 
 pub(in crate::online) fn new_key() -> PrivateKey {

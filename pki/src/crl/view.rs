@@ -3,7 +3,7 @@
 use thiserror::Error;
 use time::{Date, Month, PrimitiveDateTime, Time};
 
-use super::{OID_AKI, OID_CRL_NUMBER, OID_REASON, Reason};
+use super::{OID_AKI, OID_CRL_NUMBER, OID_IDP, OID_REASON, Reason};
 use crate::ca::IssuerCert;
 use crate::der::{DerError, read_tlv};
 use crate::encode::SignedParts;
@@ -39,6 +39,9 @@ impl CrlView {
     pub fn verified(bytes: &[u8], issuer: &IssuerCert) -> Result<CrlView, CrlError> {
         let parts = SignedParts::split(bytes)?;
         let found = CrlFields::read(parts.tbs)?;
+        if found.distribution_point.is_some() {
+            return Err(CrlError::Partial);
+        }
         if found.issuer != issuer.subject() {
             return Err(CrlError::Issuer(issuer.view().subject_text.clone()));
         }
@@ -57,7 +60,7 @@ impl CrlView {
 
     /// The revoked serials with their dates and reasons.
     pub fn entries(&self) -> Result<Vec<(Serial, UnixTime, Reason)>, CrlError> {
-        Entries(&self.entries).collect()
+        Walk(&self.entries).collect()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -65,7 +68,7 @@ impl CrlView {
     }
 }
 
-/// `TBSCertList` (RFC 5280 5.1) of a full list, borrowed.
+/// `TBSCertList` (RFC 5280 5.1) of a full list or a shard, borrowed.
 pub(super) struct CrlFields<'a> {
     pub(super) algorithm: &'a [u8],
     pub(super) issuer: &'a [u8],
@@ -74,6 +77,8 @@ pub(super) struct CrlFields<'a> {
     pub(super) entries: &'a [u8],
     pub(super) authority_key_id: Option<&'a [u8]>,
     pub(super) number: u64,
+    /// The value of the issuing distribution point, unread.
+    pub(super) distribution_point: Option<&'a [u8]>,
 }
 
 impl<'a> CrlFields<'a> {
@@ -100,24 +105,68 @@ impl<'a> CrlFields<'a> {
         if (tag, list_tag) != (0xa0, 0x30) || !rest.is_empty() || !tail.is_empty() {
             return Err(CrlError::Structure);
         }
-        let authority_key_id = find_extension(list, OID_AKI)?.map(key_identifier).transpose()?;
-        let number = find_extension(list, OID_CRL_NUMBER)?.ok_or(CrlError::Structure)?;
+        let found = Extensions::read(list)?;
         Ok(CrlFields {
             algorithm,
             issuer,
             this_update: read_time(this_tag, this_update)?,
             next_update: read_time(next_tag, next_update)?,
             entries,
-            authority_key_id,
-            number: read_number(number)?,
+            authority_key_id: found.authority_key_id.map(key_identifier).transpose()?,
+            number: read_number(found.number.ok_or(CrlError::Structure)?)?,
+            distribution_point: found.distribution_point,
         })
     }
 }
 
-/// Walks concatenated `revokedCertificates` elements; the first error ends the walk.
-pub(super) struct Entries<'a>(pub(super) &'a [u8]);
+/// Values of a list's own extensions.
+#[derive(Default)]
+struct Extensions<'a> {
+    authority_key_id: Option<&'a [u8]>,
+    number: Option<&'a [u8]>,
+    distribution_point: Option<&'a [u8]>,
+}
 
-impl Iterator for Entries<'_> {
+impl<'a> Extensions<'a> {
+    /// Of what is critical an issuing distribution point alone is understood (RFC 5280 5.2.5), and it has to be.
+    fn read(mut list: &'a [u8]) -> Result<Extensions<'a>, CrlError> {
+        let mut found = Extensions::default();
+        while !list.is_empty() {
+            let (extension, rest) = Extension::read(list)?;
+            let (place, critical) = match extension.oid {
+                OID_AKI => (&mut found.authority_key_id, false),
+                OID_CRL_NUMBER => (&mut found.number, false),
+                OID_IDP => (&mut found.distribution_point, true),
+                _ if extension.critical => return Err(CrlError::Partial),
+                _ => (&mut None, false),
+            };
+            if extension.critical && !critical {
+                return Err(CrlError::Partial);
+            }
+            if extension.critical != critical || place.replace(extension.value).is_some() {
+                return Err(CrlError::Structure);
+            }
+            list = rest;
+        }
+        Ok(found)
+    }
+}
+
+/// How many elements there are, when they are SEQUENCEs in a row and nothing else; what is in them is not looked at.
+pub(super) fn frames(mut entries: &[u8]) -> Option<u64> {
+    let mut count = 0;
+    while !entries.is_empty() {
+        let (0x30, _, _, rest) = read_tlv(entries).ok()? else { return None };
+        entries = rest;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// Walks concatenated `revokedCertificates` elements; the first error ends the walk.
+pub(super) struct Walk<'a>(pub(super) &'a [u8]);
+
+impl Iterator for Walk<'_> {
     type Item = Result<(Serial, UnixTime, Reason), CrlError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -161,30 +210,45 @@ fn read_entry(body: &[u8]) -> Result<(Serial, UnixTime, Reason), CrlError> {
     Ok((serial, date, reason))
 }
 
-/// The value of extension `wanted` in a list of extensions, none of which may be critical: an issuing distribution
-/// point, a delta indicator or a certificate issuer would change what the list means (RFC 5280 5.2.4, 5.2.5, 5.3.3).
+/// The value of extension `wanted` of an entry, none of which may be critical: a certificate issuer would change what the
+/// entry means (RFC 5280 5.3.3).
 fn find_extension<'a>(mut list: &'a [u8], wanted: &[u8]) -> Result<Option<&'a [u8]>, CrlError> {
     let mut found = None;
     while !list.is_empty() {
-        let (tag, extension, _, rest) = read_tlv(list)?;
-        let (oid_tag, oid, _, mut tail) = read_tlv(extension)?;
-        if tail.first() == Some(&0x01) {
-            let (_, critical, _, after) = read_tlv(tail)?;
-            if critical != [0] {
-                return Err(CrlError::Partial);
-            }
-            tail = after;
+        let (extension, rest) = Extension::read(list)?;
+        if extension.critical {
+            return Err(CrlError::Partial);
         }
-        let (value_tag, value, _, end) = read_tlv(tail)?;
-        if (tag, oid_tag, value_tag) != (0x30, 0x06, 0x04) || !end.is_empty() {
-            return Err(CrlError::Structure);
-        }
-        if oid == wanted && found.replace(value).is_some() {
+        if extension.oid == wanted && found.replace(extension.value).is_some() {
             return Err(CrlError::Structure);
         }
         list = rest;
     }
     Ok(found)
+}
+
+struct Extension<'a> {
+    oid: &'a [u8],
+    critical: bool,
+    value: &'a [u8],
+}
+
+impl<'a> Extension<'a> {
+    /// Splits off the first of a list.
+    fn read(list: &'a [u8]) -> Result<(Extension<'a>, &'a [u8]), CrlError> {
+        let (tag, extension, _, rest) = read_tlv(list)?;
+        let (oid_tag, oid, _, mut tail) = read_tlv(extension)?;
+        let mut critical = false;
+        if tail.first() == Some(&0x01) {
+            let (_, flag, _, after) = read_tlv(tail)?;
+            (critical, tail) = (flag != [0], after);
+        }
+        let (value_tag, value, _, end) = read_tlv(tail)?;
+        if (tag, oid_tag, value_tag) != (0x30, 0x06, 0x04) || !end.is_empty() {
+            return Err(CrlError::Structure);
+        }
+        Ok((Extension { oid, critical, value }, rest))
+    }
 }
 
 fn key_identifier(value: &[u8]) -> Result<&[u8], CrlError> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::crl::{CrlPlan, encode_entry, sign};
+use crate::crl::{CrlPlan, Entries, encode_entry, sign};
 use crate::der::{self, integer, null, octet_string, oid, sequence, time, tlv};
 use crate::encode::assemble;
 use crate::key::SignatureScheme;
@@ -61,8 +61,8 @@ fn a_list_by_hand_is_read_like_one_of_ours() {
 
 #[test]
 fn a_list_of_another_issuer_or_key_is_refused() {
-    let plan = CrlPlan { number: 1, this_update: NOW, next_update: NOW.plus(1), entries: &[] };
-    let of_root = sign(&authority().root, &authority().root_signer, plan).unwrap();
+    let plan = CrlPlan::full(1, NOW, NOW.plus(1), Entries::new());
+    let of_root = sign(&authority().root, &authority().root_signer, plan).unwrap().der().to_vec();
     assert!(CrlView::verified(&of_root, &authority().root).is_ok());
     assert!(matches!(CrlView::verified(&of_root, &authority().issuer), Err(CrlError::Issuer(_))));
     let parts = SignedParts::split(&of_root).unwrap();
@@ -103,6 +103,14 @@ fn a_list_that_is_not_the_full_one_is_refused() {
             assert_eq!(List { extensions, ..List::new() }.read().unwrap_err(), CrlError::Partial);
         }
     }
+    // Hidden among what may be ignored.
+    let disguised = extension(&[0x55, 0x1d, 28], false, &sequence(&[]));
+    assert!(List { extensions: with(&[good.clone(), disguised]), ..List::new() }.read().is_err());
+    let unknown = extension(&[0x55, 0x1d, 20, 1], true, b"");
+    assert_eq!(
+        List { extensions: with(&[good.clone(), unknown]), ..List::new() }.read().unwrap_err(),
+        CrlError::Partial
+    );
     let other_issuer = extension(&[0x55, 0x1d, 0x1d], true, &sequence(&[]));
     let view = List { revoked: entry(&integer(&[5]), &time(NOW), &[other_issuer]), ..List::new() }.read().unwrap();
     assert_eq!(view.entries().unwrap_err(), CrlError::Partial);

@@ -66,7 +66,7 @@ pub(super) async fn crl(State(service): State<App>, incoming: Request) -> Result
         next_update: p.next_update.to_string(),
         entries: p.entries,
         bytes: p.der.bytes.len() as u64,
-        sha256: p.der.sha256.clone(),
+        sha256: p.der.sha256().to_string(),
     });
     answer(&list.collect::<Vec<_>>())
 }

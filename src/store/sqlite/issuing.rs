@@ -180,8 +180,8 @@ fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i
     connection
         .prepare_cached(
             "INSERT INTO certificate (serial, issuer, principal, generation, spki, profile, status, not_before, not_after,
-                                      issued_at, parent, der)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                      issued_at, parent, der, shard)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute((
             facts.serial.as_bytes(),
@@ -196,6 +196,7 @@ fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i
             issue.now.0,
             parent,
             issue.signed.der(),
+            facts.shard,
         ))?;
     Ok(())
 }

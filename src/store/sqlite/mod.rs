@@ -6,6 +6,7 @@ mod migrate;
 mod reads;
 mod restoring;
 mod revoking;
+mod sharding;
 mod tokens;
 mod writer;
 
@@ -17,6 +18,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use signet_api::CredentialId;
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
 
@@ -246,6 +248,11 @@ impl Store for SqliteStore {
         self.writer.submit(move |tx| revoking::next_crl_number(tx, &issuer, floor, &draft))
     }
 
+    fn shard(&self, issuer: &[u8], configured: u16, draft: AuditDraft) -> Answer<'_, Sharding> {
+        let issuer = issuer.to_vec();
+        self.writer.submit(move |tx| sharding::shard(tx, &issuer, configured, &draft))
+    }
+
     fn prune(&self, order: Prune) -> Answer<'_, Pruned> {
         self.writer.submit(move |tx| revoking::prune(tx, &order))
     }
@@ -293,6 +300,16 @@ impl Store for SqliteStore {
     fn revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, RevocationDelta> {
         let issuer = issuer.to_vec();
         self.read_long(move |c| reads::revocations_after(c, &issuer, sequence))
+    }
+
+    fn sharded_revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, ShardedDelta> {
+        let issuer = issuer.to_vec();
+        self.read_long(move |c| sharding::revocations_after(c, &issuer, sequence))
+    }
+
+    fn revocations_of_shard(&self, issuer: &[u8], shard: u16, through: u64) -> Answer<'_, Entries> {
+        let issuer = issuer.to_vec();
+        self.read_long(move |c| sharding::revocations_of(c, &issuer, shard, through))
     }
 
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>> {

@@ -8,6 +8,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use super::super::*;
 use super::ReadError;
 use super::decode::{self, CERTIFICATE, PRINCIPAL, TOKEN};
+use super::sharding;
 
 pub(super) fn token(c: &Connection, id: &CredentialId) -> Result<Option<TokenRecord>, ReadError> {
     one(c, &format!("SELECT {TOKEN} FROM token t WHERE t.id = ?1"), [id.as_str()], decode::token)
@@ -118,8 +119,7 @@ pub(super) fn revocations_after(c: &Connection, issuer: &[u8], sequence: u64) ->
     let mut delta = RevocationDelta { sequence, ..RevocationDelta::default() };
     while let Some(row) = rows.next()? {
         delta.sequence = row.get::<_, i64>(0)? as u64;
-        delta.entries.extend_from_slice(row.get_ref(1)?.as_blob().map_err(|_| ReadError::Corrupt("a CRL entry"))?);
-        delta.count += 1;
+        sharding::append(&mut delta.entries, row, 1)?;
     }
     Ok(delta)
 }

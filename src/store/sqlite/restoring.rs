@@ -1,13 +1,14 @@
 //! A database that was put back from a backup.
 
-use signet_pki::crl::encode_entry;
+use signet_pki::crl::{encode_entry, shard_of};
 
 use super::super::*;
 use super::revoking::end_certificate;
+use super::sharding;
 use super::writer::{Verdict, WriteError, WriteTx};
 
 /// Seconds that a certificate may live at most (config/profiles.rs): so long an unknown revocation stays on the list.
-const LONGEST_LIFE: i64 = 366 * 86_400;
+pub(super) const LONGEST_LIFE: i64 = 366 * 86_400;
 
 impl Verdict for Adopted {
     fn keeps_changes(&self) -> bool {
@@ -21,6 +22,8 @@ pub(super) fn restored(tx: &mut WriteTx<'_>, order: &Restoration) -> Result<Adop
         .prepare_cached("UPDATE token SET status = 'revoked' WHERE status IN ('active', 'pending', 'approved')")?
         .execute([])?;
     let mut adopted = Adopted { voided_tokens: voided as u64, ..Adopted::default() };
+    // A certificate that the backup does not know is most likely younger, and was issued under this number.
+    let shards = sharding::configured(tx.connection, &order.issuer)?;
     for (serial, at, reason) in &order.revocations {
         let revocation = RevokeOrder {
             target: RevokeTarget::Serial(serial.clone()),
@@ -36,8 +39,8 @@ pub(super) fn restored(tx: &mut WriteTx<'_>, order: &Restoration) -> Result<Adop
             let mut entry = Vec::new();
             encode_entry(serial, *at, *reason, &mut entry);
             tx.connection
-                .prepare_cached("INSERT INTO revocation (issuer, not_after, entry) VALUES (?1, ?2, ?3)")?
-                .execute((&order.issuer, order.now.plus(LONGEST_LIFE).0, entry))?;
+                .prepare_cached("INSERT INTO revocation (issuer, not_after, entry, shard) VALUES (?1, ?2, ?3, ?4)")?
+                .execute((&order.issuer, order.now.plus(LONGEST_LIFE).0, entry, shard_of(serial, shards)))?;
             adopted.unknown += 1;
         }
     }

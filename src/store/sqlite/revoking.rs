@@ -67,7 +67,7 @@ fn end_device(
     let mut statement = connection.prepare_cached(
         "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
          WHERE principal = (SELECT rowid FROM principal WHERE id = ?1) AND status <> 'revoked' AND not_after > ?2
-         RETURNING serial, issuer, not_after",
+         RETURNING serial, issuer, not_after, shard",
     )?;
     for one in statement.query_map((id.as_str(), order.now.0, order.reason.code()), ended)? {
         let one = one?;
@@ -91,7 +91,7 @@ pub(super) fn end_certificate(
     let changed = connection
         .prepare_cached(
             "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
-             WHERE serial = ?1 AND status <> 'revoked' RETURNING serial, issuer, not_after",
+             WHERE serial = ?1 AND status <> 'revoked' RETURNING serial, issuer, not_after, shard",
         )?
         .query_row((serial.as_bytes(), order.now.0, order.reason.code()), ended)
         .optional()?;
@@ -124,21 +124,20 @@ struct Ended {
     serial: Serial,
     issuer: Vec<u8>,
     not_after: i64,
+    shard: Option<u16>,
 }
 
 fn ended(row: &rusqlite::Row<'_>) -> rusqlite::Result<Ended> {
-    Ok(Ended { serial: decode::serial(row, 0)?, issuer: row.get(1)?, not_after: row.get(2)? })
+    Ok(Ended { serial: decode::serial(row, 0)?, issuer: row.get(1)?, not_after: row.get(2)?, shard: row.get(3)? })
 }
 
 /// Puts a revocation where the next list finds it.
 fn list(connection: &Connection, one: &Ended, order: &RevokeOrder) -> Result<(), WriteError> {
     let mut entry = Vec::with_capacity(64);
     encode_entry(&one.serial, order.now, order.reason, &mut entry);
-    connection.prepare_cached("INSERT INTO revocation (issuer, not_after, entry) VALUES (?1, ?2, ?3)")?.execute((
-        &one.issuer,
-        one.not_after,
-        entry,
-    ))?;
+    connection
+        .prepare_cached("INSERT INTO revocation (issuer, not_after, entry, shard) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((&one.issuer, one.not_after, entry, one.shard))?;
     Ok(())
 }
 
