@@ -174,6 +174,7 @@ fn record(
         addresses: Vec::new(),
         hardware_serial: None,
         created_at: found.as_ref().map_or(now, |p| p.created_at),
+        recoveries: None,
         version: found.map_or(0, |p| p.version),
     }
 }

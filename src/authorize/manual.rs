@@ -34,6 +34,7 @@ impl Authorizer {
                 addresses: Vec::new(),
                 hardware_serial: None,
                 created_at: now,
+                recoveries: None,
                 version: 0,
             },
             Some(found) => found,

@@ -26,6 +26,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub admission: RawAdmission,
     #[serde(default)]
+    pub recovery: RawRecovery,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -102,6 +104,23 @@ pub struct RawRetention {
 impl Default for RawRetention {
     fn default() -> RawRetention {
         RawRetention { certificate_days: 30, token_days: 30 }
+    }
+}
+
+/// Devices whose certificate has ended.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRecovery {
+    /// Days after its end that a certificate still recovers its device; 0: none does.
+    pub max_days: u32,
+    /// How often a device may do so before an administrator has to allow it again.
+    pub allowance: u32,
+}
+
+impl Default for RawRecovery {
+    fn default() -> RawRecovery {
+        // A season in a warehouse and a winter; once, so that a key out of a bin gets no second chance.
+        RawRecovery { max_days: 365, allowance: 1 }
     }
 }
 

@@ -69,6 +69,8 @@ pub struct PrincipalRecord {
     pub addresses: Vec<IpAddr>,
     pub hardware_serial: Option<String>,
     pub created_at: UnixTime,
+    /// How often it may still recover; `None` as long as nothing has changed what the configuration allows.
+    pub recoveries: Option<u32>,
     /// Grows with every change; a commit names the version that it was decided on.
     pub version: u64,
 }

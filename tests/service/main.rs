@@ -17,6 +17,7 @@ mod malleability;
 mod operations;
 mod paths;
 mod program;
+mod recovery;
 mod renewal;
 mod replay;
 mod revocation;

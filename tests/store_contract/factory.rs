@@ -76,6 +76,7 @@ pub(crate) fn device(name: &str) -> PrincipalRecord {
         addresses: Vec::new(),
         hardware_serial: None,
         created_at: NOW,
+        recoveries: None,
         version: 0,
     }
 }
@@ -191,6 +192,7 @@ pub(crate) fn step(device: &str, step: Step) -> ChangeDevice {
         step: Some(step),
         groups: None,
         profile: None,
+        recoveries: None,
         now: NOW,
         draft: draft("device.changed", device),
     }

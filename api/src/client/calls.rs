@@ -5,7 +5,7 @@ use signet_pki::pem;
 use super::{Client, ClientError, Method, json_body};
 use crate::HEADER_REPLAY;
 use crate::credential::Credential;
-use crate::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RenewRequest, WhoAmI};
+use crate::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RecoverRequest, RenewRequest, WhoAmI};
 
 /// The two good answers to an enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,11 @@ impl Client {
     /// Over mTLS with the current identity.
     pub async fn renew(&self, request: &RenewRequest) -> Result<IssuedCertificate, ClientError> {
         self.post_json("/v1/renew", request).await
+    }
+
+    /// Without an identity: the one that the device has is over.
+    pub async fn recover(&self, request: &RecoverRequest) -> Result<IssuedCertificate, ClientError> {
+        self.post_json("/v1/recover", request).await
     }
 
     pub async fn whoami(&self) -> Result<WhoAmI, ClientError> {
