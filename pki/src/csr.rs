@@ -66,7 +66,7 @@ impl CheckedCsr {
     pub fn from_der(bytes: &[u8], policy: &KeyPolicy) -> Result<CheckedCsr, CsrError> {
         der::check(bytes, Limits::CSR)?;
         let parts = Parts::split(bytes)?;
-        let key = PublicKey::from_spki(parts.spki)?;
+        let key = PublicKey::from_strict_spki(parts.spki)?;
         policy.check(&key)?;
         let scheme = SignatureScheme::from_identifier(parts.algorithm).ok_or(CsrError::Algorithm)?;
         let wishes = parts.wishes()?;

@@ -1,11 +1,15 @@
-//! How rcgen is used: as an encoder that is told everything and decides nothing.
+//! How rcgen is used: as an encoder that is told everything and decides nothing. Leaves are written without it.
+
+mod leaf;
 
 use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, DnType, Issuer, KeyIdMethod, PublicKeyData, SerialNumber,
     SignatureAlgorithm, SigningKey,
 };
 
-use crate::der::{self, DerError, read_tlv};
+pub(crate) use leaf::leaf_tbs;
+
+use crate::der::{self, DerError, Writer, read_tlv};
 use crate::key::{KeyAlgorithm, PublicKey, SignatureScheme};
 use crate::serial::Serial;
 use crate::signer::{Signer, SignerError};
@@ -184,17 +188,11 @@ impl<'a> SignedParts<'a> {
     }
 }
 
-/// The raw fields of `TBSCertificate` (RFC 5280 4.1), each a whole element.
+/// The raw fields of `TBSCertificate` (RFC 5280 4.1) whose spelling is compared, each a whole element.
 pub(crate) struct Fields<'a> {
     pub(crate) version: &'a [u8],
-    pub(crate) serial: &'a [u8],
     pub(crate) algorithm: &'a [u8],
-    pub(crate) issuer: &'a [u8],
     pub(crate) validity: &'a [u8],
-    pub(crate) subject: &'a [u8],
-    pub(crate) spki: &'a [u8],
-    /// What follows: `[3]` and, if the bytes are bad, more or something else.
-    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -205,21 +203,23 @@ impl<'a> Fields<'a> {
             rest = after;
             if tag == expected { Ok(whole) } else { Err(DerError::NotCanonical("not a certificate of version 3")) }
         };
-        Ok(Fields {
-            version: next(0xa0)?,
-            serial: next(0x02)?,
-            algorithm: next(0x30)?,
-            issuer: next(0x30)?,
-            validity: next(0x30)?,
-            subject: next(0x30)?,
-            spki: next(0x30)?,
-            rest,
-        })
+        let (version, _serial, algorithm) = (next(0xa0)?, next(0x02)?, next(0x30)?);
+        let (_issuer, validity) = (next(0x30)?, next(0x30)?);
+        Ok(Fields { version, algorithm, validity })
     }
 }
 
 pub(crate) fn assemble(tbs: &[u8], scheme: SignatureScheme, signature: &[u8]) -> Vec<u8> {
-    der::sequence(&[tbs, &scheme.identifier(), &der::bit_string(signature)])
+    let mut out = Writer::with_capacity(tbs.len() + signature.len() + 32);
+    out.nested(0x30, |signed| {
+        signed.put(tbs);
+        signed.put(scheme.der());
+        signed.nested(0x03, |bits| {
+            bits.put(&[0]);
+            bits.put(signature);
+        });
+    });
+    out.finish()
 }
 
 /// `[0] EXPLICIT Version`, v3.

@@ -2,17 +2,16 @@
 
 use std::net::IpAddr;
 
-use rcgen::{CrlDistributionPoint, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use thiserror::Error;
 
 use crate::ca::IssuerCert;
 use crate::csr::CheckedCsr;
-use crate::encode::{SignedParts, assemble, authority_info_access, base_params, common_name, tbs};
-use crate::key::{Fingerprint, SignatureScheme};
+use crate::encode::{SignedParts, assemble, leaf_tbs};
+use crate::key::{Fingerprint, PublicKey, SignatureScheme};
 use crate::key_policy::KeyRefusal;
-use crate::lint::{self, LeafExpectation, LintError};
+use crate::lint::{self, LintError};
 use crate::name::{DeviceId, DnsName, PrincipalKind, SpiffeId, TrustDomain};
-use crate::profile::{Profile, Usage};
+use crate::profile::Profile;
 use crate::serial::Serial;
 use crate::signer::{self, Signer, SignerError};
 use crate::time::UnixTime;
@@ -33,7 +32,8 @@ impl Subject {
     }
 }
 
-/// Where verifiers find the issuer's CRL, certificate and responder; written into every certificate.
+/// Where verifiers find the issuer's CRL, certificate and responder; written into every certificate that has a use for
+/// it. The list of shard 7 of `http://host/crl/x.crl` is at `http://host/crl/x/7.crl`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locations {
     pub crl: Vec<String>,
@@ -50,6 +50,14 @@ impl Locations {
             Some(bad) => Err(IssueError::Encoding(format!("{bad:?} cannot be written as a URI"))),
         }
     }
+
+    /// Where the lists of a shard are, one for each place of the full list.
+    pub fn shard(&self, shard: u16) -> Result<Vec<String>, IssueError> {
+        let place = |url: &String| url.strip_suffix(".crl").map(|stem| format!("{stem}/{shard}.crl"));
+        let found: Option<Vec<String>> = self.crl.iter().map(place).collect();
+        let found = found.filter(|urls| !urls.is_empty());
+        found.ok_or_else(|| IssueError::Encoding("a shard needs the place of a full list that ends in .crl".into()))
+    }
 }
 
 /// Everything that a leaf will say. Of the CSR only the public key is left.
@@ -60,6 +68,7 @@ pub struct LeafPlan<'a> {
     csr: CheckedCsr,
     serial: Serial,
     validity: (UnixTime, UnixTime),
+    shard: Option<u16>,
 }
 
 impl<'a> LeafPlan<'a> {
@@ -73,11 +82,37 @@ impl<'a> LeafPlan<'a> {
         wanted: Option<i64>,
         random: [u8; 20],
     ) -> Result<LeafPlan<'a>, IssueError> {
-        profile.keys.check(csr.public_key())?;
+        // Of a `CheckedCsr` the key is known to be sound.
+        profile.keys.permits(csr.public_key())?;
         let validity =
             profile.validity(now, wanted, issuer.not_after()).ok_or(IssueError::IssuerEnds(issuer.not_after()))?;
-        Ok(LeafPlan { profile, subject, csr, serial: Serial::from_random(random), validity })
+        Ok(LeafPlan { profile, subject, csr, serial: Serial::from_random(random), validity, shard: None })
     }
+
+    /// Puts the certificate on the list of a shard instead of the full one alone. Without effect when the profile names
+    /// no list.
+    #[must_use]
+    pub fn in_shard(mut self, shard: Option<u16>) -> LeafPlan<'a> {
+        self.shard = shard.filter(|_| self.profile.names_revocation());
+        self
+    }
+
+    pub fn serial(&self) -> &Serial {
+        &self.serial
+    }
+}
+
+/// What a leaf shall say: the encoder writes it, the lint reads for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Leaf<'a> {
+    pub(crate) issuer: &'a IssuerCert,
+    pub(crate) locations: &'a Locations,
+    pub(crate) profile: &'a Profile,
+    pub(crate) subject: &'a Subject,
+    pub(crate) key: &'a PublicKey,
+    pub(crate) serial: &'a Serial,
+    pub(crate) validity: (UnixTime, UnixTime),
+    pub(crate) shard: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -116,29 +151,19 @@ pub struct Facts {
     pub spki: Fingerprint,
     pub not_before: UnixTime,
     pub not_after: UnixTime,
+    /// The shard whose list the certificate names; none when it names the full list or no list.
+    pub shard: Option<u16>,
 }
 
 impl LintedTbs {
     pub fn prepare(issuer: &IssuerCert, locations: &Locations, plan: LeafPlan<'_>) -> Result<LintedTbs, IssueError> {
-        let LeafPlan { profile, subject, csr, serial, validity } = plan;
+        let LeafPlan { profile, subject, csr, serial, validity, shard } = plan;
         locations.check()?;
         let key = csr.into_public_key();
         let scheme = signer::scheme(issuer.public_key())?;
-        let name = common_name(subject.id.as_str(), None);
-        let mut params = base_params(&serial, name, validity, key.key_identifier());
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = profile.usages.iter().copied().map(purpose).collect();
-        params.subject_alt_names = alternative_names(&subject)?;
-        if !locations.crl.is_empty() {
-            params.crl_distribution_points = vec![CrlDistributionPoint { uris: locations.crl.clone() }];
-        }
-        params.custom_extensions.extend(authority_info_access(&locations.ca_issuers, &locations.ocsp));
-        let bytes = tbs(&params, &key, issuer.facts()).map_err(IssueError::Encoding)?;
-        lint::leaf(
-            &bytes,
-            &LeafExpectation { issuer, locations, profile, subject: &subject, key: &key, serial: &serial, validity },
-        )?;
+        let leaf = Leaf { issuer, locations, profile, subject: &subject, key: &key, serial: &serial, validity, shard };
+        let bytes = leaf_tbs(&leaf, scheme)?;
+        lint::leaf(&bytes, &leaf)?;
         let facts = Facts {
             serial,
             issuer_key_id: issuer.key_identifier().to_vec(),
@@ -147,6 +172,7 @@ impl LintedTbs {
             spki: key.fingerprint(),
             not_before: validity.0,
             not_after: validity.1,
+            shard,
         };
         Ok(LintedTbs { tbs: bytes, scheme, facts })
     }
@@ -199,23 +225,6 @@ pub(crate) fn sign_tbs(
         return Err(IssueError::BadSignature);
     }
     Ok(der)
-}
-
-fn purpose(usage: Usage) -> ExtendedKeyUsagePurpose {
-    match usage {
-        Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
-        Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
-    }
-}
-
-fn alternative_names(subject: &Subject) -> Result<Vec<SanType>, IssueError> {
-    let text = |s: &str| s.try_into().map_err(|_| IssueError::Encoding(format!("{s:?} is not ASCII")));
-    let mut names = vec![SanType::URI(text(subject.spiffe_id().as_str())?)];
-    for dns in &subject.dns_names {
-        names.push(SanType::DnsName(text(dns.as_str())?));
-    }
-    names.extend(subject.addresses.iter().map(|a| SanType::IpAddress(*a)));
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -98,6 +98,8 @@ pub struct PublicKey {
     bits_at: usize,
     /// The point with its curve's usual digest, parsed once: that is a tenth of a verification.
     parsed: Option<ParsedPublicKey>,
+    /// Of the SPKI: every room of the road asks for it.
+    fingerprint: Fingerprint,
 }
 
 impl PartialEq for PublicKey {
@@ -111,6 +113,11 @@ impl Eq for PublicKey {}
 impl PublicKey {
     pub fn from_spki(spki: &[u8]) -> Result<PublicKey, KeyError> {
         der::check(spki, Limits::CSR)?;
+        PublicKey::from_strict_spki(spki)
+    }
+
+    /// From a part of a document that went through [`der::check`] as a whole.
+    pub(crate) fn from_strict_spki(spki: &[u8]) -> Result<PublicKey, KeyError> {
         let (tag, body, _, _) = read_tlv(spki)?;
         let (alg_tag, alg, _, rest) = read_tlv(body)?;
         let (oid_tag, oid, _, params) = read_tlv(alg)?;
@@ -127,7 +134,13 @@ impl PublicKey {
             OID_RSA if params == [0x05, 0x00] => (KeyAlgorithm::Rsa { bits: rsa_parts(bits)?.bits() }, None),
             _ => return Err(KeyError::Unsupported),
         };
-        Ok(PublicKey { algorithm, spki: spki.to_vec(), bits_at: spki.len() - bits.len(), parsed })
+        Ok(PublicKey {
+            algorithm,
+            spki: spki.to_vec(),
+            bits_at: spki.len() - bits.len(),
+            parsed,
+            fingerprint: Fingerprint::of(spki),
+        })
     }
 
     /// From an uncompressed point (SEC 1 2.3.3), 65 or 97 octets.
@@ -157,7 +170,7 @@ impl PublicKey {
 
     /// SHA-256 of the SPKI: how the store and the block list know a key.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.spki)
+        self.fingerprint
     }
 
     /// Subject key identifier: the leftmost 160 bits of SHA-256 over the key bits (RFC 7093 2, method 1).
@@ -220,29 +233,34 @@ impl SignatureScheme {
 
     /// The `AlgorithmIdentifier`, DER. RSA carries NULL, the others no parameters.
     pub fn identifier(self) -> Vec<u8> {
-        let oid = der::oid(self.oid());
-        match self {
-            Self::RsaPkcs1Sha256 | Self::RsaPkcs1Sha384 | Self::RsaPkcs1Sha512 => der::sequence(&[&oid, &der::null()]),
-            _ => der::sequence(&[&oid]),
-        }
+        self.der().to_vec()
     }
 
     /// The inverse of [`identifier`](Self::identifier); byte for byte, so no second spelling is accepted.
     pub fn from_identifier(whole: &[u8]) -> Option<SignatureScheme> {
-        Self::ALL.into_iter().find(|s| s.identifier() == whole)
+        Self::ALL.into_iter().find(|s| s.der() == whole)
     }
 
-    fn oid(self) -> &'static [u8] {
+    /// The whole element: RFC 5758 3.2 (ecdsa-with-SHA2), RFC 8410 3 (id-Ed25519), RFC 8017 A.2.4 (PKCS #1 v1.5).
+    pub(crate) fn der(self) -> &'static [u8] {
         match self {
-            Self::EcdsaSha256 => &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02],
-            Self::EcdsaSha384 => &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03],
-            Self::EcdsaSha512 => &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04],
-            Self::Ed25519 => OID_ED25519,
-            Self::RsaPkcs1Sha256 => &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b],
-            Self::RsaPkcs1Sha384 => &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0c],
-            Self::RsaPkcs1Sha512 => &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0d],
+            Self::EcdsaSha256 => &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02],
+            Self::EcdsaSha384 => &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03],
+            Self::EcdsaSha512 => &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04],
+            Self::Ed25519 => &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70],
+            Self::RsaPkcs1Sha256 => &RSA_SHA256,
+            Self::RsaPkcs1Sha384 => &RSA_SHA384,
+            Self::RsaPkcs1Sha512 => &RSA_SHA512,
         }
     }
+}
+
+const RSA_SHA256: [u8; 15] = rsa_identifier(0x0b);
+const RSA_SHA384: [u8; 15] = rsa_identifier(0x0c);
+const RSA_SHA512: [u8; 15] = rsa_identifier(0x0d);
+
+const fn rsa_identifier(last: u8) -> [u8; 15] {
+    [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, last, 0x05, 0x00]
 }
 
 fn verification(key: KeyAlgorithm, scheme: SignatureScheme) -> Option<&'static dyn VerificationAlgorithm> {

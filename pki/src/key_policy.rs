@@ -65,6 +65,16 @@ impl KeyPolicy {
     }
 
     pub fn check(&self, key: &PublicKey) -> Result<(), KeyRefusal> {
+        self.permits(key)?;
+        match (key.algorithm(), key.rsa()) {
+            (KeyAlgorithm::Rsa { bits }, Some(parts)) => check_rsa(bits, &parts),
+            _ => Ok(()),
+        }
+    }
+
+    /// The part of [`check`](Self::check) in which policies differ, for a key that went through another one: type and
+    /// block list. An RSA key is looked at for known weaknesses once, which costs as much as many signatures.
+    pub(crate) fn permits(&self, key: &PublicKey) -> Result<(), KeyRefusal> {
         let kind = match key.algorithm() {
             KeyAlgorithm::P256 => KeyType::P256,
             KeyAlgorithm::P384 => KeyType::P384,
@@ -77,10 +87,7 @@ impl KeyPolicy {
         if self.blocked.contains(&key.fingerprint()) {
             return Err(KeyRefusal::Blocked);
         }
-        match (key.algorithm(), key.rsa()) {
-            (KeyAlgorithm::Rsa { bits }, Some(parts)) => check_rsa(bits, &parts),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

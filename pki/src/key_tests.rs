@@ -309,11 +309,32 @@ fn algorithm_identifiers_have_one_spelling() {
         let long = [&[0x30, 0x81, bytes[1]][..], content].concat();
         assert_eq!(SignatureScheme::from_identifier(&long), None);
     }
-    let rsa_without_null = sequence(&[&oid(SignatureScheme::RsaPkcs1Sha256.oid())]);
+    let rsa = SignatureScheme::RsaPkcs1Sha256.identifier();
+    let rsa_without_null = sequence(&[&rsa[2..rsa.len() - 2]]);
     assert_eq!(SignatureScheme::from_identifier(&rsa_without_null), None);
     // ecdsa-with-SHA1.
     let sha1 = sequence(&[&oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01])]);
     assert_eq!(SignatureScheme::from_identifier(&sha1), None);
+}
+
+#[test]
+fn algorithm_identifiers_are_the_registered_ones() {
+    use x509_cert::der::Decode;
+    let registered = [
+        (SignatureScheme::EcdsaSha256, "1.2.840.10045.4.3.2", false),
+        (SignatureScheme::EcdsaSha384, "1.2.840.10045.4.3.3", false),
+        (SignatureScheme::EcdsaSha512, "1.2.840.10045.4.3.4", false),
+        (SignatureScheme::Ed25519, "1.3.101.112", false),
+        (SignatureScheme::RsaPkcs1Sha256, "1.2.840.113549.1.1.11", true),
+        (SignatureScheme::RsaPkcs1Sha384, "1.2.840.113549.1.1.12", true),
+        (SignatureScheme::RsaPkcs1Sha512, "1.2.840.113549.1.1.13", true),
+    ];
+    for (scheme, oid, null) in registered {
+        let bytes = scheme.identifier();
+        let read = x509_cert::spki::AlgorithmIdentifierRef::from_der(&bytes).unwrap();
+        assert_eq!((read.oid.to_string().as_str(), read.parameters.is_some()), (oid, null));
+        assert!(read.parameters.is_none_or(|parameters| parameters.is_null()));
+    }
 }
 
 #[test]

@@ -1,21 +1,20 @@
-//! Reads to-be-signed bytes back and compares them with what they should say, byte for byte. Written apart from the
-//! encoder on purpose: a mistake must happen twice to reach a key.
+//! Reads to-be-signed bytes back, once, and compares every element with what it should say. Written apart from the
+//! encoders on purpose: a mistake must happen twice to reach a key.
 
 mod ca;
-mod expected;
 mod leaf;
+mod read;
+mod rule;
 
 use thiserror::Error;
-use x509_parser::certificate::TbsCertificate;
 use x509_parser::der_parser::oid::Oid;
-use x509_parser::extensions::ParsedExtension;
-use x509_parser::prelude::FromDer;
 
 pub(crate) use ca::{CaExpectation, ca};
-pub(crate) use leaf::{LeafExpectation, leaf};
+pub(crate) use leaf::leaf;
+use read::{NameRule, Reader, is_scheme, only};
+use rule::Rule;
 
-use crate::der::{self, DerError, Limits, read_tlv};
-use crate::encode::{Fields, VERSION_3};
+use crate::der::{DerError, Limits};
 use crate::key::PublicKey;
 use crate::serial::Serial;
 use crate::signer;
@@ -34,88 +33,91 @@ impl From<DerError> for LintError {
 
 /// What every certificate has, beside its extensions.
 struct Frame<'a> {
-    issuer_name: &'a [u8],
+    issuer: NameRule<'a>,
     signing_key: &'a PublicKey,
-    subject_name: &'a [u8],
+    subject: NameRule<'a>,
     key: &'a PublicKey,
     serial: &'a Serial,
     validity: (UnixTime, UnixTime),
 }
 
-/// One extension that must be there, exactly so; `broken` is the sentence when it is not.
-struct Wanted {
-    oid: &'static [u8],
-    critical: bool,
-    value: Vec<u8>,
-    broken: &'static str,
-}
-
-/// Everything in front of the extensions, and that nothing but them follows.
-fn frame(bytes: &[u8], expected: &Frame<'_>) -> Result<(), LintError> {
-    der::check(bytes, Limits::CERTIFICATE)?;
-    require(bytes.first() == Some(&0x30), "the bytes are not a certificate")?;
-    let found = Fields::split(bytes)?;
-    let (from, to) = expected.validity;
+/// Everything in front of the extensions (RFC 5280 4.1), and that nothing but them follows. Answers their list.
+fn frame<'a>(bytes: &'a [u8], expected: &Frame<'_>) -> Result<&'a [u8], LintError> {
+    // No reader of ours, or of other people, takes more.
+    require(bytes.len() <= Limits::CERTIFICATE.bytes, "the certificate is longer than readers accept")?;
+    let mut fields = Reader(only(bytes, 0x30).ok_or_else(|| broken("the bytes are not a certificate"))?);
+    let not_version_3 = || broken("not a certificate of version 3");
+    let mut next = |tag| fields.next(tag).ok_or_else(not_version_3);
+    let (version, serial, algorithm) = (next(0xa0)?, next(0x02)?, next(0x30)?);
+    let (issuer, validity, subject, spki) = (next(0x30)?, next(0x30)?, next(0x30)?, next(0x30)?);
+    let planned = expected.serial.as_bytes();
+    require(only(version, 0x02) == Some(&[2]), "the version is not 3")?;
+    require(is_magnitude(serial, planned), "the serial number is not the planned one")?;
+    require((16..=20).contains(&planned.len()), "the serial number is too short to be random")?;
     let scheme = signer::scheme(expected.signing_key).map_err(|e| LintError(e.to_string()))?;
-    let serial = expected.serial.as_bytes();
-    require(found.version == VERSION_3, "the version is not 3")?;
-    require(found.serial == der::integer(serial), "the serial number is not the planned one")?;
-    require((16..=20).contains(&serial.len()), "the serial number is too short to be random")?;
-    require(found.algorithm == scheme.identifier(), "the signature algorithm is not that of the signing key")?;
-    require(found.issuer == expected.issuer_name, "the issuer name is not the subject of the signing certificate")?;
-    require(found.validity == der::sequence(&[&der::time(from), &der::time(to)]), "the validity is not as planned")?;
-    // `der::time` clamps to what X.509 can write, so a plan beyond that would compare equal.
+    require(is_scheme(algorithm, scheme), "the signature algorithm is not that of the signing key")?;
+    let issuer_fits = expected.issuer.fits(issuer);
+    require(issuer_fits, "the issuer name is not the subject of the signing certificate")?;
+    let (from, to) = expected.validity;
     require(UnixTime(0) <= from && from < to && to <= UnixTime::MAX, "the validity is empty or cannot be written")?;
-    require(found.subject == expected.subject_name, "the subject is not the planned one")?;
-    require(found.spki == expected.key.spki(), "the public key is not the one that was checked")?;
+    let mut times = Reader(validity);
+    let as_planned = times.time() == Some(from.0) && times.time() == Some(to.0) && times.is_done();
+    require(as_planned, "the validity is not as planned")?;
+    require(expected.subject.fits(subject), "the subject is not the planned one")?;
+    let planned_key = only(expected.key.spki(), 0x30);
+    require(planned_key == Some(spki), "the public key is not the one that was checked")?;
     // No unique identifiers ([1], [2]); extensions are the last field.
-    let after_extensions = read_tlv(found.rest).map(|(tag, _, _, after)| (tag, after.is_empty()));
-    require(after_extensions == Ok((0xa3, true)), "something other than extensions follows the public key")
+    let extensions = fields.next(0xa3).filter(|_| fields.is_done());
+    let extensions = extensions.ok_or_else(|| broken("something other than extensions follows the public key"))?;
+    only(extensions, 0x30).ok_or_else(|| broken("the extensions are not a single list"))
 }
 
 /// The extensions are exactly the wanted ones, each once, in any order, each in its one DER spelling.
-fn extensions(bytes: &[u8], mut wanted: Vec<Wanted>) -> Result<(), LintError> {
-    let mut seen: Vec<&'static [u8]> = Vec::new();
-    let (tag, mut rest, _, tail) = read_tlv(read_tlv(Fields::split(bytes)?.rest)?.1)?;
-    require(tag == 0x30 && tail.is_empty(), "the extensions are not a single list")?;
-    while !rest.is_empty() {
-        let (_, content, whole, after) = read_tlv(rest)?;
-        let oid = read_tlv(content)?.1;
-        require(!seen.contains(&oid), "an extension is there twice")?;
-        let Some(at) = wanted.iter().position(|w| w.oid == oid) else {
+fn extensions(list: &[u8], wanted: &[Option<Rule<'_>>]) -> Result<(), LintError> {
+    let mut list = Reader(list);
+    let mut seen = [false; 16];
+    while !list.is_done() {
+        let content = list.next(0x30).ok_or_else(|| broken("the extensions are not a single list"))?;
+        let mut extension = Reader(content);
+        let oid = extension.next(0x06).ok_or_else(|| broken("an extension without identifier"))?;
+        let found = wanted.iter().zip(&mut seen).find_map(|(rule, seen)| {
+            let rule = rule.as_ref()?;
+            (rule.terms().oid == oid).then_some((rule, seen))
+        });
+        let Some((rule, seen)) = found else {
             return Err(LintError(format!("extension {} has no business here", Oid::new(oid.into()))));
         };
-        let rule = wanted.swap_remove(at);
+        require(!*seen, "an extension is there twice")?;
+        *seen = true;
+        let terms = rule.terms();
         // DEFAULT FALSE is left out (X.690 11.5).
-        let critical: &[u8] = if rule.critical { &[0x01, 0x01, 0xff] } else { &[] };
-        let planned = der::sequence(&[&der::oid(rule.oid), critical, &der::octet_string(&rule.value)]);
-        require(whole == planned, rule.broken)?;
-        seen.push(rule.oid);
-        rest = after;
+        let critical = !terms.critical || extension.next(0x01) == Some(&[0xff]);
+        let value = extension.next(0x04).filter(|_| extension.is_done());
+        require(critical && value.is_some_and(|value| rule.holds(value)), terms.broken)?;
     }
-    if let Some(missing) = wanted.first() {
-        return Err(LintError(format!("an extension is missing: {}", missing.broken)));
+    let missing = wanted.iter().zip(seen).find_map(|(rule, seen)| rule.as_ref().filter(|_| !seen));
+    match missing {
+        None => Ok(()),
+        Some(rule) => Err(LintError(format!("an extension is missing: {}", rule.terms().broken))),
     }
-    understood(bytes)
 }
 
-/// The plan itself is nonsense when another reader cannot make sense of what follows it.
-fn understood(bytes: &[u8]) -> Result<(), LintError> {
-    let Ok(([], tbs)) = TbsCertificate::from_der(bytes) else {
-        return Err(LintError("the bytes are not a certificate".into()));
-    };
-    let unclear = tbs.extensions().iter().find(|extension| {
-        let parsed = extension.parsed_extension();
-        matches!(parsed, ParsedExtension::ParseError { .. } | ParsedExtension::UnsupportedExtension { .. })
-    });
-    match unclear {
-        None => Ok(()),
-        Some(extension) => Err(LintError(format!("extension {} cannot be read back", extension.oid))),
+/// The content of an INTEGER: positive, and with a zero in front only where the sign needs one (X.690 8.3).
+fn is_magnitude(content: &[u8], magnitude: &[u8]) -> bool {
+    match magnitude {
+        [] => false,
+        [0, ..] => false,
+        [first, ..] if first & 0x80 != 0 => content.strip_prefix(&[0]) == Some(magnitude),
+        _ => content == magnitude,
     }
 }
 
 fn require(holds: bool, sentence: &str) -> Result<(), LintError> {
-    if holds { Ok(()) } else { Err(LintError(sentence.to_owned())) }
+    if holds { Ok(()) } else { Err(broken(sentence)) }
+}
+
+fn broken(sentence: &str) -> LintError {
+    LintError(sentence.to_owned())
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub struct SpiffeId(String);
 
 impl SpiffeId {
     pub fn new(domain: &TrustDomain, kind: PrincipalKind, id: &DeviceId) -> SpiffeId {
-        SpiffeId(format!("spiffe://{domain}/{}/{id}", kind.as_str()))
+        SpiffeId(["spiffe://", domain.as_str(), "/", kind.as_str(), "/", id.as_str()].concat())
     }
 
     pub fn as_str(&self) -> &str {

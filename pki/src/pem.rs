@@ -83,8 +83,10 @@ fn relabel(label: Label, text: &[u8]) -> Option<Zeroizing<String>> {
             let hidden = Zeroizing::new(hidden.replace("-----END PRIVATE KEY", "-----END OTHER KEY"));
             Some(Zeroizing::new(hidden.replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY")))
         }
-        Label::Request => Some(Zeroizing::new(lossy().replace("NEW CERTIFICATE REQUEST", "CERTIFICATE REQUEST"))),
-        Label::Certificate | Label::Crl | Label::PrivateKey => None,
+        Label::Request if text.windows(4).any(|four| four == b"NEW ") => {
+            Some(Zeroizing::new(lossy().replace("NEW CERTIFICATE REQUEST", "CERTIFICATE REQUEST")))
+        }
+        Label::Request | Label::Certificate | Label::Crl | Label::PrivateKey => None,
     }
 }
 

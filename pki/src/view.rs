@@ -82,7 +82,7 @@ impl CertificateView {
             organization: text(organization),
             not_before: UnixTime(cert.validity().not_before.timestamp()),
             not_after: UnixTime(cert.validity().not_after.timestamp()),
-            public_key: PublicKey::from_spki(cert.public_key().raw)?,
+            public_key: PublicKey::from_strict_spki(cert.public_key().raw)?,
             is_ca: false,
             path_len: None,
             subject_key_id: None,

@@ -6,5 +6,5 @@ mod write;
 pub(crate) use strict::read_tlv;
 pub use strict::{DerError, Limits, check};
 pub(crate) use write::{
-    bit_string, context, context_primitive, header, integer, null, octet_string, oid, sequence, time, tlv,
+    Writer, bit_string, context, context_primitive, header, integer, null, octet_string, oid, sequence, time, tlv,
 };

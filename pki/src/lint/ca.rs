@@ -1,8 +1,12 @@
 //! The rules for root and issuer certificates.
 
-use super::{Frame, LintError, expected, extensions, frame, require};
+use x509_parser::certificate::TbsCertificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer;
+
+use super::{Frame, LintError, NameRule, Rule, broken, extensions, frame, only, require};
 use crate::ca::{CaName, IssuerCert};
-use crate::der;
+use crate::der::{self, Limits};
 use crate::issue::Locations;
 use crate::key::PublicKey;
 use crate::name::DnsName;
@@ -24,42 +28,58 @@ pub(crate) struct CaExpectation<'a> {
 pub(crate) fn ca(bytes: &[u8], plan: &CaExpectation<'_>) -> Result<(), LintError> {
     let CaExpectation { root, name, key, serial, validity, locations, permitted_dns } = *plan;
     let own_id = key.key_identifier();
-    let subject_name = expected::name(name.organization(), name.common_name());
+    let subject = NameRule::Text { organization: name.organization(), common_name: name.common_name() };
     let usable = signer::scheme(key).is_ok();
     require(usable, "keys of this type cannot sign certificates here")?;
-    let (issuer_name, signing_key, signing_key_id) = match root {
-        None => (subject_name.as_slice(), key, own_id.as_slice()),
+    let (issuer, signing_key, signing_key_id) = match root {
+        None => (subject, key, own_id.as_slice()),
         Some(root) => {
-            below_root(root, &subject_name, key, validity)?;
-            (root.subject(), root.public_key(), root.key_identifier())
+            below_root(root, subject, key, validity)?;
+            (NameRule::Same(root.subject()), root.public_key(), root.key_identifier())
         }
     };
-    frame(bytes, &Frame { issuer_name, signing_key, subject_name: &subject_name, key, serial, validity })?;
-    // cA TRUE, and pathLenConstraint 0 for all but the root.
-    let (ca_true, no_ca_below) = ([0x01, 0x01, 0xff], der::integer(&[]));
-    let path: &[&[u8]] = if root.is_some() { &[&ca_true, &no_ca_below] } else { &[&ca_true] };
-    let mut wanted = vec![
-        expected::authority_key_identifier(signing_key_id),
+    der::check(bytes, Limits::CERTIFICATE)?;
+    let list = frame(bytes, &Frame { issuer, signing_key, subject, key, serial, validity })?;
+    let Locations { crl, ocsp, ca_issuers } = locations;
+    let wanted = [
+        Some(Rule::AuthorityKeyId(signing_key_id)),
         // keyCertSign (5) and cRLSign (6), most significant bit first, one unused bit: 0000 0110.
-        expected::key_usage([0x03, 0x02, 0x01, 0x06]),
-        expected::subject_key_identifier(key),
-        expected::basic_constraints(path),
+        Some(Rule::KeyUsage([0x01, 0x06])),
+        Some(Rule::SubjectKeyId(own_id)),
+        Some(Rule::Authority { path_length: root.map(|_| 0) }),
+        (!crl.is_empty()).then_some(Rule::Lists(crl, None)),
+        (!ocsp.is_empty() || !ca_issuers.is_empty()).then_some(Rule::Access { ocsp, ca_issuers }),
+        (!permitted_dns.is_empty()).then_some(Rule::PermittedDns(permitted_dns)),
     ];
-    wanted.extend(expected::crl_distribution(locations));
-    wanted.extend(expected::authority_information(locations));
-    wanted.extend(expected::name_constraints(permitted_dns));
-    extensions(bytes, wanted)
+    extensions(list, &wanted)?;
+    understood(bytes)
+}
+
+/// The plan itself is nonsense when another reader cannot make sense of what follows it.
+fn understood(bytes: &[u8]) -> Result<(), LintError> {
+    let Ok(([], tbs)) = TbsCertificate::from_der(bytes) else {
+        return Err(broken("the bytes are not a certificate"));
+    };
+    let unclear = tbs.extensions().iter().find(|extension| {
+        let parsed = extension.parsed_extension();
+        matches!(parsed, ParsedExtension::ParseError { .. } | ParsedExtension::UnsupportedExtension { .. })
+    });
+    match unclear {
+        None => Ok(()),
+        Some(extension) => Err(LintError(format!("extension {} cannot be read back", extension.oid))),
+    }
 }
 
 fn below_root(
     root: &IssuerCert,
-    subject_name: &[u8],
+    subject: NameRule<'_>,
     key: &PublicKey,
     (_, to): (UnixTime, UnixTime),
 ) -> Result<(), LintError> {
     require(root.view().path_len != Some(0), "the signing CA may not certify another CA")?;
     // Equal names make the certificate self-issued (RFC 5280 3.2), which path lengths do not count.
-    require(subject_name != root.subject(), "an issuer needs another name than its root")?;
+    let same = only(root.subject(), 0x30).is_some_and(|name| subject.fits(name));
+    require(!same, "an issuer needs another name than its root")?;
     require(key != root.public_key(), "an issuer needs another key than its root")?;
     require(to <= root.not_after(), "the certificate outlives its root")
 }

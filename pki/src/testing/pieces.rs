@@ -2,7 +2,7 @@
 
 use super::TestSigner;
 use crate::der::{self, read_tlv};
-use crate::encode::{Fields, SignedParts, assemble};
+use crate::encode::{SignedParts, assemble};
 
 /// To-be-signed bytes: the fields in front of the extensions (indices below) and the extensions.
 #[derive(Clone)]
@@ -21,16 +21,20 @@ pub(crate) const SPKI: usize = 6;
 
 impl Pieces {
     pub(crate) fn of(tbs: &[u8]) -> Pieces {
-        let split = Fields::split(tbs).unwrap();
-        let fields =
-            [split.version, split.serial, split.algorithm, split.issuer, split.validity, split.subject, split.spki];
-        let mut list = read_tlv(read_tlv(split.rest).unwrap().1).unwrap().1;
+        let mut rest = read_tlv(tbs).unwrap().1;
+        let mut fields = Vec::new();
+        for _ in VERSION..=SPKI {
+            let (_, _, whole, after) = read_tlv(rest).unwrap();
+            fields.push(whole.to_vec());
+            rest = after;
+        }
+        let mut list = read_tlv(read_tlv(rest).unwrap().1).unwrap().1;
         let mut extensions = Vec::new();
         while let Ok((_, _, whole, after)) = read_tlv(list) {
             extensions.push(whole.to_vec());
             list = after;
         }
-        Pieces { fields: fields.map(<[u8]>::to_vec).to_vec(), extensions }
+        Pieces { fields, extensions }
     }
 
     pub(crate) fn of_certificate(der: &[u8]) -> Pieces {
