@@ -9,7 +9,7 @@ use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::authorize::{Authorizer, Context};
+use crate::authorize::{Authorizer, Context, RecoveryRules};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles};
 use crate::credentials::Pepper;
@@ -63,6 +63,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         store: store.clone(),
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
+        recovery: RecoveryRules::from(config.raw.recovery),
         clock: clock.clone(),
         list_wanted: Arc::new(Notify::new()),
     });

@@ -181,6 +181,7 @@ fn record(
         hardware_serial: None,
         bundle_seen: None,
         created_at: found.as_ref().map_or(now, |p| p.created_at),
+        recoveries: None,
         version: found.map_or(0, |p| p.version),
     }
 }

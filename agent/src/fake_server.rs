@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use signet_api::client::Clock;
 use signet_api::credential::CredentialKind;
-use signet_api::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RenewRequest, WhoAmI};
+use signet_api::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RecoverRequest, RenewRequest, WhoAmI};
 use signet_api::{Credential, ErrorCode, Problem};
 use signet_keys::{KeyKind, PrivateKey, random};
 use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
@@ -104,14 +105,16 @@ impl Ca {
     /// A day's certificate that starts `now`.
     pub(crate) fn issue(&self, csr: CheckedCsr, id: &str, kind: PrincipalKind, now: UnixTime) -> IssuedCertificate {
         let usage = if kind == PrincipalKind::Server { Usage::ServerAuth } else { Usage::ClientAuth };
+        // The server's own outlives what tests do with the devices'.
+        let lifetime = if kind == PrincipalKind::Server { 100 * 86_400 } else { 86_400 };
         let localhost = DnsName::parse("localhost").unwrap();
         let dns_names = if kind == PrincipalKind::Server { vec![localhost.clone()] } else { Vec::new() };
         let profile = Profile {
             name: "device".into(),
             kind,
             usages: vec![usage],
-            lifetime: 86_400,
-            max_lifetime: 86_400,
+            lifetime,
+            max_lifetime: lifetime,
             keys: KeyPolicy::standard(),
             dns_suffixes: vec![localhost],
             reuse_key: false,
@@ -200,6 +203,8 @@ struct Shared {
     /// By token: the key and what it got.
     redeemed: Mutex<HashMap<String, (Fingerprint, IssuedCertificate)>>,
     certified: Mutex<HashSet<Fingerprint>>,
+    /// Seconds by which this server lives after the machine's clock.
+    later: AtomicI64,
 }
 
 impl Fake {
@@ -221,6 +226,7 @@ impl Fake {
             bodies: Mutex::default(),
             redeemed: Mutex::default(),
             certified: Mutex::default(),
+            later: AtomicI64::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
@@ -262,6 +268,12 @@ impl Fake {
     /// What happens next, in order.
     pub(crate) fn script(&self, next: impl IntoIterator<Item = Behaviour>) {
         self.shared.script.lock().unwrap().extend(next);
+    }
+
+    /// Time passes; answers with the new time.
+    pub(crate) fn pass(&self, seconds: i64) -> UnixTime {
+        self.shared.later.fetch_add(seconds, Ordering::SeqCst);
+        self.shared.now()
     }
 
     /// `POST /v1/renew as sensor-1/<serial>`, for every request.
@@ -337,6 +349,7 @@ impl Shared {
             ("/v1/renew", Some(peer)) => self.renew(body, peer, &behaviour),
             ("/v1/trust/bundle.pem", _) => reply(200, "", &self.ca().bundle()),
             ("/v1/trust/crl.pem", _) => reply(200, "", &self.ca().crls),
+            ("/v1/recover", None) => self.recover(body, &behaviour),
             ("/v1/whoami", Some(peer)) => reply(200, "", &json(&whoami(peer))),
             _ => refusal(ErrorCode::NotAuthenticated, None),
         };
@@ -369,9 +382,25 @@ impl Shared {
         reply(200, "", &json(&self.certify(csr, peer.common_name.as_deref().unwrap(), behaviour)))
     }
 
+    fn recover(&self, body: &str, behaviour: &Behaviour) -> String {
+        let body: RecoverRequest = serde_json::from_str(body).unwrap();
+        let csr = CheckedCsr::parse(body.csr.as_bytes(), &KeyPolicy::standard()).unwrap();
+        let der = pem::decode_one(Label::Certificate, body.certificate.as_bytes()).unwrap();
+        let old = CertificateView::parse(&der).unwrap();
+        let signature = data_encoding::BASE64.decode(body.signature.as_bytes()).unwrap();
+        if !signet_pki::recovery::verify(&old.public_key, &old.serial, csr.public_key(), &signature) {
+            return refusal(ErrorCode::RecoveryInvalid, None);
+        }
+        reply(200, "", &json(&self.certify(csr, old.common_name.as_deref().unwrap(), behaviour)))
+    }
+
+    fn now(&self) -> UnixTime {
+        Clock::System.read().plus(self.later.load(Ordering::SeqCst))
+    }
+
     fn certify(&self, csr: CheckedCsr, id: &str, behaviour: &Behaviour) -> IssuedCertificate {
         self.certified.lock().unwrap().insert(csr.public_key().fingerprint());
-        let now = Clock::System.read();
+        let now = self.now();
         let ca = self.ca();
         let good = |csr, id| ca.issue(csr, id, PrincipalKind::Device, now);
         let Behaviour::Forge(forgery) = behaviour else { return good(csr, id) };

@@ -2,17 +2,22 @@
 //!
 //! The new pair is verified and switched to; then it is used once, which tells the server that the old generation is
 //! over. Until the server has seen that, the old pair stays on the disk and stays good.
+//!
+//! A device that was off too long has no certificate that TLS accepts: it proves its old key in the request instead.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use data_encoding::BASE64;
 use signet_api::ErrorCode;
 use signet_api::client::{Client, ClientConfig, ClientError, Trust};
-use signet_api::enroll::RenewRequest;
+use signet_api::enroll::{RecoverRequest, RenewRequest};
 use signet_keys::PrivateKey;
-use signet_pki::UnixTime;
+use signet_pki::pem::{self, Label};
+use signet_pki::signer::Signer;
+use signet_pki::{UnixTime, recovery};
 
 use crate::accept::{Expectation, accept};
 use crate::bundle::follow;
@@ -154,6 +159,13 @@ async fn client<P>(identity: &Generation, world: &World<P>) -> Result<Client, Cl
     .await
 }
 
+/// The same without showing an identity.
+async fn stranger<P>(identity: &Generation, world: &World<P>) -> Result<Client, ClientError> {
+    let trust = Trust::Roots(identity.trusted_roots());
+    let config = ClientConfig::new(&identity.state.server, trust);
+    Client::open(ClientConfig { clock: world.clock, not_earlier_than: identity.leaf().not_before, ..config }).await
+}
+
 async fn is_due<P>(identity: &Generation, world: &World<P>) -> Result<bool, ClientError> {
     Ok(time(identity, world).await? >= identity.renew_after())
 }
@@ -162,7 +174,7 @@ async fn is_due<P>(identity: &Generation, world: &World<P>) -> Result<bool, Clie
 async fn time<P>(identity: &Generation, world: &World<P>) -> Result<UnixTime, ClientError> {
     match world.plausible_now() {
         Some(now) => Ok(now),
-        None => world.now(&client(identity, world).await?).await,
+        None => world.now(&stranger(identity, world).await?).await,
     }
 }
 
@@ -175,10 +187,32 @@ async fn ask<P: Pause>(
     wait: Duration,
     world: &mut World<P>,
 ) -> Result<Issued, Failure> {
+    if time(current, world).await.is_ok_and(|now| now > current.leaf().not_after) {
+        eprintln!("signet-agent: the certificate ended {}; recovering with its key", current.leaf().not_after);
+        return recover(current, key, wait, world).await;
+    }
     let body = RenewRequest { csr: signing_request(key)?, device: None, profile: None, groups: None };
     let held = current.held().map(|held| held.bundle().sequence());
     let attempt = async || client.renew_holding(&body, held).await.map(|i| Attempt::Done(Box::new(i)));
     Ok(persist(&mut world.pause, wait, attempt).await)
+}
+
+async fn recover<P: Pause>(
+    current: &Generation,
+    key: &PrivateKey,
+    wait: Duration,
+    world: &mut World<P>,
+) -> Result<Issued, Failure> {
+    let leaf = current.leaf();
+    let signature = recovery::sign(current.key(), &leaf.serial, key.public_key())
+        .map_err(|e| Failure::internal(format!("the old key does not sign: {e}")))?;
+    let body = RecoverRequest {
+        csr: signing_request(key)?,
+        certificate: pem::encode(Label::Certificate, &leaf.der),
+        signature: BASE64.encode(&signature),
+    };
+    let client = stranger(current, world).await?;
+    Ok(persist(&mut world.pause, wait, async || client.recover(&body).await.map(|i| Attempt::Done(Box::new(i)))).await)
 }
 
 fn is_key_refused(outcome: &Issued) -> bool {

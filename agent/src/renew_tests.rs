@@ -131,3 +131,29 @@ async fn the_announcement_names_the_stable_paths_and_the_next_renewal() {
     assert!(text.contains(&format!("renews after: {}", device.current().state.renew_after)));
     assert!(text.contains(&format!("key: {}/device.key", device.dir.display())));
 }
+
+#[tokio::test]
+async fn a_device_that_was_off_too_long_recovers_with_its_old_key_and_shows_no_old_certificate() {
+    let device = Device::enrolled().await;
+    let old = device.current();
+    let now = Clock::Fixed(device.server.pass(40 * 86_400));
+    let Ok(Outcome::Renewed(new)) = device.renew(When::Due, now).await else { panic!() };
+    assert_ne!(new.key().public_key(), old.key().public_key());
+    assert_eq!(new.state.device, old.state.device);
+    assert_eq!((device.server.calls("/v1/recover"), device.server.calls("/v1/renew")), (1, 0));
+    assert!(device.server.log().contains(&"POST /v1/recover".to_owned()), "without a client certificate");
+}
+
+#[tokio::test]
+async fn a_refused_recovery_leaves_everything_as_it_was_and_says_whom_to_ask() {
+    let device = Device::enrolled().await;
+    let now = Clock::Fixed(device.server.pass(40 * 86_400));
+    let before = device.current();
+    device.server.script([Behaviour::Refuse(signet_api::ErrorCode::RecoveryExhausted, None)]);
+    let failure = device.renew(When::Due, now).await.unwrap_err();
+    assert!(failure.hint.unwrap().contains("ca device allow-recovery"));
+    assert_eq!(device.current().state.serial, before.state.serial);
+    device.server.script([Behaviour::LoseAnswer]);
+    assert!(device.renew(When::Due, now).await.is_err(), "lost");
+    assert!(matches!(device.renew(When::Due, now).await, Ok(Outcome::Renewed(_))));
+}

@@ -106,6 +106,9 @@ pub struct DeviceInfo {
     pub dns_names: Vec<DnsName>,
     pub serial_number: Option<String>,
     pub created_at: String,
+    /// How often it may still recover; absent: as often as the configuration allows a device that never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recoveries: Option<u32>,
     /// The newest certificate that is not revoked or superseded.
     pub certificate: Option<CertificateInfo>,
 }
@@ -248,6 +251,9 @@ pub struct DeviceChange {
     pub groups: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// How often the device may recover from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recoveries: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! `POST /v1/enroll` and `POST /v1/renew`.
+//! `POST /v1/enroll`, `POST /v1/renew` and `POST /v1/recover`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -96,6 +96,18 @@ pub struct RenewRequest {
     pub profile: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
+}
+
+/// `POST /v1/recover`: a certificate after one that has ended, proved by the key of that one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoverRequest {
+    /// PKCS#10 of the new key, PEM.
+    pub csr: String,
+    /// The certificate that has ended, PEM.
+    pub certificate: String,
+    /// Base64 of the old key's signature over `signet_pki::recovery::statement`; ECDSA as DER.
+    pub signature: String,
 }
 
 /// `GET /v1/whoami`.

@@ -64,6 +64,14 @@ codes! {
         "Use the newer certificate. If this device never got it, tell an administrator: the key may have been copied.";
     CertificateUnknown = "certificate_unknown", 403, "The client certificate is not known here.",
         "Enroll with a token.";
+    RecoveryInvalid = "recovery_invalid", 401, "The proof of the old certificate and its key is not valid here.",
+        "Sign the statement with the key of the newest certificate that this device has, or enroll with a token.";
+    RecoveryExhausted = "recovery_exhausted", 403, "The device has used up its recoveries.",
+        "An administrator allows another with 'ca device allow-recovery'.";
+    RecoveryTooLate = "recovery_too_late", 403, "The certificate ended too long ago to recover with it.",
+        "Enroll with a new token.";
+    RecoveryNotNeeded = "recovery_not_needed", 409, "The certificate is still good.",
+        "Renew with it, at /v1/renew.";
     Forbidden = "forbidden", 403, "This identity may not do that.",
         "Use an administrator's certificate.";
     IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",

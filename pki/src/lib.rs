@@ -18,6 +18,7 @@ pub mod lint;
 pub mod name;
 pub mod pem;
 pub mod profile;
+pub mod recovery;
 pub mod serial;
 pub mod signer;
 pub mod time;

@@ -35,6 +35,7 @@ impl Authorizer {
                 hardware_serial: None,
                 bundle_seen: None,
                 created_at: now,
+                recoveries: None,
                 version: 0,
             },
             Some(found) => found,

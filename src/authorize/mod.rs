@@ -3,6 +3,7 @@
 mod grant;
 pub mod identity;
 mod manual;
+mod recovery;
 mod renewal;
 mod token;
 
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 
 pub use grant::Grant;
 pub use identity::{Identity, PeerCertificate};
+pub use recovery::{RecoveryProof, RecoveryRules};
 
 use crate::clock::Clock;
 use crate::config::Profiles;
@@ -41,6 +43,8 @@ pub enum Evidence {
         peer: PeerCertificate,
         claims: Claims,
     },
+    /// The key of a certificate that has ended.
+    Recovery(RecoveryProof),
     /// An administrator's word.
     Administrator {
         admin: Identity,
@@ -57,7 +61,10 @@ impl Evidence {
     pub fn token(&self) -> Option<CredentialId> {
         match self {
             Evidence::Token { credential, .. } => Some(credential.id().clone()),
-            Evidence::Certificate { .. } | Evidence::Administrator { .. } | Evidence::Operator { .. } => None,
+            Evidence::Certificate { .. }
+            | Evidence::Recovery(_)
+            | Evidence::Administrator { .. }
+            | Evidence::Operator { .. } => None,
         }
     }
 }
@@ -107,6 +114,7 @@ pub struct Authorizer {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) profiles: Profiles,
     pub(crate) pepper: Pepper,
+    pub(crate) recovery: RecoveryRules,
     pub(crate) clock: Arc<dyn Clock>,
     /// Rung when a decision revoked something and a new list is wanted.
     pub(crate) list_wanted: Arc<Notify>,
@@ -127,6 +135,7 @@ impl Authorizer {
         match evidence {
             Evidence::Token { credential, facts } => self.by_token(&credential, &facts, csr, context).await,
             Evidence::Certificate { peer, claims } => self.by_certificate(&peer, &claims, csr, context).await,
+            Evidence::Recovery(proof) => self.by_recovery(&proof, csr, context).await,
             Evidence::Administrator { admin, order } => self.by_administrator(&admin, order, csr, context).await,
             Evidence::Operator { principal } => self.by_operator(principal, csr, context),
         }

@@ -28,6 +28,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub admission: RawAdmission,
     #[serde(default)]
+    pub recovery: RawRecovery,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -120,6 +122,23 @@ pub struct RawTrust {
     /// Directory with `bundle-0001.der` and so on, as `ca root bundle` makes them.
     #[serde(default)]
     pub bundles: Option<PathBuf>,
+}
+
+/// Devices whose certificate has ended.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRecovery {
+    /// Days after its end that a certificate still recovers its device; 0: none does.
+    pub max_days: u32,
+    /// How often a device may do so before an administrator has to allow it again.
+    pub allowance: u32,
+}
+
+impl Default for RawRecovery {
+    fn default() -> RawRecovery {
+        // A season in a warehouse and a winter; once, so that a key out of a bin gets no second chance.
+        RawRecovery { max_days: 365, allowance: 1 }
+    }
 }
 
 /// What the doors let in; see http/limits.rs for the limits that are not for configuring.

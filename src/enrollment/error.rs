@@ -42,6 +42,15 @@ pub enum EnrollError {
     CertificateExpired,
     #[error("no such certificate, or its key is not the one on record")]
     CertificateUnknown,
+    /// Unknown certificate, wrong key or wrong signature; nobody is told which.
+    #[error("unknown certificate, or the proof is not by its key")]
+    RecoveryInvalid,
+    #[error("the device has no recovery left")]
+    RecoveryExhausted,
+    #[error("the certificate ended too long ago")]
+    RecoveryTooLate,
+    #[error("the certificate is still good")]
+    RecoveryNotNeeded,
     #[error("this identity has no such right")]
     Forbidden,
     #[error("{0}")]
@@ -81,6 +90,10 @@ impl EnrollError {
             EnrollError::CertificateSuperseded => ErrorCode::CertificateSuperseded,
             EnrollError::CertificateExpired => ErrorCode::NotAuthenticated,
             EnrollError::CertificateUnknown => ErrorCode::CertificateUnknown,
+            EnrollError::RecoveryInvalid => ErrorCode::RecoveryInvalid,
+            EnrollError::RecoveryExhausted => ErrorCode::RecoveryExhausted,
+            EnrollError::RecoveryTooLate => ErrorCode::RecoveryTooLate,
+            EnrollError::RecoveryNotNeeded => ErrorCode::RecoveryNotNeeded,
             EnrollError::Forbidden => ErrorCode::Forbidden,
             EnrollError::Mismatch(_) => ErrorCode::IdentityMismatch,
             EnrollError::Profile(_) => ErrorCode::InvalidArgument,
@@ -112,7 +125,7 @@ impl EnrollError {
 
     /// Whether the caller failed to prove a secret: counts towards the back-off of its address.
     pub fn is_failed_proof(&self) -> bool {
-        matches!(self, EnrollError::TokenInvalid)
+        matches!(self, EnrollError::TokenInvalid | EnrollError::RecoveryInvalid)
     }
 }
 

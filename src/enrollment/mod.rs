@@ -76,6 +76,7 @@ fn refuse(conflict: Conflict) -> EnrollError {
         Conflict::TokenGone => EnrollError::TokenRevoked,
         Conflict::OtherKey => EnrollError::TokenBoundToOtherKey,
         Conflict::ParentGone => EnrollError::CertificateRevoked,
+        Conflict::RecoveryExhausted => EnrollError::RecoveryExhausted,
         Conflict::KeyTaken => EnrollError::Key("this key belongs to another device".into()),
         Conflict::KeySpent => EnrollError::Key("the certificate for this key has ended; renew with a new key".into()),
         Conflict::PrincipalChanged | Conflict::SerialTaken | Conflict::Status(_) => {

@@ -72,6 +72,8 @@ pub struct PrincipalRecord {
     /// Sequence of the trust bundle that it said it holds when it renewed last.
     pub bundle_seen: Option<u64>,
     pub created_at: UnixTime,
+    /// How often it may still recover; `None` as long as nothing has changed what the configuration allows.
+    pub recoveries: Option<u32>,
     /// Grows with every change; a commit names the version that it was decided on.
     pub version: u64,
 }

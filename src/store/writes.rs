@@ -31,6 +31,11 @@ pub enum Redemption {
     Token(CredentialId),
     /// The certificate that was presented.
     Renewal(Serial),
+    /// The certificate that has ended, proved by its key; `allowance` is what a device has that never recovered.
+    Recovery {
+        parent: Serial,
+        allowance: u32,
+    },
     /// An administrator's word, or the service for itself.
     Manual,
 }
@@ -130,6 +135,8 @@ pub enum Conflict {
     KeySpent,
     /// The serial number exists. Practically impossible; the caller draws again.
     SerialTaken,
+    /// The device may not recover any more.
+    RecoveryExhausted,
     /// The step is not possible from the present status.
     Status(PrincipalStatus),
 }
@@ -204,6 +211,7 @@ pub struct ChangeDevice {
     pub step: Option<Step>,
     pub groups: Option<Vec<String>>,
     pub profile: Option<String>,
+    pub recoveries: Option<u32>,
     pub now: UnixTime,
     pub draft: AuditDraft,
 }

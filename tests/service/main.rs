@@ -18,6 +18,7 @@ mod malleability;
 mod operations;
 mod paths;
 mod program;
+mod recovery;
 mod renewal;
 mod replay;
 mod revocation;

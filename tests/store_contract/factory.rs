@@ -78,6 +78,7 @@ pub(crate) fn device(name: &str) -> PrincipalRecord {
         hardware_serial: None,
         bundle_seen: None,
         created_at: NOW,
+        recoveries: None,
         version: 0,
     }
 }
@@ -227,6 +228,7 @@ pub(crate) fn step(device: &str, step: Step) -> ChangeDevice {
         step: Some(step),
         groups: None,
         profile: None,
+        recoveries: None,
         now: NOW,
         draft: draft("device.changed", device),
     }

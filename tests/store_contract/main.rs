@@ -80,6 +80,7 @@ macro_rules! holds_for {
                 a_renewal_is_replayed_for_the_same_key,
                 live_devices_are_counted_by_the_bundle_that_they_named_last,
                 first_use_supersedes_all_older_generations,
+                a_recovery_is_taken_with_its_certificate_and_none_is_left_afterwards,
                 first_use_is_noted_once,
                 using_an_ended_certificate_changes_nothing,
                 an_ended_parent_cannot_be_renewed,

@@ -132,3 +132,29 @@ pub(crate) async fn a_certificate_after_all_others_expired_is_active_at_once(ben
     bench.used(&second).await;
     assert_eq!(bench.certificate(first.serial()).await.status, Superseded);
 }
+
+pub(crate) async fn a_recovery_is_taken_with_its_certificate_and_none_is_left_afterwards(bench: Bench) {
+    let first = bench.enrolled("a").await;
+    let sibling = bench.enrolled("b").await;
+    let recover = async |key: &signet_keys::PrivateKey| {
+        let principal = bench.store.principal(&id("a")).await.unwrap().unwrap();
+        let redemption = Redemption::Recovery { parent: first.serial().clone(), allowance: 1 };
+        bench.store.commit(issue_at(redemption, principal, key, NOW.plus(3 * DAY))).await.unwrap()
+    };
+    let key = key();
+    let second = new(recover(&key).await);
+    assert_eq!(bench.store.principal(&id("a")).await.unwrap().unwrap().recoveries, Some(0));
+    assert_eq!(bench.certificate(second.serial()).await.status, CertificateStatus::Active);
+    // The same key is the same recovery; another is a second one.
+    assert_eq!(replayed(bench.unchanged_by(recover(&key)).await), second);
+    assert_eq!(bench.unchanged_by(recover(&factory::key())).await, Err(Conflict::RecoveryExhausted));
+    let allow = signet::store::ChangeDevice {
+        step: None,
+        recoveries: Some(2),
+        ..factory::step("a", signet::store::Step::Suspend)
+    };
+    bench.store.change_device(allow).await.unwrap().unwrap().unwrap();
+    new(recover(&factory::key()).await);
+    assert_eq!(bench.store.principal(&id("a")).await.unwrap().unwrap().recoveries, Some(1));
+    assert_eq!(bench.certificate(sibling.serial()).await.principal.recoveries, None);
+}

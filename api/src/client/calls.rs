@@ -4,7 +4,7 @@ use signet_pki::pem;
 
 use super::{Client, ClientError, Method, json_body};
 use crate::credential::Credential;
-use crate::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RenewRequest, WhoAmI};
+use crate::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RecoverRequest, RenewRequest, WhoAmI};
 use crate::{HEADER_BUNDLE, HEADER_REPLAY};
 
 /// The two good answers to an enrollment.
@@ -54,6 +54,11 @@ impl Client {
         let sequence = bundle.map(|n| n.to_string());
         let headers: Vec<(&str, &str)> = sequence.iter().map(|n| (HEADER_BUNDLE, n.as_str())).collect();
         self.send(Method::POST, "/v1/renew", &headers, Some(json_body(request)?)).await?.json()
+    }
+
+    /// Without an identity: the one that the device has is over.
+    pub async fn recover(&self, request: &RecoverRequest) -> Result<IssuedCertificate, ClientError> {
+        self.post_json("/v1/recover", request).await
     }
 
     pub async fn whoami(&self) -> Result<WhoAmI, ClientError> {

@@ -30,6 +30,7 @@ pub(crate) enum DeviceCommand {
     #[command(after_help = "Example:\n  ca device deny sensor-17")]
     Deny(One),
     Set(Set),
+    AllowRecovery(AllowRecovery),
 }
 
 impl DeviceCommand {
@@ -43,6 +44,7 @@ impl DeviceCommand {
             DeviceCommand::Approve(one) => one.act(at, DeviceAction::Approve),
             DeviceCommand::Deny(one) => one.act(at, DeviceAction::Deny),
             DeviceCommand::Set(command) => command.run(at),
+            DeviceCommand::AllowRecovery(command) => command.run(at),
         }
     }
 }
@@ -156,7 +158,26 @@ pub(crate) struct Set {
 impl Set {
     fn run(self, at: &At) -> Result<(), Failure> {
         let groups = (self.no_groups || !self.groups.is_empty()).then_some(self.groups);
-        apply(at, &self.id, &DeviceChange { action: None, groups, profile: self.profile }, self.json)
+        apply(at, &self.id, &DeviceChange { groups, profile: self.profile, ..DeviceChange::default() }, self.json)
+    }
+}
+
+/// Let a device whose certificate has ended come back with its old key
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ca device allow-recovery sensor-17 --count 1")]
+pub(crate) struct AllowRecovery {
+    id: DeviceId,
+    /// How often from now on; 0 forbids it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=1000))]
+    count: u32,
+    /// Print the service's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl AllowRecovery {
+    fn run(self, at: &At) -> Result<(), Failure> {
+        apply(at, &self.id, &DeviceChange { recoveries: Some(self.count), ..DeviceChange::default() }, self.json)
     }
 }
 
@@ -195,6 +216,7 @@ fn fields(d: &DeviceInfo) -> String {
         ("dns names", print::list(&d.dns_names)),
         ("serial number", print::or_dash(d.serial_number.as_ref())),
         ("created", d.created_at.clone()),
+        ("recoveries left", d.recoveries.map_or_else(|| "as configured".to_owned(), |n| n.to_string())),
         ("certificate", print::or_dash(d.certificate.as_ref().map(|c| &c.serial))),
         ("ends", print::or_dash(d.certificate.as_ref().map(|c| &c.not_after))),
     ])
@@ -234,6 +256,6 @@ mod tests {
         let text = table(&[device(hostile)], UnixTime(0));
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains(r#"=cmd,"x"\nsensor-2  active"#), "{text}");
-        assert_eq!(fields(&device(hostile)).lines().count(), 10);
+        assert_eq!(fields(&device(hostile)).lines().count(), 11);
     }
 }

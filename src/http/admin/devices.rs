@@ -100,10 +100,11 @@ pub(super) async fn change(
         actor: admin.actor(),
         subject: device.to_string(),
         request_id: context.request_id.clone(),
-        detail: json!({ "groups": change.groups, "profile": change.profile }),
+        detail: json!({ "groups": change.groups, "profile": change.profile, "recoveries": change.recoveries }),
         at: now,
     };
-    let order = ChangeDevice { device, step, groups: change.groups, profile: change.profile, now, draft };
+    let DeviceChange { groups, profile, recoveries, .. } = change;
+    let order = ChangeDevice { device, step, groups, profile, recoveries, now, draft };
     let changed = service.revocation.change(order, &context).await?.ok_or_else(|| not_found("device"))?;
     let record = changed.map_err(|conflict| match conflict {
         Conflict::Status(status) => Refusal::told(ErrorCode::Conflict, format!("the device is {}", status.as_str())),

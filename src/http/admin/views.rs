@@ -62,6 +62,7 @@ pub(super) fn principal(record: PrincipalRecord, certificate: Option<Certificate
         dns_names: record.dns_names,
         serial_number: record.hardware_serial,
         created_at: record.created_at.to_string(),
+        recoveries: record.recoveries,
         certificate,
     }
 }

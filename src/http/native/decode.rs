@@ -1,10 +1,13 @@
 //! Bodies and headers of the native protocol.
 
 use axum::http::{HeaderMap, header};
-use signet_api::enroll::{EnrollRequest, HardwareFacts, RenewRequest};
+use data_encoding::BASE64;
+use signet_api::enroll::{EnrollRequest, HardwareFacts, RecoverRequest, RenewRequest};
 use signet_api::{ErrorCode, HEADER_BUNDLE, HEADER_HARDWARE_SERIAL};
+use signet_pki::pem::{self, Label};
+use signet_pki::view::CertificateView;
 
-use crate::authorize::Claims;
+use crate::authorize::{Claims, RecoveryProof};
 use crate::http::refusal::Refusal;
 use crate::http::request::json;
 
@@ -71,6 +74,22 @@ fn held_bundle(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let sequence = value.to_str().ok().filter(|text| text.len() <= 4).and_then(|text| text.parse().ok());
     let wrong = || Refusal::told(ErrorCode::InvalidArgument, format!("{HEADER_BUNDLE} is not a sequence"));
     sequence.map(Some).ok_or_else(wrong)
+}
+
+/// JSON only: a bare request has no place for the proof.
+pub(super) fn recover(form: Form, body: &[u8]) -> Result<(Vec<u8>, RecoveryProof), Refusal> {
+    if form != Form::Json {
+        return Err(Refusal::told(ErrorCode::UnsupportedMedia, "a recovery is JSON: send application/json"));
+    }
+    let request: RecoverRequest = json(body)?;
+    let refused = |detail: String| Refusal::told(ErrorCode::InvalidArgument, detail);
+    let der = pem::pem_or_der(Label::Certificate, request.certificate.as_bytes())
+        .map_err(|e| refused(format!("certificate: {e}")))?;
+    let certificate = CertificateView::parse(&der).map_err(|e| refused(format!("certificate: {e}")))?;
+    let signature = BASE64.decode(request.signature.trim().as_bytes());
+    let signature = signature.map_err(|e| refused(format!("signature: not base64: {e}")))?;
+    let CertificateView { serial, public_key, .. } = certificate;
+    Ok((request.csr.into_bytes(), RecoveryProof { serial, key: public_key, signature }))
 }
 
 /// The form of the answer.

@@ -1,4 +1,4 @@
-//! The native protocol: enroll, renew, whoami. Bytes to [`Enrollment`], outcomes to bytes.
+//! The native protocol: enroll, renew, recover, whoami. Bytes to [`Enrollment`], outcomes to bytes.
 
 mod answer;
 mod decode;
@@ -19,11 +19,15 @@ use super::connection::Peer;
 use super::limits;
 use super::refusal::Refusal;
 use super::request::{self, RequestId};
-use crate::authorize::{Enrollment, Evidence};
+use crate::authorize::{Context, Enrollment, Evidence};
 use crate::enrollment::EnrollError;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/v1/enroll", post(enroll)).route("/v1/renew", post(renew)).route("/v1/whoami", get(whoami))
+    Router::new()
+        .route("/v1/enroll", post(enroll))
+        .route("/v1/renew", post(renew))
+        .route("/v1/recover", post(recover))
+        .route("/v1/whoami", get(whoami))
 }
 
 async fn enroll(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -31,10 +35,7 @@ async fn enroll(State(service): State<App>, incoming: Request) -> Result<Respons
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
     let now = service.clock.now();
-    if let Some(seconds) = service.backoff.wait(context.remote, now) {
-        let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
-        return Err(Refusal { retry_after: Some(seconds), ..refusal });
-    }
+    patience(&service, &context)?;
     let _place = service.doors.enrollment(context.remote, service.clock.now_ms(), service.random.as_ref())?;
     let credential = match request::bearer(&parts.headers, CredentialKind::Enrollment) {
         Ok(found) => found.ok_or_else(|| Refusal::new(ErrorCode::NotAuthenticated, "no token")),
@@ -72,6 +73,33 @@ async fn renew(State(service): State<App>, incoming: Request) -> Result<Response
     let evidence = Evidence::Certificate { peer: certificate, claims };
     let outcome = service.road.walk(Enrollment { csr, evidence, context }).await?;
     answer::render(&service, outcome, decode::wanted(&parts.headers, form))
+}
+
+/// For devices that were off too long: what TLS no longer accepts is proved in the body.
+async fn recover(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let (parts, body) = incoming.into_parts();
+    let (id, peer) = known(&parts.extensions)?;
+    let context = request::context(&id, &peer);
+    let (remote, now) = (context.remote, service.clock.now());
+    patience(&service, &context)?;
+    let _place = service.doors.enrollment(remote, service.clock.now_ms(), service.random.as_ref())?;
+    let form = decode::Form::of(&parts.headers)?;
+    let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
+    let (csr, proof) = decode::recover(form, &bytes)?;
+    let enrollment = Enrollment { csr, evidence: Evidence::Recovery(proof), context };
+    let outcome = service.road.walk(enrollment).await.inspect_err(|error: &EnrollError| {
+        if error.is_failed_proof() {
+            service.backoff.note_failure(remote, now);
+        }
+    })?;
+    answer::render(&service, outcome, decode::wanted(&parts.headers, form))
+}
+
+/// Whoever failed to prove something too often waits.
+fn patience(service: &App, context: &Context) -> Result<(), Refusal> {
+    let Some(seconds) = service.backoff.wait(context.remote, service.clock.now()) else { return Ok(()) };
+    let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
+    Err(Refusal { retry_after: Some(seconds), ..refusal })
 }
 
 async fn whoami(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {

@@ -13,8 +13,8 @@ use super::super::*;
 
 /// Columns of a principal, aliased `p`.
 pub(super) const PRINCIPAL: &str = "p.id, p.kind, p.status, p.profile, p.groups, p.dns_names, p.addresses, \
-     p.hardware_serial, p.created_at, p.version, p.bundle_seen";
-const PRINCIPAL_WIDTH: usize = 11;
+     p.hardware_serial, p.created_at, p.version, p.bundle_seen, p.recoveries";
+const PRINCIPAL_WIDTH: usize = 12;
 
 /// Columns of a certificate, aliased `c`.
 pub(super) const CERTIFICATE: &str = "c.serial, c.profile, c.status, c.generation, c.spki, c.not_before, c.not_after, \
@@ -39,6 +39,7 @@ pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<PrincipalRecord> {
         created_at: UnixTime(row.get(8)?),
         version: count(row, 9)?,
         bundle_seen: optional_count(row, 10)?,
+        recoveries: row.get(11)?,
     })
 }
 

@@ -30,7 +30,9 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: IssueCommit) -> Result<Result<
     let facts = issue.signed.facts();
     let redeemed = match &issue.redemption {
         Redemption::Token(id) => redeem_token(tx.connection, id, facts, issue.now)?,
-        Redemption::Renewal(parent) => check_parent(tx.connection, parent, &facts.spki)?,
+        Redemption::Renewal(parent) | Redemption::Recovery { parent, .. } => {
+            check_parent(tx.connection, parent, &facts.spki)?
+        }
         Redemption::Manual => Redeemed::Now,
     };
     match redeemed {
@@ -44,6 +46,11 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: IssueCommit) -> Result<Result<
     let Some(principal) = put_principal(tx.connection, &issue)? else {
         return Ok(Err(Conflict::PrincipalChanged));
     };
+    if let Redemption::Recovery { allowance, .. } = issue.redemption
+        && !use_recovery(tx.connection, principal, allowance)?
+    {
+        return Ok(Err(Conflict::RecoveryExhausted));
+    }
     match insert_certificate(tx.connection, &issue, principal) {
         Ok(()) => {}
         Err(WriteError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
@@ -114,7 +121,7 @@ fn key_taken(connection: &Connection, spki: &Fingerprint, id: &DeviceId) -> Resu
 /// Inserts, updates or, for a renewal, merely finds the principal when it still is as it was decided upon. Its row id, or `None`.
 fn put_principal(connection: &Connection, issue: &IssueCommit) -> Result<Option<i64>, WriteError> {
     let p = &issue.principal;
-    if matches!(issue.redemption, Redemption::Renewal(_)) {
+    if matches!(issue.redemption, Redemption::Renewal(_) | Redemption::Recovery { .. }) {
         let found = connection
             .prepare_cached("SELECT rowid FROM principal WHERE id = ?1 AND version = ?2")?
             .query_row((p.id.as_str(), p.version as i64), |row| row.get(0))
@@ -162,6 +169,17 @@ fn note_bundle(connection: &Connection, principal: i64, bundle: u64) -> Result<(
     Ok(())
 }
 
+/// Takes one of the recoveries that are left; `false` when none is.
+fn use_recovery(connection: &Connection, principal: i64, allowance: u32) -> Result<bool, WriteError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE principal SET recoveries = coalesce(recoveries, ?2) - 1
+             WHERE rowid = ?1 AND coalesce(recoveries, ?2) > 0",
+        )?
+        .execute((principal, allowance))?;
+    Ok(changed == 1)
+}
+
 /// Beside a live certificate a new one starts as `pending`: the old stays good until the new one is used.
 fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i64) -> Result<(), WriteError> {
     let facts = issue.signed.facts();
@@ -174,7 +192,7 @@ fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i
         .query_row((principal, issue.now.0), |row| Ok((row.get(0)?, row.get(1)?)))?;
     let status = if live { CertificateStatus::Pending } else { CertificateStatus::Active };
     let parent = match &issue.redemption {
-        Redemption::Renewal(parent) => Some(parent.as_bytes()),
+        Redemption::Renewal(parent) | Redemption::Recovery { parent, .. } => Some(parent.as_bytes()),
         Redemption::Token(_) | Redemption::Manual => None,
     };
     connection

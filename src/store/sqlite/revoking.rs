@@ -174,8 +174,11 @@ pub(super) fn change_device(
     let groups = order.groups.as_ref().unwrap_or(&found.groups);
     let profile = order.profile.as_ref().unwrap_or(&found.profile);
     tx.connection
-        .prepare_cached("UPDATE principal SET groups = ?2, profile = ?3, version = version + 1 WHERE id = ?1")?
-        .execute((order.device.as_str(), json(groups)?, profile))?;
+        .prepare_cached(
+            "UPDATE principal SET groups = ?2, profile = ?3, recoveries = coalesce(?4, recoveries), version = version + 1
+             WHERE id = ?1",
+        )?
+        .execute((order.device.as_str(), json(groups)?, profile, order.recoveries))?;
     tx.audit(&order.draft)?;
     Ok(reads::principal(tx.connection, &order.device)?.map(Ok))
 }
