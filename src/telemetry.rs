@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use signet_pki::UnixTime;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::archive::Health;
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
 use crate::revocation::Published;
 use crate::store::StoreCounters;
@@ -46,6 +47,9 @@ pub struct Metrics {
     crl_age: Gauge,
     commits: Gauge<u64, AtomicU64>,
     writes: Gauge<u64, AtomicU64>,
+    archived: Gauge<u64, AtomicU64>,
+    archive_failures: Gauge<u64, AtomicU64>,
+    archive_overdue: Gauge,
 }
 
 impl Default for Metrics {
@@ -63,7 +67,32 @@ impl Default for Metrics {
         let writes = Gauge::<u64, AtomicU64>::default();
         registry.register("store_commits_total", "Transactions, each with one flush to disk", commits.clone());
         registry.register("store_requests_total", "Writes that these transactions carried", writes.clone());
-        Metrics { registry, answers, crl_number, crl_entries, crl_age, commits, writes }
+        let archived = Gauge::<u64, AtomicU64>::default();
+        let archive_failures = Gauge::<u64, AtomicU64>::default();
+        let archive_overdue = Gauge::default();
+        registry.register("audit_archived_entries", "Audit entries that stand in the archive", archived.clone());
+        registry.register(
+            "audit_archive_failures_total",
+            "Runs of the audit archive that failed since the start",
+            archive_failures.clone(),
+        );
+        registry.register(
+            "audit_archive_overdue_seconds",
+            "Seconds since the oldest segment that is not archived could have been",
+            archive_overdue.clone(),
+        );
+        Metrics {
+            registry,
+            answers,
+            crl_number,
+            crl_entries,
+            crl_age,
+            commits,
+            writes,
+            archived,
+            archive_failures,
+            archive_overdue,
+        }
     }
 }
 
@@ -74,13 +103,24 @@ impl Metrics {
         self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
     }
 
-    pub fn render(&self, list: Option<&Published>, store: StoreCounters, now: UnixTime) -> String {
+    pub fn render(
+        &self,
+        list: Option<&Published>,
+        store: StoreCounters,
+        archive: Option<Health>,
+        now: UnixTime,
+    ) -> String {
         self.commits.set(store.commits);
         self.writes.set(store.requests);
         if let Some(list) = list {
             self.crl_number.set(list.number);
             self.crl_entries.set(list.entries);
             self.crl_age.set(now.since(list.this_update));
+        }
+        if let Some(health) = archive {
+            self.archived.set(health.archived);
+            self.archive_failures.set(health.failures);
+            self.archive_overdue.set(health.overdue(now));
         }
         let mut text = String::new();
         // Writing to a string does not fail.

@@ -40,6 +40,7 @@ async fn ready(State(service): State<App>) -> impl IntoResponse {
 
 async fn metrics(State(service): State<App>) -> impl IntoResponse {
     let list = service.publisher.current();
-    let text = service.metrics.render(list.as_deref(), service.store.counters(), service.clock.now());
+    let archive = service.archive.as_ref().map(|archive| archive.status().health());
+    let text = service.metrics.render(list.as_deref(), service.store.counters(), archive, service.clock.now());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -179,6 +179,10 @@ impl Store for FaultyStore {
         restored(order: Restoration) -> Adopted;
         next_crl_number(issuer: &[u8], floor: u64, draft: AuditDraft) -> u64;
         prune(order: Prune) -> Pruned;
+        record_audit_segment(segment: AuditSegment, draft: AuditDraft) -> Result<(), SegmentConflict>;
+        prune_audit(through: u64, limit: u32) -> u64;
+        last_audit_segment() -> Option<AuditSegment>;
+        audit_segments(after: u64, limit: u32) -> Vec<AuditSegment>;
         token(id: &CredentialId) -> Option<TokenRecord>;
         certificate(serial: &Serial) -> Option<CertificateRecord>;
         principal(id: &DeviceId) -> Option<PrincipalRecord>;

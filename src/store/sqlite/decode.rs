@@ -152,6 +152,6 @@ fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(at)?).map_err(|_| impossible(at))
 }
 
-fn impossible(column: usize) -> rusqlite::Error {
+pub(super) fn impossible(column: usize) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, "impossible value".into())
 }
