@@ -22,6 +22,8 @@ enum Plan {
     Work,
     /// Calls until the fault, this one included.
     FailAt(u64, Fault),
+    /// The next call of a verb.
+    FailNext(&'static str, Fault),
     /// Every so many calls.
     FailEvery(u64, Fault),
     Outage,
@@ -78,6 +80,11 @@ impl FaultyStore {
         self.plan(Plan::FailAt(nth, fault));
     }
 
+    /// The next call of `verb` fails, and only that one.
+    pub(crate) fn fail_next(&self, verb: &'static str, fault: Fault) {
+        self.plan(Plan::FailNext(verb, fault));
+    }
+
     pub(crate) fn fail_every(&self, nth: u64, fault: Fault) {
         self.plan(Plan::FailEvery(nth, fault));
     }
@@ -120,6 +127,11 @@ impl FaultyStore {
             Plan::Work => None,
             Plan::Outage => Some(Fault::Lost),
             Plan::FailEvery(every, fault) => state.calls.is_multiple_of(every).then_some(fault),
+            Plan::FailNext(wanted, fault) if wanted == verb => {
+                state.plan = Plan::Work;
+                Some(fault)
+            }
+            Plan::FailNext(..) => None,
             Plan::FailAt(1, fault) => {
                 state.plan = Plan::Work;
                 Some(fault)
