@@ -40,9 +40,7 @@ impl Checkpoint {
         let line = note.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('\n'));
         let whole = line.and_then(|line| BASE64.decode(line.as_bytes()).ok()).unwrap_or_default();
         let Ok(scheme) = signer::scheme(key) else { return false };
-        whole
-            .strip_prefix(&key_id(key))
-            .is_some_and(|signature| key.verify(scheme, self.text().as_bytes(), signature))
+        whole.strip_prefix(&key_id(key)).is_some_and(|signature| key.verify(scheme, self.text().as_bytes(), signature))
     }
 }
 

@@ -25,11 +25,7 @@ const ISSUANCE: [&str; 4] =
     ["certificate.enrolled", "certificate.renewed", "certificate.issued_manually", "certificate.issued_by_operator"];
 
 /// Archive and database as one log.
-pub(super) fn read(
-    connection: &Connection,
-    archive: Option<&Path>,
-    report: &mut Report,
-) -> rusqlite::Result<Log> {
+pub(super) fn read(connection: &Connection, archive: Option<&Path>, report: &mut Report) -> rusqlite::Result<Log> {
     let mut log = Log::default();
     let archived = archive::lines(connection, archive, report)?;
     let mut previous = "0".repeat(64);

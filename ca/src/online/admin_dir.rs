@@ -102,7 +102,7 @@ fn server(path: &Path) -> Result<String, Failure> {
     }
 }
 
-fn roots(path: &Path) -> Result<Vec<IssuerCert>, Failure> {
+pub(super) fn roots(path: &Path) -> Result<Vec<IssuerCert>, Failure> {
     let refused = |what: String| {
         Failure::refused(format!("{}: {what}", path.display())).hint("copy roots.pem again from the issuing host")
     };

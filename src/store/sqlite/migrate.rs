@@ -10,10 +10,8 @@ use signet_pki::Fingerprint;
 use super::{OpenError, connect, look, sqlite_error};
 
 /// `(number, SQL)` in order. A released file never changes; its checksum is kept in the database.
-const MIGRATIONS: &[(u32, &str)] = &[
-    (1, include_str!("../migrations/0001_initial.sql")),
-    (2, include_str!("../migrations/0002_audit_segment.sql")),
-];
+const MIGRATIONS: &[(u32, &str)] =
+    &[(1, include_str!("../migrations/0001_initial.sql")), (2, include_str!("../migrations/0002_audit_segment.sql"))];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.
 const APPLICATION_ID: i32 = 0x5347_4e54;
