@@ -119,5 +119,5 @@ pub fn probe(directory: &Path) -> Result<(), FileError> {
 
 /// A certificate, a checkpoint.
 const MAX_SMALL: usize = 64 << 10;
-/// The largest segment that can be ordered has 60 MB; one with long entries may have more.
+/// The largest segment that can be ordered has 30 MB; one with long entries may have more.
 const MAX_SEGMENT: usize = 1 << 30;

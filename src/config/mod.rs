@@ -282,7 +282,7 @@ impl Config {
     }
 }
 
-/// A file of fewer is not worth its name; a larger one would be made in too much memory (200 octets an entry).
+/// A file of fewer is not worth its name; a larger one would be made in too much memory (100 octets an entry).
 const SEGMENT_ENTRIES: std::ops::RangeInclusive<u32> = 10..=300_000;
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ pub struct RawAudit {
     pub archive_directory: Option<PathBuf>,
     /// Days that an entry stays in the database.
     pub keep_days: u32,
-    /// Entries of one file. At about 200 octets each in gzip the default makes files of 20 MB: few enough to list when a
+    /// Entries of one file. At about 100 octets each in gzip the default makes files of 10 MB: few enough to list when a
     /// million devices fill forty a day, and small enough to be made in memory and copied in one go.
     pub segment_entries: u32,
 }

@@ -229,7 +229,10 @@ impl Walk {
     fn line(&mut self, line: &str, segment: &Segment, number: u64) -> Result<UnixTime, String> {
         let expected = self.checked.entries + 1;
         let value: Value = serde_json::from_str(line).map_err(|_| "it is not JSON".to_owned())?;
-        if expected > segment.last || value["seq"].as_u64() != Some(expected) {
+        if expected > segment.last {
+            return Err(format!("it has a line more than its name says: {} entries", segment.last + 1 - segment.first));
+        }
+        if value["seq"].as_u64() != Some(expected) {
             return Err(format!("entry {} stands where {expected} belongs", value["seq"]));
         }
         if value["prev"].as_str() != Some(hex(&self.previous).as_str()) {
