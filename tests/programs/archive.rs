@@ -81,7 +81,7 @@ fn t31_the_archive_is_verified_with_and_without_the_service() {
         format!("audit search --archive acme/server/archive --request {}", entry["request"].as_str().unwrap());
     assert!(site.ca(&by_request).succeeded().stdout.contains("sensor-1"));
     site.ca("audit search --archive acme/server/archive --subject nobody").refused(1, "holds no such entry");
-    site.ca("audit search --archive acme/server/archive").refused(2, "--subject");
+    assert_eq!(site.ca("audit search --archive acme/server/archive").code, 2);
     let rest = site.ca("audit export").succeeded().stdout;
     let first: serde_json::Value = serde_json::from_str(rest.lines().next().unwrap()).unwrap();
     assert_eq!(first["seq"].as_u64(), json["archived"].as_u64().map(|n| n + 1));
@@ -95,8 +95,10 @@ fn t31_the_archive_is_verified_with_and_without_the_service() {
     site.stop();
     let offline = "audit verify --archive copy --offline --root root.pem";
     assert!(site.ca(&format!("{offline} --kept kept")).succeeded().stdout.starts_with("intact"));
-    site.bash(".", "rm copy/audit-000000000011*");
-    site.ca(&format!("{offline} --kept kept")).refused(1, "entries");
+    site.bash(".", "mkdir first && mv copy/audit-000000000001* first && rm copy/audit-* && mv first/* copy")
+        .succeeded();
+    assert!(site.ca(offline).succeeded().stdout.starts_with("intact  10 entries"));
+    site.ca(&format!("{offline} --kept kept")).refused(1, "it is of 20 entries, where no segment ends");
     site.bash(
         ".",
         "f=copy/audit-000000000001-000000000010.jsonl.gz; gzip -dc $f | sed '4s/\"seq\"/\"Seq\"/' | gzip >x && mv x $f",
@@ -108,11 +110,12 @@ fn t31_the_archive_is_verified_with_and_without_the_service() {
 #[test]
 fn t31_a_database_and_an_archive_that_do_not_meet_are_told() {
     let site = archived();
-    site.bash(".", "cp -r acme/server/archive copy && rm copy/audit-000000000011*");
-    let gap = site.ca("audit verify --archive copy");
-    gap.refused(1, "which the database recorded, is not in the archive");
+    let shorten = "cp -r acme/server/archive copy && last=$(ls copy/*.gz | tail -n 1) && rm ${last%.jsonl.gz}*";
+    site.bash(".", shorten).succeeded();
+    site.ca("audit verify --archive copy").refused(1, "which the database recorded, is not in the archive");
+    assert!(site.ca("audit verify --archive copy --offline").succeeded().stdout.starts_with("intact"));
     site.ca("audit verify --archive nowhere").refused(1, "nowhere");
-    site.ca("audit verify --offline").refused(2, "--archive");
+    assert_eq!(site.ca("audit verify --offline").code, 2);
     // Another installation's archive, with its own root.
     let other = archived();
     let foreign = format!("audit verify --archive {}", other.path("acme/server/archive").display());

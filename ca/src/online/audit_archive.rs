@@ -210,7 +210,7 @@ impl Walk {
         if segment.first != expected || segment.last < segment.first {
             let what = match segment.first < expected {
                 true => "it overlaps the segment before it".to_owned(),
-                false => format!("the entries from {expected} to before it are missing"),
+                false => format!("the entries from {expected} to {} are missing", segment.first - 1),
             };
             return Err(Finding::file(&segment.file, what));
         }

@@ -188,8 +188,8 @@ fn damaged_files_gaps_and_overlaps_are_named() {
         ("something follows", said(&|s| s.write(&s.file(6), &[whole(s, 6), gz(&[])].concat()))),
         ("cannot be read", said(&|s| s.write(&s.file(6), s.lines.concat().as_bytes()))),
         ("line 6: it ends in the middle of a line", said(&|s| s.write(&s.file(6), &unfinished(&s.lines[5..10])))),
-        ("from 6 to before it are missing", said(&|s| fs::remove_file(s.path().join(s.file(6))).unwrap())),
-        ("from 1 to before it are missing", said(&|s| fs::remove_file(s.path().join(s.file(1))).unwrap())),
+        ("from 6 to 10 are missing", said(&|s| fs::remove_file(s.path().join(s.file(6))).unwrap())),
+        ("from 1 to 5 are missing", said(&|s| fs::remove_file(s.path().join(s.file(1))).unwrap())),
         ("it overlaps the segment before", said(&|s| s.write("audit-000000000005-000000000008.jsonl.gz", b""))),
         ("it overlaps the segment before", said(&|s| s.write("audit-000000000006-000000000012.jsonl.gz", b""))),
         (
