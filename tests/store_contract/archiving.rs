@@ -64,8 +64,9 @@ pub(crate) async fn segments_are_recorded_once_in_order_and_without_a_gap(bench:
     assert_eq!(bench.audit().await.iter().filter(|row| row.kind == "audit.archived").count(), 2);
     assert_eq!(bench.store.last_audit_segment().await.unwrap(), Some(two.clone()));
     assert_eq!(bench.store.audit_segments(0, 10).await.unwrap(), [one.clone(), two.clone()]);
-    assert_eq!(bench.store.audit_segments(0, 1).await.unwrap(), [one.clone()]);
-    assert_eq!(bench.store.audit_segments(9, 1).await.unwrap(), [one]);
+    for after in [0, 9] {
+        assert_eq!(bench.store.audit_segments(after, 1).await.unwrap(), std::slice::from_ref(&one));
+    }
     assert_eq!(bench.store.audit_segments(10, 10).await.unwrap(), [two]);
     assert!(bench.store.audit_segments(u64::MAX, 10).await.unwrap().is_empty());
 }
