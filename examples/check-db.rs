@@ -1,7 +1,7 @@
 //! Reads a database with rules of its own, and says what is wrong with it.
 //!
 //! `cargo run --example check-db -- signet.db [issuer/issuer.pem …]`; without certificates, the one that `ca init` puts
-//! beside the database. Exit 0: nothing found, 1: violations, 2: it could not be read.
+//! beside the database. A directory among them is the archive of its audit log. Exit 0: nothing found, 1: violations, 2: it could not be read.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -19,11 +19,11 @@ fn main() -> ExitCode {
         eprintln!("check-db: hint: check-db signet.db [issuer/issuer.pem …]");
         return ExitCode::from(2);
     };
-    let mut named: Vec<PathBuf> = arguments.collect();
+    let (mut archives, mut named): (Vec<PathBuf>, Vec<PathBuf>) = arguments.partition(|path| path.is_dir());
     if named.is_empty() {
         named.push(database.parent().unwrap_or(Path::new("")).join("issuer/issuer.pem"));
     }
-    match run(&database, &named) {
+    match run(&database, archives.pop().as_deref(), &named) {
         Err(error) => {
             eprintln!("check-db: error: {error:#}");
             eprintln!("check-db: hint: name the database and the certificate of every issuer that signed for it");
@@ -40,11 +40,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(database: &Path, issuers: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+fn run(database: &Path, archive: Option<&Path>, issuers: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let mut certificates = Vec::new();
     for path in issuers {
         let text = std::fs::read(path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
         certificates.extend(pem::certificates(&text)?);
     }
-    checker::violations(database, &certificates).map_err(|e| anyhow::anyhow!("{}: {e}", database.display()))
+    checker::violations(database, archive, &certificates).map_err(|e| anyhow::anyhow!("{}: {e}", database.display()))
 }

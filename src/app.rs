@@ -9,6 +9,7 @@ use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::archive::{self, Archive};
 use crate::authorize::{Authorizer, Context, RecoveryRules};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles};
@@ -82,6 +83,11 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         shards: lists,
         directory: config.raw.publication.directory.as_deref().map(|path| config.path(path)),
     };
+    let archive = config.audit_archive().map(|directory| {
+        let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
+        let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
+        Archive::new(plan, store.clone(), issuer.clone())
+    });
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
     let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
     let documents = ChainDocuments::of(&publisher, &trust);
@@ -92,6 +98,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         authorizer,
         revocation,
         publisher,
+        archive,
         store,
         clock,
         random,
@@ -147,6 +154,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), patience, signal.clone()));
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
+    tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use signet_pki::UnixTime;
 
 use crate::app::own_context;
+use crate::archive::Worked;
 use crate::http::tls::TlsState;
 use crate::http::{Service, Shutdown};
 use crate::server_identity::{self, ServerIdentity};
@@ -76,6 +77,34 @@ pub(crate) async fn run_directory(service: Arc<Service>, mut stop: Shutdown) {
         let write = move || service.publisher.directory().map(|directory| directory.write(&service.publisher));
         if let Err(error) = tokio::task::spawn_blocking(write).await {
             tracing::error!(%error, "the publication directory was not written");
+        }
+    }
+}
+
+/// Takes old entries of the audit log into files. Beside the schedule, because compressing a segment takes a second.
+pub(crate) async fn archive(service: Arc<Service>, mut stop: Shutdown) {
+    let Some(archive) = &service.archive else { return };
+    let mut tick = tokio::time::interval(TICK);
+    let mut worked_at = None;
+    loop {
+        tokio::select! {
+            () = stop.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let now = service.clock.now();
+        if worked_at.is_some_and(|at| now.since(at) < PRUNE_INTERVAL) {
+            continue;
+        }
+        worked_at = Some(now);
+        let context = own_context(&service);
+        let outcome = tokio::select! {
+            () = stop.wait() => return,
+            outcome = archive.work(now, &context.request_id) => outcome,
+        };
+        match outcome {
+            Ok(Worked { segments: 0, removed: 0 }) => {}
+            Ok(Worked { segments, removed }) => tracing::info!(segments, removed, "audit log archived"),
+            Err(error) => tracing::error!(%error, "the audit log could not be archived; it will be tried again"),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod anchor;
 pub mod app;
+pub mod archive;
 pub mod audit;
 pub mod authorize;
 pub mod clock;

@@ -133,6 +133,12 @@ fn check(common: &Common) -> Result<(), ConfigError> {
     let config = Config::load(&common.config)?;
     use signet::clock::Clock;
     let material = config.material(signet::clock::SystemClock.now())?;
+    if let Some(directory) = config.audit_archive() {
+        signet::archive::probe(&directory).map_err(|e| {
+            let hint = "make audit.archive_directory, of mode 0700 and owned by the user that the service runs as";
+            ConfigError::new(format!("audit.archive_directory: {e}"), hint)
+        })?;
+    }
     println!("configuration: ok");
     println!("root:          {}", material.root.view().fingerprint().colons());
     println!("issuer:        {} until {}", material.issuer.view().subject_text, material.issuer.not_after());

@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use signet_pki::UnixTime;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::archive::Health;
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
 use crate::revocation::{Directory, Publisher};
 use crate::store::StoreCounters;
@@ -51,6 +52,9 @@ pub struct Metrics {
     directory_writes: Gauge<u64, AtomicU64>,
     commits: Gauge<u64, AtomicU64>,
     writes: Gauge<u64, AtomicU64>,
+    archived: Gauge<u64, AtomicU64>,
+    archive_failures: Gauge<u64, AtomicU64>,
+    archive_overdue: Gauge,
 }
 
 impl Default for Metrics {
@@ -82,6 +86,20 @@ impl Default for Metrics {
         let writes = Gauge::<u64, AtomicU64>::default();
         registry.register("store_commits_total", "Transactions, each with one flush to disk", commits.clone());
         registry.register("store_requests_total", "Writes that these transactions carried", writes.clone());
+        let archived = Gauge::<u64, AtomicU64>::default();
+        let archive_failures = Gauge::<u64, AtomicU64>::default();
+        let archive_overdue = Gauge::default();
+        registry.register("audit_archived_entries", "Audit entries that stand in the archive", archived.clone());
+        registry.register(
+            "audit_archive_failures_total",
+            "Runs of the audit archive that failed since the start",
+            archive_failures.clone(),
+        );
+        registry.register(
+            "audit_archive_overdue_seconds",
+            "Seconds since the oldest segment that is not archived could have been",
+            archive_overdue.clone(),
+        );
         Metrics {
             registry,
             answers,
@@ -95,6 +113,9 @@ impl Default for Metrics {
             directory_writes,
             commits,
             writes,
+            archived,
+            archive_failures,
+            archive_overdue,
         }
     }
 }
@@ -106,7 +127,13 @@ impl Metrics {
         self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
     }
 
-    pub fn render(&self, publisher: &Publisher, store: StoreCounters, now: UnixTime) -> String {
+    pub fn render(
+        &self,
+        publisher: &Publisher,
+        store: StoreCounters,
+        archive: Option<Health>,
+        now: UnixTime,
+    ) -> String {
         self.commits.set(store.commits);
         self.writes.set(store.requests);
         if let Some(list) = publisher.current() {
@@ -121,6 +148,11 @@ impl Metrics {
         let directory = publisher.directory();
         self.directory_failing.set(i64::from(directory.is_some_and(|d| d.failure().is_some())));
         self.directory_writes.set(directory.map_or(0, Directory::writes));
+        if let Some(health) = archive {
+            self.archived.set(health.archived);
+            self.archive_failures.set(health.failures);
+            self.archive_overdue.set(health.overdue(now));
+        }
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);

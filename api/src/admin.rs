@@ -296,12 +296,59 @@ pub struct AuditQuery {
 /// `GET /v1/admin/audit/verify`: the service's own check of its chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditVerdict {
+    /// Sequence number of the newest entry that fits.
     pub entries: u64,
+    /// Entries that stand in the archive; the check begins after them.
+    #[serde(default)]
+    pub archived: u64,
+    /// Hash of the last archived leaf, which the first one of the check follows.
+    #[serde(default)]
+    pub anchor: String,
     pub intact: bool,
     /// The first sequence that does not fit.
     pub broken_at: Option<u64>,
     /// Hash of the newest leaf.
     pub head: String,
+}
+
+/// Query of `GET /v1/admin/audit/archive`: segments that end after a sequence number.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditArchiveQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// `GET /v1/admin/audit/archive`: how archiving does, and what it has recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditArchive {
+    /// Where the files are on the issuing host; `None` when nothing leaves the database.
+    pub directory: Option<String>,
+    /// Why the last run ended early, or why the next one will.
+    pub problem: Option<String>,
+    /// Since when the oldest segment that is not archived could have been.
+    pub overdue_seconds: i64,
+    /// In order.
+    pub segments: Vec<AuditSegmentInfo>,
+    /// Where the next page goes on.
+    pub next: Option<String>,
+}
+
+/// Entries of the audit log that stand in a file of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditSegmentInfo {
+    pub file: String,
+    pub first: u64,
+    pub last: u64,
+    /// Hash of the last leaf, hex.
+    pub last_hash: String,
+    /// Head of the Merkle tree (RFC 6962 2.1) over the whole log up to `last`, hex.
+    pub root: String,
+    /// Of the file, hex.
+    pub file_sha256: String,
+    pub at: String,
 }
 
 /// `GET /v1/admin/why/{request_id}`.

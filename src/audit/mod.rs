@@ -1,5 +1,9 @@
-//! The audit log: hash-chained leaves over which a Merkle tree (RFC 6962) can be grown. Pure functions; the store keeps
-//! what they make.
+//! The audit log: hash-chained leaves with a Merkle tree (RFC 6962) over them, the segments in which they are archived, and
+//! the signed heads. Pure functions; the store and the archive keep what they make.
+
+pub mod checkpoint;
+pub mod merkle;
+pub mod segment;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use signet_pki::TrustDomain;
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
@@ -82,16 +82,21 @@ impl Promise {
     /// Joins the signed certificate with what has to become durable with it.
     pub(crate) fn commit(self, signed: Signed, now: UnixTime) -> IssueCommit {
         let facts = signed.facts();
-        let detail: Value = json!({
+        let mut detail = json!({
             "serial": facts.serial.to_string(),
             "spki": facts.spki.to_string(),
             "profile": facts.profile,
             "not_after": facts.not_after.0,
-            "groups": self.principal.groups,
             "remote": self.remote,
-            // What the CSR asked for beside its key; it had no effect.
-            "csr_subject": self.wishes,
         });
+        // There is one of these for every renewal, so what says nothing is left out.
+        if !self.principal.groups.is_empty() {
+            detail["groups"] = json!(self.principal.groups);
+        }
+        // What the CSR asked for beside its key; it had no effect.
+        if !self.wishes.is_empty() && self.wishes != format!("CN={}", self.principal.id) {
+            detail["csr_subject"] = self.wishes.into();
+        }
         let draft = AuditDraft {
             kind: self.kind,
             actor: self.actor,

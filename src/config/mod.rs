@@ -119,6 +119,11 @@ impl Config {
         self.path(&self.raw.store.path)
     }
 
+    /// Where old entries of the audit log go.
+    pub fn audit_archive(&self) -> Option<PathBuf> {
+        self.raw.audit.archive_directory.as_deref().map(|directory| self.path(directory))
+    }
+
     pub fn anchor(&self) -> Anchor {
         Anchor::at(self.path(&self.raw.store.anchor))
     }
@@ -204,6 +209,7 @@ impl Config {
             let message = "retention.certificate_days is at least 2";
             return Err(ConfigError::new(message, "leave it out for 30 days"));
         }
+        self.check_audit()?;
         if self.raw.admission.enrollments_per_second == 0 || self.raw.admission.enrollment_burst == 0 {
             let message = "admission: rates are at least 1";
             return Err(ConfigError::new(message, "leave the section out for the defaults"));
@@ -215,6 +221,20 @@ impl Config {
             ));
         }
         Profiles::compile(&self.raw.profiles).map(|_| ())
+    }
+
+    fn check_audit(&self) -> Result<(), ConfigError> {
+        let audit = &self.raw.audit;
+        if audit.keep_days < 7 {
+            // Questions about the last days are answered from the database alone.
+            return Err(ConfigError::new("audit.keep_days is at least 7", "leave it out for 90 days"));
+        }
+        if !SEGMENT_ENTRIES.contains(&audit.segment_entries) {
+            let (least, most) = (SEGMENT_ENTRIES.start(), SEGMENT_ENTRIES.end());
+            let message = format!("audit.segment_entries is from {least} to {most}");
+            return Err(ConfigError::new(message, "leave it out for 100000"));
+        }
+        Ok(())
     }
 
     fn read(&self, relative: &Path, limit: usize) -> Result<Vec<u8>, ConfigError> {
@@ -271,6 +291,9 @@ impl Config {
             .collect()
     }
 }
+
+/// A file of fewer is not worth its name; a larger one would be made in too much memory (100 octets an entry).
+const SEGMENT_ENTRIES: std::ops::RangeInclusive<u32> = 10..=300_000;
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub trust: RawTrust,
     #[serde(default)]
+    pub audit: RawAudit,
+    #[serde(default)]
     pub admission: RawAdmission,
     #[serde(default)]
     pub recovery: RawRecovery,
@@ -138,6 +140,25 @@ impl Default for RawRecovery {
     fn default() -> RawRecovery {
         // A season in a warehouse and a winter; once, so that a key out of a bin gets no second chance.
         RawRecovery { max_days: 365, allowance: 1 }
+    }
+}
+
+/// What becomes of old entries of the audit log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAudit {
+    /// A directory of the service's own, best on another disk. Without it every entry stays in the database.
+    pub archive_directory: Option<PathBuf>,
+    /// Days that an entry stays in the database.
+    pub keep_days: u32,
+    /// Entries of one file. At about 100 octets each in gzip the default makes files of 10 MB: few enough to list when a
+    /// million devices fill forty a day, and small enough to be made in memory and copied in one go.
+    pub segment_entries: u32,
+}
+
+impl Default for RawAudit {
+    fn default() -> RawAudit {
+        RawAudit { archive_directory: None, keep_days: 90, segment_entries: 100_000 }
     }
 }
 

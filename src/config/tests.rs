@@ -458,3 +458,21 @@ fn blocked_keys_stand_one_a_line() {
     let error = files.material_of(&text, NOW).err().unwrap();
     assert!(error.to_string().contains("blocked.txt"), "a list that is missing blocks nobody: {error}");
 }
+
+#[test]
+fn the_archive_of_the_audit_log_is_off_until_it_is_named() {
+    let config = parse(GOOD).unwrap();
+    assert_eq!((config.audit_archive(), config.raw.audit.keep_days), (None, 90));
+    let with = |lines: &str| parse(&format!("{GOOD}\n[audit]\n{lines}\n"));
+    let named = with("archive_directory = \"audit\"\nkeep_days = 7\nsegment_entries = 10").unwrap();
+    assert_eq!(named.audit_archive().as_deref(), Some(Path::new("/etc/signet/audit")));
+    for (line, said) in [
+        ("keep_days = 6", "at least 7"),
+        ("segment_entries = 9", "from 10 to 300000"),
+        ("segment_entries = 300001", "from 10 to 300000"),
+        ("archive = \"audit\"", "unknown field"),
+    ] {
+        let error = with(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
+        assert!(error.to_string().contains(said) && !error.hint().is_empty(), "{line}: {error}");
+    }
+}

@@ -26,6 +26,7 @@ pub use doors::Doors;
 pub use listener::{Listener, Shutdown, serve_plain, serve_tls};
 pub use refusal::{Refusal, RefusalLog};
 
+use crate::archive::Archive;
 use crate::authorize::Authorizer;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -43,6 +44,8 @@ pub struct Service {
     pub authorizer: Arc<Authorizer>,
     pub revocation: Arc<Revocation>,
     pub publisher: Arc<Publisher>,
+    /// `None`: every entry of the audit log stays in the database.
+    pub archive: Option<Archive>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,

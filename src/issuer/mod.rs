@@ -12,6 +12,7 @@ use signet_pki::issue::{IssueError, LeafPlan, LintedTbs, Locations, Signed};
 use signet_pki::signer::Signer;
 use thiserror::Error;
 
+use crate::audit::checkpoint::Checkpoint;
 use pool::SigningPool;
 
 /// 2026-11-01: no clock that is right shows an earlier time than this program's first release.
@@ -98,6 +99,18 @@ impl Issuer {
         let signed = self.pool.run(move || linted.sign(&key.certificate, key.signer.as_ref())).await??;
         self.newest_not_before.fetch_max(not_before.0, Ordering::SeqCst);
         Ok(signed)
+    }
+
+    /// Signs a head of the audit log. The note that carries the signature, which was verified.
+    pub async fn sign_checkpoint(&self, head: Checkpoint) -> Result<String, SignError> {
+        let key = self.key.clone();
+        let work = move || {
+            let signature = key.signer.sign(head.text().as_bytes()).map_err(IssueError::Signer)?;
+            let public = key.certificate.public_key();
+            let note = head.note(public, &signature);
+            if head.is_in(&note, public) { Ok(note) } else { Err(IssueError::BadSignature) }
+        };
+        Ok(self.pool.run(work).await??)
     }
 
     /// Signs a revocation list. That of a shard says the very URL that the certificates of the shard name.

@@ -54,6 +54,11 @@ pub trait Store: Send + Sync {
     fn shard(&self, issuer: &[u8], configured: u16, draft: AuditDraft) -> Answer<'_, Sharding>;
     /// Takes away, at most `limit` rows of each kind, what the retention no longer keeps.
     fn prune(&self, order: Prune) -> Answer<'_, Pruned>;
+    /// Remembers that entries of the log stand in a file, once, in order, and without a gap.
+    fn record_audit_segment(&self, segment: AuditSegment, draft: AuditDraft)
+    -> Answer<'_, Result<(), SegmentConflict>>;
+    /// Removes, the oldest first and at most `limit`, entries up to `through` that stand in recorded segments.
+    fn prune_audit(&self, through: u64, limit: u32) -> Answer<'_, u64>;
 
     /// An operator vouches for the clock: [`last_issued_at`](Self::last_issued_at) forgets what was issued until now.
     fn accept_clock(&self, draft: AuditDraft) -> Answer<'_, ()>;
@@ -81,6 +86,10 @@ pub trait Store: Send + Sync {
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
     /// Devices and services with a certificate that is good now, by the trust bundle that they hold, newest first.
     fn bundle_holders(&self, now: UnixTime) -> Answer<'_, Vec<BundleHolders>>;
+    /// What the chain of the log goes on from; `None` while all of it is here.
+    fn last_audit_segment(&self) -> Answer<'_, Option<AuditSegment>>;
+    /// Segments that end after a sequence, in order, at most 1000.
+    fn audit_segments(&self, after: u64, limit: u32) -> Answer<'_, Vec<AuditSegment>>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
     /// What the writer has done since it was opened.

@@ -9,6 +9,9 @@ use signet_pki::crl::{Entries, Reason};
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, DnsName, Fingerprint, Serial, UnixTime};
 
+use crate::audit::merkle::Frontier;
+use crate::audit::segment::SegmentName;
+
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
@@ -138,6 +141,19 @@ pub struct AuditRow {
     pub subject: String,
     pub canonical: String,
     pub leaf_hash: [u8; 32],
+}
+
+/// Entries of the log that stand in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSegment {
+    pub name: SegmentName,
+    /// Hash of the last leaf: the next entry follows it.
+    pub last_hash: [u8; 32],
+    /// Of the Merkle tree over the whole log up to here.
+    pub frontier: Frontier,
+    /// Of the file as it lies in the archive.
+    pub file_sha256: [u8; 32],
+    pub at: UnixTime,
 }
 
 impl CertificateRecord {

@@ -236,6 +236,15 @@ pub struct Pruned {
     pub tokens: u64,
 }
 
+/// Why a segment of the log was not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SegmentConflict {
+    /// It does not begin where the one before ended: it would leave a gap or overlap.
+    NotNext,
+    /// The database holds no entry with the hash that the segment ends with.
+    OtherEntries,
+}
+
 #[derive(Debug, Clone)]
 pub struct Restoration {
     pub issuer: Vec<u8>,

@@ -1,6 +1,7 @@
 //! An auditor that shares no rule with the service: it reads the database file and says what is wrong with it. A mistake
 //! has to be made twice to go unseen.
 
+mod archive;
 mod audit;
 mod certificates;
 mod tokens;
@@ -11,8 +12,13 @@ use rusqlite::{Connection, OpenFlags};
 
 /// What is wrong with the database, one sentence each; nothing when all is well.
 ///
-/// `issuers` are the certificates, DER, of every issuer that ever signed for this database.
-pub(crate) fn violations(database: &Path, issuers: &[Vec<u8>]) -> rusqlite::Result<Vec<String>> {
+/// `archive` is where the older part of the audit log is, if it has left the database; `issuers` are the certificates, DER, of
+/// every issuer that ever signed for this database.
+pub(crate) fn violations(
+    database: &Path,
+    archive: Option<&Path>,
+    issuers: &[Vec<u8>],
+) -> rusqlite::Result<Vec<String>> {
     let connection = open(database)?;
     // One snapshot for all questions, also while the service writes.
     connection.execute_batch("BEGIN")?;
@@ -25,7 +31,7 @@ pub(crate) fn violations(database: &Path, issuers: &[Vec<u8>]) -> rusqlite::Resu
             report.unless(line == "ok", || format!("{check}: {line}"));
         }
     }
-    let log = audit::read(&connection, &mut report)?;
+    let log = audit::read(&connection, archive, &mut report)?;
     certificates::check(&connection, issuers, &log, &mut report)?;
     tokens::check(&connection, &log, &mut report)?;
     Ok(report.0)

@@ -18,18 +18,18 @@ use crate::retry::assert_passes_by_itself;
 use crate::support::{Installation, client, credential, wire};
 
 /// A small file system of its own.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
     /// `None` where mounting is not permitted.
-    fn mount(at: PathBuf) -> Option<Small> {
+    pub(crate) fn mount(at: PathBuf) -> Option<Small> {
         fs::create_dir(&at).unwrap();
         let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(&at).output();
         done.is_ok_and(|output| output.status.success()).then_some(Small(at))
     }
 
     /// Takes all the space that is left.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let path = self.0.join("filler");
         let mut file = File::create(&path).unwrap();
         for size in [65_536, 4096, 1] {

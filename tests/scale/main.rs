@@ -6,6 +6,7 @@ mod support;
 
 mod clones;
 mod floods;
+mod growth;
 mod herd;
 mod lists;
 mod own_certificate;

@@ -229,6 +229,8 @@ async fn the_audit_is_paged_filtered_and_verified() {
     assert!(!of_b.items.is_empty() && of_b.items.iter().all(|e| e.subject == "b"));
     let verdict: AuditVerdict = service.admin.get_json("/v1/admin/audit/verify").await.unwrap();
     let expected = AuditVerdict {
+        archived: 0,
+        anchor: "0".repeat(64),
         entries: all.len() as u64,
         intact: true,
         broken_at: None,

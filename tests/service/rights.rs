@@ -20,6 +20,7 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/v1/admin/issue", r#"{"device":"victim","csr":"","profile":"device","replace":true}"#),
     ("GET", "/v1/admin/audit", ""),
     ("GET", "/v1/admin/audit/verify", ""),
+    ("GET", "/v1/admin/audit/archive", ""),
     ("GET", "/v1/admin/why/{request_id}", ""),
     ("GET", "/v1/admin/crl", ""),
     ("GET", "/v1/admin/issuers", ""),

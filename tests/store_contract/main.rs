@@ -5,6 +5,7 @@
 mod bench;
 mod factory;
 
+mod archiving;
 mod auditing;
 mod devices;
 mod grouping;
@@ -22,6 +23,12 @@ mod tokens;
 macro_rules! holds_for {
     ($make:path) => {
         crate::holds_for!(@cases $make;
+            archiving {
+                segments_are_recorded_once_in_order_and_without_a_gap,
+                only_what_stands_in_a_segment_is_removed_and_from_the_front,
+                the_chain_goes_on_from_the_anchor,
+                a_spoiled_segment_is_corrupt,
+            }
             auditing {
                 an_entry_is_there_exactly_when_its_change_is,
                 rolled_back_requests_leave_no_gap_in_the_sequence,

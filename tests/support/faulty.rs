@@ -23,6 +23,8 @@ enum Plan {
     Work,
     /// Calls until the fault, this one included.
     FailAt(u64, Fault),
+    /// The next call of a verb.
+    FailNext(&'static str, Fault),
     /// Every so many calls.
     FailEvery(u64, Fault),
     Outage,
@@ -79,6 +81,11 @@ impl FaultyStore {
         self.plan(Plan::FailAt(nth, fault));
     }
 
+    /// The next call of `verb` fails, and only that one.
+    pub(crate) fn fail_next(&self, verb: &'static str, fault: Fault) {
+        self.plan(Plan::FailNext(verb, fault));
+    }
+
     pub(crate) fn fail_every(&self, nth: u64, fault: Fault) {
         self.plan(Plan::FailEvery(nth, fault));
     }
@@ -121,6 +128,11 @@ impl FaultyStore {
             Plan::Work => None,
             Plan::Outage => Some(Fault::Lost),
             Plan::FailEvery(every, fault) => state.calls.is_multiple_of(every).then_some(fault),
+            Plan::FailNext(wanted, fault) if wanted == verb => {
+                state.plan = Plan::Work;
+                Some(fault)
+            }
+            Plan::FailNext(..) => None,
             Plan::FailAt(1, fault) => {
                 state.plan = Plan::Work;
                 Some(fault)
@@ -181,6 +193,10 @@ impl Store for FaultyStore {
         next_crl_number(issuer: &[u8], floor: u64, draft: AuditDraft) -> u64;
         shard(issuer: &[u8], configured: u16, draft: AuditDraft) -> Sharding;
         prune(order: Prune) -> Pruned;
+        record_audit_segment(segment: AuditSegment, draft: AuditDraft) -> Result<(), SegmentConflict>;
+        prune_audit(through: u64, limit: u32) -> u64;
+        last_audit_segment() -> Option<AuditSegment>;
+        audit_segments(after: u64, limit: u32) -> Vec<AuditSegment>;
         token(id: &CredentialId) -> Option<TokenRecord>;
         certificate(serial: &Serial) -> Option<CertificateRecord>;
         principal(id: &DeviceId) -> Option<PrincipalRecord>;

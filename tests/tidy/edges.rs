@@ -23,6 +23,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Modules of the service that a module may use. `app` wires all of them.
 const MODULES: &[(&str, &[&str])] = &[
     ("anchor", &["audit", "config", "store"]),
+    ("archive", &["audit", "issuer", "store"]),
     // Pure functions over entries.
     ("audit", &[]),
     ("authorize", &["clock", "config", "credentials", "store"]),
@@ -30,10 +31,11 @@ const MODULES: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
-    ("housekeeping", &["server_identity", "store"]),
+    ("housekeeping", &["archive", "server_identity", "store"]),
     (
         "http",
         &[
+            "archive",
             "audit",
             "authorize",
             "clock",
@@ -47,14 +49,15 @@ const MODULES: &[(&str, &[&str])] = &[
             "trust",
         ],
     ),
-    ("issuer", &[]),
+    // A head of the log is signed as what it is, not as any octets.
+    ("issuer", &["audit"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     ("revocation", &["authorize", "clock", "issuer", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["config", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
 ];
 

@@ -20,7 +20,7 @@ pub(in crate::online) struct Authority {
     pub(in crate::online) root: IssuerCert,
     pub(in crate::online) issuer: IssuerCert,
     root_key: PrivateKey,
-    issuer_key: PrivateKey,
+    pub(in crate::online) issuer_key: PrivateKey,
 }
 
 impl Authority {

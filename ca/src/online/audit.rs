@@ -1,11 +1,11 @@
-//! `ca audit` and `ca why`: who did what, and whether the record of it is whole.
+//! `ca audit` and `ca why`: who did what.
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use signet_api::admin::{AuditEntry, AuditQuery, AuditVerdict, Page, WhyReport};
+use signet_api::admin::{AuditEntry, AuditQuery, Page, WhyReport};
 
 use crate::failure::Failure;
-use crate::online::audit_chain::ChainCheck;
+use crate::online::audit_search::Search;
+use crate::online::audit_verify::Verify;
 use crate::online::context::At;
 use crate::online::print;
 use crate::online::service::{self, Service};
@@ -14,13 +14,17 @@ use crate::online::service::{self, Service};
 pub(crate) enum AuditCommand {
     Tail(Tail),
     Verify(Verify),
+    Export(Export),
+    Search(Search),
 }
 
 impl AuditCommand {
     pub(super) fn run(self, at: &At) -> Result<(), Failure> {
         match self {
             AuditCommand::Tail(command) => command.run(at),
-            AuditCommand::Verify(command) => command.verify(&at.open()?),
+            AuditCommand::Verify(command) => command.run(at),
+            AuditCommand::Export(command) => command.run(&at.open()?),
+            AuditCommand::Search(command) => command.run(),
         }
     }
 }
@@ -51,65 +55,30 @@ impl Tail {
     }
 }
 
-/// Check the whole log: the service's own check, and every hash again here
+/// Print what is in the database as it was hashed, one entry to a line; older entries stand in the archive
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ca audit verify")]
-pub(crate) struct Verify {
-    #[arg(long)]
-    json: bool,
+#[command(after_help = "Example:\n  ca audit export --after 120000 > audit.jsonl")]
+pub(crate) struct Export {
+    /// Only what comes after this sequence number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    after: u64,
 }
 
-/// What `ca audit verify --json` prints.
-#[derive(Debug, Serialize)]
-struct Verification<'a> {
-    service: &'a AuditVerdict,
-    /// Entries that were checked here.
-    checked: u64,
-    intact: bool,
-    problem: Option<String>,
-    /// Hash of the newest leaf that was checked here.
-    head: &'a str,
-}
-
-impl Verify {
-    fn verify(&self, service: &dyn Service) -> Result<(), Failure> {
-        // Asked first, so that the walk must reach what the service claims now.
-        let verdict: AuditVerdict = service::get(service, "/v1/admin/audit/verify")?;
-        let mut check = ChainCheck::up_to(verdict.entries, &verdict.head);
-        let mut problem = walk(service, &mut check)?;
-        if problem.is_none() && !verdict.intact {
-            let at = print::or_dash(verdict.broken_at);
-            problem = Some(format!("the service itself says that entry {at} does not fit"));
-        }
-        let intact = problem.is_none();
-        if self.json {
-            let (checked, head) = (check.entries(), check.head());
-            print::json(&Verification { service: &verdict, checked, intact, problem: problem.clone(), head })?;
-        } else if intact {
-            print::data(&format!("intact  {} entries  head {}\n", check.entries(), check.head()))?;
-            print::note(
-                "keep the head elsewhere: a log that was rewritten as a whole can only be told by an older head",
-            );
-        }
-        match problem {
-            None => Ok(()),
-            Some(problem) => Err(Failure::refused(format!("the audit log is not intact: {problem}"))
-                .hint("keep a copy of the database as it is now, and compare it with a backup")),
-        }
-    }
-}
-
-/// Pages through the log from its beginning. The first thing that is wrong ends the walk.
-fn walk(service: &dyn Service, check: &mut ChainCheck) -> Result<Option<String>, Failure> {
-    loop {
-        let query = AuditQuery { after: Some(check.entries()), limit: Some(PAGE), subject: None };
-        let page: Page<AuditEntry> = service::ask(service, AUDIT, &query)?;
-        if let Some(problem) = page.items.iter().find_map(|entry| check.push(entry).err()) {
-            return Ok(Some(problem));
-        }
-        // Every entry that was taken moved the sequence on, so this ends.
-        if page.items.is_empty() || page.next.is_none() {
-            return Ok(check.finish().err());
+impl Export {
+    fn run(&self, service: &dyn Service) -> Result<(), Failure> {
+        let mut after = self.after;
+        loop {
+            let query = AuditQuery { after: Some(after), limit: Some(PAGE), subject: None };
+            let page: Page<AuditEntry> = service::ask(service, AUDIT, &query)?;
+            let lines = page.items.iter().map(|entry| format!("{}\n", entry.canonical));
+            print::data(&lines.collect::<String>())?;
+            match page.items.last().map(|entry| entry.sequence) {
+                Some(last) if page.next.is_some() && last > after => after = last,
+                Some(last) if page.next.is_some() => {
+                    return Err(Failure::internal(format!("the service's paging does not move on from {last}")));
+                }
+                _ => return Ok(()),
+            }
         }
     }
 }
@@ -136,7 +105,7 @@ impl Why {
         }
         if report.refusal.is_none() && report.entries.is_empty() {
             return Err(Failure::refused("nothing is known about this request")
-                .hint("refusals are remembered for a while only; the service's log has more"));
+                .hint("refusals are remembered for a while only; what became old is found with: ca audit search"));
         }
         print::data(&explanation(&report))
     }
@@ -170,9 +139,9 @@ fn table(entries: &[AuditEntry]) -> String {
     print::table(&["seq", "at", "kind", "actor", "subject", "detail"], &rows)
 }
 
-const AUDIT: &str = "/v1/admin/audit";
+pub(super) const AUDIT: &str = "/v1/admin/audit";
 /// The service's own limit for one page.
-const PAGE: u32 = 1000;
+pub(super) const PAGE: u32 = 1000;
 
 #[cfg(test)]
 #[path = "audit_tests.rs"]

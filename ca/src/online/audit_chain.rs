@@ -2,22 +2,34 @@
 
 use serde_json::Value;
 use signet_api::admin::AuditEntry;
-use signet_pki::{Fingerprint, UnixTime};
+use signet_pki::UnixTime;
 
-/// Walks a log from its first entry. Each entry must follow the one before.
+use crate::online::audit_note::leaf;
+
+/// Walks a log from its first entry, or from the end of its archive. Each entry must follow the one before.
 #[derive(Debug)]
 pub(super) struct ChainCheck {
     previous: String,
     entries: u64,
-    seen: Option<Landmark>,
+    archived: Option<Archived>,
+    landmarks: Vec<Landmark>,
 }
 
-/// A leaf that the service named as its newest: it must turn up at its place.
+/// A leaf that must turn up at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Landmark {
     sequence: u64,
     hash: String,
+    whose: &'static str,
     found: Found,
+}
+
+/// The end of the archive, of which an entry behind it must tell: it was written with the record of the segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Archived {
+    last: u64,
+    hash: String,
+    told: Found,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +39,19 @@ enum Found {
 }
 
 impl ChainCheck {
-    /// `entries` and `head`: what the service says its log ended with, before the walk began.
-    pub(super) fn up_to(entries: u64, head: &str) -> ChainCheck {
-        let seen = (entries > 0).then(|| Landmark { sequence: entries, hash: head.to_owned(), found: Found::NotYet });
-        ChainCheck { previous: "0".repeat(64), entries: 0, seen }
+    /// `last` and `hash`: the newest archived entry, 0 when there is none.
+    pub(super) fn after(last: u64, hash: &str) -> ChainCheck {
+        let archived = (last > 0).then(|| Archived { last, hash: hash.to_ascii_lowercase(), told: Found::NotYet });
+        let previous = archived.as_ref().map_or_else(|| "0".repeat(64), |a| a.hash.clone());
+        ChainCheck { previous, entries: last, archived, landmarks: Vec::new() }
+    }
+
+    /// An entry that `whose` names must be met; one before the walk is known already.
+    pub(super) fn must_meet(mut self, sequence: u64, hash: &str, whose: &'static str) -> ChainCheck {
+        if sequence > self.entries {
+            self.landmarks.push(Landmark { sequence, hash: hash.to_owned(), whose, found: Found::NotYet });
+        }
+        self
     }
 
     pub(super) fn entries(&self) -> u64 {
@@ -61,30 +82,46 @@ impl ChainCheck {
         }
         self.entries = expected;
         self.previous = hash;
-        if let Some(mark) = self.seen.as_mut().filter(|mark| mark.sequence == expected) {
+        for mark in self.landmarks.iter_mut().filter(|mark| mark.sequence == expected) {
             if !mark.hash.eq_ignore_ascii_case(&self.previous) {
-                return Err(format!("entry {expected} is not the one that the service named as its newest"));
+                return Err(format!("entry {expected} is not the one that {} as the newest", mark.whose));
             }
             mark.found = Found::Yes;
         }
+        self.hear(&canonical)
+    }
+
+    /// What the log itself says about the end of its archive.
+    fn hear(&mut self, canonical: &Value) -> Result<(), String> {
+        let detail = &canonical["detail"];
+        let Some(archived) = self.archived.as_mut() else { return Ok(()) };
+        if canonical["kind"] != "audit.archived" || detail["last"].as_u64() != Some(archived.last) {
+            return Ok(());
+        }
+        if detail["last_hash"].as_str() != Some(archived.hash.as_str()) {
+            return Err(format!("entry {} tells of another archive than the one that it goes on from", self.entries));
+        }
+        archived.told = Found::Yes;
         Ok(())
     }
 
     /// At the end of the log.
     pub(super) fn finish(&self) -> Result<(), String> {
-        match &self.seen {
-            Some(Landmark { sequence, found: Found::NotYet, .. }) => {
-                Err(format!("the log was cut: it has {} entries, the service counts {sequence}", self.entries))
+        if let Some(mark) = self.landmarks.iter().find(|mark| mark.found == Found::NotYet) {
+            let Landmark { sequence, whose, .. } = mark;
+            return Err(format!("the log was cut: it ends with entry {}, and {whose} {sequence}", self.entries));
+        }
+        match &self.archived {
+            Some(Archived { last, told: Found::NotYet, .. }) => {
+                Err(format!("no entry tells that the log was archived up to {last}"))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// RFC 6962 2.1: SHA-256 over 0x00 and the bytes of the leaf.
 fn leaf_hash(canonical: &str) -> String {
-    let bytes: Vec<u8> = std::iter::once(0).chain(canonical.bytes()).collect();
-    Fingerprint::of(&bytes).to_string()
+    data_encoding::HEXLOWER.encode(&leaf(canonical))
 }
 
 fn tells_the_same(entry: &AuditEntry, canonical: &Value) -> bool {

@@ -15,16 +15,24 @@ pub(in crate::online) fn log(length: u64) -> Vec<AuditEntry> {
 }
 
 fn leaf(sequence: u64, previous: &str, subject: &str) -> AuditEntry {
-    let detail = json!({"profile": "device"});
+    entry(sequence, previous, "device.enrolled", subject, json!({"profile": "device"}))
+}
+
+/// What the service writes when it has recorded a segment.
+pub(in crate::online) fn archived(sequence: u64, previous: &str, last: u64, last_hash: &str) -> AuditEntry {
+    entry(sequence, previous, "audit.archived", "audit-x", json!({"last": last, "last_hash": last_hash}))
+}
+
+fn entry(sequence: u64, previous: &str, kind: &str, subject: &str, detail: Value) -> AuditEntry {
     let canonical = json!({
-        "actor": "admin:alice", "at": 1_800_000_000, "detail": detail, "kind": "device.enrolled", "prev": previous,
+        "actor": "admin:alice", "at": 1_800_000_000, "detail": detail, "kind": kind, "prev": previous,
         "request": "r1", "seq": sequence, "subject": subject
     })
     .to_string();
     AuditEntry {
         sequence,
         at: UnixTime(1_800_000_000).to_string(),
-        kind: "device.enrolled".into(),
+        kind: kind.into(),
         actor: "admin:alice".into(),
         subject: subject.into(),
         detail,
@@ -34,11 +42,14 @@ fn leaf(sequence: u64, previous: &str, subject: &str) -> AuditEntry {
 }
 
 fn verify(entries: &[AuditEntry], head: &str, count: u64) -> Result<ChainCheck, String> {
-    let mut check = ChainCheck::up_to(count, head);
+    let mut check = ChainCheck::after(0, "").must_meet(count, head, NEWEST);
     entries.iter().try_for_each(|entry| check.push(entry))?;
     check.finish()?;
     Ok(check)
 }
+
+/// As the command says it.
+const NEWEST: &str = "the service named";
 
 pub(in crate::online) fn head(entries: &[AuditEntry]) -> String {
     entries.last().map(|e| e.leaf_hash.clone()).unwrap_or_default()
@@ -106,4 +117,25 @@ fn what_is_shown_must_be_what_was_hashed() {
     ] {
         assert!(said.contains("shown differently"), "{said}");
     }
+}
+
+#[test]
+fn a_log_that_was_archived_goes_on_from_the_end_that_it_tells_of() {
+    let whole = log(8);
+    let anchor = &whole[3].leaf_hash;
+    let mut rest = whole[4..].to_vec();
+    rest.push(archived(9, &head(&whole), 4, anchor));
+    let walk = |last: u64, hash: &str, entries: &[AuditEntry]| {
+        let mut check = ChainCheck::after(last, hash).must_meet(6, &whole[5].leaf_hash, "the archive holds");
+        entries.iter().try_for_each(|entry| check.push(entry))?;
+        check.finish()
+    };
+    assert_eq!(walk(4, anchor, &rest), Ok(()));
+    assert!(walk(4, &whole[4].leaf_hash, &rest).unwrap_err().contains("entry 5 does not follow"));
+    assert!(walk(3, &whole[2].leaf_hash, &rest).unwrap_err().contains("entry 4 is missing"));
+    assert!(walk(4, anchor, &rest[..4]).unwrap_err().contains("no entry tells"));
+    assert!(walk(4, anchor, &rest[..1]).unwrap_err().contains("ends with entry 5, and the archive holds 6"));
+    // Somebody put another end in the place of the one that was recorded.
+    let lie = [&rest[..4], &[archived(9, &head(&whole), 4, &whole[4].leaf_hash)]].concat();
+    assert!(walk(4, anchor, &lie).unwrap_err().contains("tells of another archive"));
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use signet_api::admin::IssuerInfo;
+use signet_api::admin::{AuditArchive, IssuerInfo};
 use signet_pki::UnixTime;
 use signet_pki::view::CertificateView;
 
@@ -11,7 +11,7 @@ use crate::online::admin_dir::AdminDir;
 use crate::online::context::{self, At, Context, NEW_ADMIN};
 use crate::online::crl_file::{self, List};
 use crate::online::duration::{self, DAY};
-use crate::online::service::{Call, Service};
+use crate::online::service::{self, Call, Service};
 use crate::online::{bundle, print};
 
 /// Check the administrator's files, the service, the clocks, the CRLs and all ends of validity
@@ -121,7 +121,29 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
         Err(error) => checks.push(Check::new(Level::Fail, "issuers", error.to_string(), &error.hint())),
     }
     checks.extend(crls(context, context.roots(), now));
+    checks.push(archive(context));
     checks
+}
+
+/// Nothing that is wrong here stops a device, but the database grows.
+fn archive(service: &dyn Service) -> Check {
+    let what = "audit archive";
+    let archive: AuditArchive = match service::get(service, "/v1/admin/audit/archive?limit=1") {
+        Ok(archive) => archive,
+        Err(error) => return Check::failed(what, &error.into()),
+    };
+    let Some(directory) = archive.directory else {
+        return Check::new(Level::Ok, what, "not configured: every entry stays in the database", "");
+    };
+    let hint = "look at audit.archive_directory on the issuing host: its space, its owner, and the log of signetd";
+    match archive.problem {
+        Some(problem) => Check::new(Level::Warn, what, problem, hint),
+        None if archive.overdue_seconds > DAY => {
+            let since = duration::in_words(-archive.overdue_seconds);
+            Check::new(Level::Warn, what, format!("{directory} lags: a segment could have been closed {since}"), hint)
+        }
+        None => Check::new(Level::Ok, what, format!("{directory} is written"), ""),
+    }
 }
 
 fn clock(server: Option<UnixTime>, now: UnixTime) -> Check {

@@ -77,3 +77,22 @@ fn a_line_cannot_be_forged_by_what_the_service_says() {
     assert_eq!(line.lines().count(), 2, "{line:?}");
     assert!(!line.contains('\u{1b}') && !line.contains('\r'));
 }
+
+#[test]
+fn an_archive_that_cannot_be_written_or_lags_is_a_warning() {
+    let judged = |directory: Option<&str>, problem: Option<&str>, overdue_seconds: i64| {
+        let (directory, problem) = (directory.map(str::to_owned), problem.map(str::to_owned));
+        let answer = AuditArchive { directory, problem, overdue_seconds, segments: Vec::new(), next: None };
+        archive(&Fake::default().with("/v1/admin/audit/archive?limit=1", &answer))
+    };
+    assert_eq!(judged(None, None, 0).level, Level::Ok);
+    assert_eq!(judged(Some("/srv/audit"), None, DAY).level, Level::Ok);
+    let lags = judged(Some("/srv/audit"), None, 3 * DAY);
+    assert!(
+        lags.level == Level::Warn && lags.detail.contains("/srv/audit") && lags.detail.contains("3 d ago"),
+        "{lags:?}"
+    );
+    let full = judged(Some("/srv/audit"), Some("there is no space left"), 0);
+    assert!(full.level == Level::Warn && full.line().contains("audit.archive_directory"), "{full:?}");
+    assert_eq!(archive(&Fake::default()).level, Level::Fail);
+}

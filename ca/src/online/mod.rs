@@ -2,7 +2,11 @@
 
 mod admin_dir;
 mod audit;
+mod audit_archive;
 mod audit_chain;
+mod audit_note;
+mod audit_search;
+mod audit_verify;
 mod bundle;
 mod context;
 mod crl;
@@ -45,7 +49,7 @@ pub(crate) enum OnlineCommand {
     /// What services need to trust devices: bundle, config; and the roots: bundles, follow
     #[command(after_help = "Example:\n  ca trust bundle --out /etc/signet/clients.pem")]
     Trust(Noun<trust::TrustCommand>),
-    /// The audit log: tail, verify
+    /// The audit log: tail, verify, export, search
     #[command(after_help = "Example:\n  ca audit verify")]
     Audit(Noun<audit::AuditCommand>),
     Why(audit::Why),

@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/issue", post(devices::issue))
         .route("/v1/admin/audit", get(watch::audit))
         .route("/v1/admin/audit/verify", get(watch::verify))
+        .route("/v1/admin/audit/archive", get(watch::archive))
         .route("/v1/admin/why/{request_id}", get(watch::why))
         .route("/v1/admin/crl", get(watch::crl))
         .route("/v1/admin/issuers", get(watch::issuers))

@@ -1,10 +1,10 @@
 //! Records as the wire shows them.
 
-use signet_api::admin::{AuditEntry, CertificateInfo, DeviceInfo, TokenInfo};
+use signet_api::admin::{AuditEntry, AuditSegmentInfo, CertificateInfo, DeviceInfo, TokenInfo};
 use signet_pki::UnixTime;
 
 use crate::audit::hex;
-use crate::store::{AuditRow, CertificateRecord, DeviceRow, PrincipalRecord, TokenRecord, TokenStatus};
+use crate::store::{AuditRow, AuditSegment, CertificateRecord, DeviceRow, PrincipalRecord, TokenRecord, TokenStatus};
 
 pub(super) fn token(record: TokenRecord, now: UnixTime) -> TokenInfo {
     let open = matches!(record.status, TokenStatus::Active | TokenStatus::Pending | TokenStatus::Approved);
@@ -79,5 +79,17 @@ pub(super) fn audit(row: AuditRow) -> AuditEntry {
         detail: whole.get("detail").cloned().unwrap_or_default(),
         canonical: row.canonical,
         leaf_hash: hex(&row.leaf_hash),
+    }
+}
+
+pub(super) fn segment(segment: AuditSegment) -> AuditSegmentInfo {
+    AuditSegmentInfo {
+        file: segment.name.file(),
+        first: segment.name.first,
+        last: segment.name.last,
+        last_hash: hex(&segment.last_hash),
+        root: hex(&segment.frontier.root()),
+        file_sha256: hex(&segment.file_sha256),
+        at: segment.at.to_string(),
     }
 }

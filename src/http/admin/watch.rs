@@ -3,9 +3,12 @@
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
-use signet_api::admin::{AuditEntry, AuditQuery, AuditVerdict, CrlInfo, IssuerInfo, Page, WhyReport};
+use signet_api::admin::{
+    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, IssuerInfo, Page, WhyReport,
+};
 
 use super::{Asked, not_found, views};
+use crate::archive::{Health, probe};
 use crate::audit::{self, GENESIS, hex};
 use crate::http::App;
 use crate::http::refusal::Refusal;
@@ -22,24 +25,52 @@ pub(super) async fn audit(State(service): State<App>, incoming: Request) -> Resu
     answer(&Page { items, next })
 }
 
-/// Walks the whole chain, a page at a time.
+/// Walks the chain from what was archived to its end, a page at a time.
 pub(super) async fn verify(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::by_administrator(&service, incoming).await?;
-    let (mut previous, mut sequence) = (GENESIS, 0u64);
+    let archived = service.store.last_audit_segment().await?;
+    let (anchor, archived) = archived.map_or((GENESIS, 0), |segment| (segment.last_hash, segment.name.last));
+    let (mut previous, mut sequence) = (anchor, archived);
+    let verdict = |entries: u64, head: &[u8; 32], broken_at: Option<u64>| AuditVerdict {
+        entries,
+        archived,
+        anchor: hex(&anchor),
+        intact: broken_at.is_none(),
+        broken_at,
+        head: hex(head),
+    };
     loop {
         let query = AuditQuery { after: Some(sequence), limit: Some(1000), subject: None };
         let rows = service.store.audit(query).await?;
         if rows.is_empty() {
-            return answer(&AuditVerdict { entries: sequence, intact: true, broken_at: None, head: hex(&previous) });
+            return answer(&verdict(sequence, &previous, None));
         }
         for row in rows {
             if !audit::follows(&previous, sequence + 1, &row.canonical, &row.leaf_hash) {
-                let broken_at = Some(sequence + 1);
-                return answer(&AuditVerdict { entries: sequence, intact: false, broken_at, head: hex(&previous) });
+                return answer(&verdict(sequence, &previous, Some(sequence + 1)));
             }
             (previous, sequence) = (row.leaf_hash, sequence + 1);
         }
     }
+}
+
+pub(super) async fn archive(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let asked = Asked::by_administrator(&service, incoming).await?;
+    let query = asked.query::<AuditArchiveQuery>()?;
+    let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+    let segments = service.store.audit_segments(query.after.unwrap_or(0), limit).await?;
+    let more = segments.len() == limit as usize;
+    let next = segments.last().filter(|_| more).map(|segment| segment.name.last.to_string());
+    let directory = service.archive.as_ref().map(|archive| archive.directory());
+    let health = service.archive.as_ref().map_or_else(Health::default, |archive| archive.status().health());
+    let closed = || directory.and_then(|directory| probe(directory).err()).map(|error| error.to_string());
+    answer(&AuditArchive {
+        directory: directory.map(|directory| directory.display().to_string()),
+        overdue_seconds: health.overdue(service.clock.now()),
+        problem: health.problem.or_else(closed),
+        segments: segments.into_iter().map(views::segment).collect(),
+        next,
+    })
 }
 
 pub(super) async fn why(

@@ -158,6 +158,6 @@ pub(super) fn optional_count(row: &Row<'_>, at: usize) -> rusqlite::Result<Optio
     row.get::<_, Option<i64>>(at)?.map(|n| u64::try_from(n).map_err(|_| impossible(at))).transpose()
 }
 
-fn impossible(column: usize) -> rusqlite::Error {
+pub(super) fn impossible(column: usize) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, "impossible value".into())
 }

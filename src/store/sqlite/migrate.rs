@@ -15,6 +15,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (2, include_str!("../migrations/0002_bundle_seen.sql")),
     (3, include_str!("../migrations/0003_crl_shards.sql")),
     (4, include_str!("../migrations/0004_recoveries.sql")),
+    (5, include_str!("../migrations/0005_audit_segment.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.

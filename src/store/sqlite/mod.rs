@@ -1,5 +1,6 @@
 //! SQLite: one writer thread with group commit, a few readers that never wait for it.
 
+mod archive;
 mod decode;
 mod issuing;
 mod migrate;
@@ -257,6 +258,18 @@ impl Store for SqliteStore {
         self.writer.submit(move |tx| revoking::prune(tx, &order))
     }
 
+    fn record_audit_segment(
+        &self,
+        segment: AuditSegment,
+        draft: AuditDraft,
+    ) -> Answer<'_, Result<(), SegmentConflict>> {
+        self.writer.submit(move |tx| archive::record(tx, &segment, &draft))
+    }
+
+    fn prune_audit(&self, through: u64, limit: u32) -> Answer<'_, u64> {
+        self.writer.submit(move |tx| archive::prune(tx, through, limit))
+    }
+
     fn accept_clock(&self, draft: AuditDraft) -> Answer<'_, ()> {
         self.writer.submit(move |tx| restoring::accept_clock(tx, &draft))
     }
@@ -322,6 +335,14 @@ impl Store for SqliteStore {
 
     fn bundle_holders(&self, now: UnixTime) -> Answer<'_, Vec<BundleHolders>> {
         self.read_long(move |c| reads::bundle_holders(c, now))
+    }
+
+    fn last_audit_segment(&self) -> Answer<'_, Option<AuditSegment>> {
+        self.read(archive::newest)
+    }
+
+    fn audit_segments(&self, after: u64, limit: u32) -> Answer<'_, Vec<AuditSegment>> {
+        self.read(move |c| archive::after(c, after, limit))
     }
 
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>> {
