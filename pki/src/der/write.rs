@@ -84,3 +84,10 @@ pub(crate) fn time(at: UnixTime) -> Vec<u8> {
         tlv(0x18, format!("{:04}{tail}", t.year).as_bytes())
     }
 }
+
+/// GeneralizedTime whatever the year: what OCSP writes (RFC 6960 4.2.1).
+pub(crate) fn generalized_time(at: UnixTime) -> Vec<u8> {
+    let t = at.civil();
+    let text = format!("{:04}{:02}{:02}{:02}{:02}{:02}Z", t.year, t.month, t.day, t.hour, t.minute, t.second);
+    tlv(0x18, text.as_bytes())
+}
