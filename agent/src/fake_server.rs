@@ -20,7 +20,7 @@ use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Subject};
 use signet_pki::key_policy::KeyPolicy;
 use signet_pki::name::PrincipalKind;
 use signet_pki::pem::{self, Label};
-use signet_pki::profile::{Profile, Usage};
+use signet_pki::profile::{Profile, Revocation, Usage};
 use signet_pki::view::CertificateView;
 use signet_pki::{DeviceId, DnsName, Fingerprint, TrustDomain, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -97,6 +97,7 @@ impl Ca {
             keys: KeyPolicy::standard(),
             dns_suffixes: vec![localhost],
             reuse_key: false,
+            revocation: Revocation::Published,
         };
         let subject = Subject {
             domain: TrustDomain::parse("example.org").unwrap(),

@@ -10,7 +10,7 @@ use signet_pki::issue::Subject;
 use signet_pki::key::SignatureScheme;
 use signet_pki::key_policy::KeyPolicy;
 use signet_pki::name::PrincipalKind;
-use signet_pki::profile::{Profile, Usage};
+use signet_pki::profile::{Profile, Revocation, Usage};
 use signet_pki::signer::{Signer, SignerError};
 use signet_pki::{DeviceId, PublicKey, TrustDomain, UnixTime};
 
@@ -57,6 +57,7 @@ pub static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     keys: KeyPolicy::any(),
     dns_suffixes: Vec::new(),
     reuse_key: false,
+    revocation: Revocation::Published,
 });
 
 pub fn subject() -> Subject {

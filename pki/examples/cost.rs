@@ -17,7 +17,7 @@ use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Subject};
 use signet_pki::key::SignatureScheme;
 use signet_pki::key_policy::KeyPolicy;
 use signet_pki::name::PrincipalKind;
-use signet_pki::profile::{Profile, Usage};
+use signet_pki::profile::{Profile, Revocation, Usage};
 use signet_pki::signer::{Signer, SignerError};
 use signet_pki::view::CertificateView;
 use signet_pki::{DeviceId, PublicKey, Serial, TrustDomain, UnixTime};
@@ -144,6 +144,7 @@ fn profile() -> Profile {
         keys: KeyPolicy::standard(),
         dns_suffixes: Vec::new(),
         reuse_key: false,
+        revocation: Revocation::Published,
     }
 }
 

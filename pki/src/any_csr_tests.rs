@@ -164,6 +164,7 @@ fn refused_or_correct(bytes: &[u8], signer: &TestSigner) -> Result<bool, TestCas
         subject: &subject(),
         spki: signer.public_key().spki(),
         now: NOW,
+        shard: None,
     };
     audit(signed.der(), &expected).map_err(TestCaseError::fail)?;
     Ok(true)

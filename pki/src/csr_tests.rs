@@ -21,6 +21,7 @@ fn issues_correctly(request: &[u8], signer: &TestSigner) -> CheckedCsr {
         subject: &subject(),
         spki: signer.public_key().spki(),
         now: NOW,
+        shard: None,
     };
     assert_eq!(audit(signed.der(), &expected), Ok(()));
     csr

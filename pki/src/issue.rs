@@ -2,17 +2,18 @@
 
 use std::net::IpAddr;
 
-use rcgen::{CrlDistributionPoint, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
+use rcgen::{CrlDistributionPoint, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use thiserror::Error;
 
 use crate::ca::IssuerCert;
 use crate::csr::CheckedCsr;
+use crate::der;
 use crate::encode::{SignedParts, assemble, authority_info_access, base_params, common_name, tbs};
 use crate::key::{Fingerprint, SignatureScheme};
 use crate::key_policy::KeyRefusal;
 use crate::lint::{self, LeafExpectation, LintError};
 use crate::name::{DeviceId, DnsName, PrincipalKind, SpiffeId, TrustDomain};
-use crate::profile::{Profile, Usage};
+use crate::profile::{Profile, Revocation, Usage};
 use crate::serial::Serial;
 use crate::signer::{self, Signer, SignerError};
 use crate::time::UnixTime;
@@ -33,7 +34,8 @@ impl Subject {
     }
 }
 
-/// Where verifiers find the issuer's CRL, certificate and responder; written into every certificate.
+/// Where verifiers find the issuer's CRL, certificate and responder; written into every certificate that has a use for
+/// it. The list of shard 7 of `http://host/crl/x.crl` is at `http://host/crl/x/7.crl`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locations {
     pub crl: Vec<String>,
@@ -50,6 +52,14 @@ impl Locations {
             Some(bad) => Err(IssueError::Encoding(format!("{bad:?} cannot be written as a URI"))),
         }
     }
+
+    /// Where the lists of a shard are, one for each place of the full list.
+    pub fn shard(&self, shard: u16) -> Result<Vec<String>, IssueError> {
+        let place = |url: &String| url.strip_suffix(".crl").map(|stem| format!("{stem}/{shard}.crl"));
+        let found: Option<Vec<String>> = self.crl.iter().map(place).collect();
+        let found = found.filter(|urls| !urls.is_empty());
+        found.ok_or_else(|| IssueError::Encoding("a shard needs the place of a full list that ends in .crl".into()))
+    }
 }
 
 /// Everything that a leaf will say. Of the CSR only the public key is left.
@@ -60,6 +70,7 @@ pub struct LeafPlan<'a> {
     csr: CheckedCsr,
     serial: Serial,
     validity: (UnixTime, UnixTime),
+    shard: Option<u16>,
 }
 
 impl<'a> LeafPlan<'a> {
@@ -76,7 +87,19 @@ impl<'a> LeafPlan<'a> {
         profile.keys.check(csr.public_key())?;
         let validity =
             profile.validity(now, wanted, issuer.not_after()).ok_or(IssueError::IssuerEnds(issuer.not_after()))?;
-        Ok(LeafPlan { profile, subject, csr, serial: Serial::from_random(random), validity })
+        Ok(LeafPlan { profile, subject, csr, serial: Serial::from_random(random), validity, shard: None })
+    }
+
+    /// Puts the certificate on the list of a shard instead of the full one alone. Without effect when the profile names
+    /// no list.
+    #[must_use]
+    pub fn in_shard(mut self, shard: Option<u16>) -> LeafPlan<'a> {
+        self.shard = shard.filter(|_| self.profile.names_revocation());
+        self
+    }
+
+    pub fn serial(&self) -> &Serial {
+        &self.serial
     }
 }
 
@@ -116,11 +139,13 @@ pub struct Facts {
     pub spki: Fingerprint,
     pub not_before: UnixTime,
     pub not_after: UnixTime,
+    /// The shard whose list the certificate names; none when it names the full list or no list.
+    pub shard: Option<u16>,
 }
 
 impl LintedTbs {
     pub fn prepare(issuer: &IssuerCert, locations: &Locations, plan: LeafPlan<'_>) -> Result<LintedTbs, IssueError> {
-        let LeafPlan { profile, subject, csr, serial, validity } = plan;
+        let LeafPlan { profile, subject, csr, serial, validity, shard } = plan;
         locations.check()?;
         let key = csr.into_public_key();
         let scheme = signer::scheme(issuer.public_key())?;
@@ -130,14 +155,23 @@ impl LintedTbs {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = profile.usages.iter().copied().map(purpose).collect();
         params.subject_alt_names = alternative_names(&subject)?;
-        if !locations.crl.is_empty() {
-            params.crl_distribution_points = vec![CrlDistributionPoint { uris: locations.crl.clone() }];
-        }
-        params.custom_extensions.extend(authority_info_access(&locations.ca_issuers, &locations.ocsp));
+        params.crl_distribution_points = distribution_points(profile, locations, shard)?;
+        let ocsp = if profile.names_revocation() { locations.ocsp.as_slice() } else { &[] };
+        params.custom_extensions.extend(authority_info_access(&locations.ca_issuers, ocsp));
+        params.custom_extensions.extend(marks(profile));
         let bytes = tbs(&params, &key, issuer.facts()).map_err(IssueError::Encoding)?;
         lint::leaf(
             &bytes,
-            &LeafExpectation { issuer, locations, profile, subject: &subject, key: &key, serial: &serial, validity },
+            &LeafExpectation {
+                issuer,
+                locations,
+                profile,
+                subject: &subject,
+                key: &key,
+                serial: &serial,
+                validity,
+                shard,
+            },
         )?;
         let facts = Facts {
             serial,
@@ -147,6 +181,7 @@ impl LintedTbs {
             spki: key.fingerprint(),
             not_before: validity.0,
             not_after: validity.1,
+            shard,
         };
         Ok(LintedTbs { tbs: bytes, scheme, facts })
     }
@@ -205,7 +240,29 @@ fn purpose(usage: Usage) -> ExtendedKeyUsagePurpose {
     match usage {
         Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
         Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        Usage::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
     }
+}
+
+fn distribution_points(
+    profile: &Profile,
+    locations: &Locations,
+    shard: Option<u16>,
+) -> Result<Vec<CrlDistributionPoint>, IssueError> {
+    if !profile.names_revocation() {
+        return Ok(Vec::new());
+    }
+    let uris = shard.map_or_else(|| Ok(locations.crl.clone()), |shard| locations.shard(shard))?;
+    Ok(if uris.is_empty() { Vec::new() } else { vec![CrlDistributionPoint { uris }] })
+}
+
+/// Why the certificate names no place for its revocation.
+fn marks(profile: &Profile) -> impl Iterator<Item = CustomExtension> {
+    let ocsp_nocheck: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 5];
+    let no_rev_avail: &[u64] = &[2, 5, 29, 56];
+    let mark = |oid| CustomExtension::from_oid_content(oid, der::null());
+    let nocheck = profile.is_ocsp_responder().then(|| mark(ocsp_nocheck));
+    nocheck.into_iter().chain((profile.revocation == Revocation::Unavailable).then(|| mark(no_rev_avail)))
 }
 
 fn alternative_names(subject: &Subject) -> Result<Vec<SanType>, IssueError> {

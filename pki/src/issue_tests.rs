@@ -20,9 +20,19 @@ fn issue_as(
     signer: &TestSigner,
     edit: impl Fn(&mut Profile, &mut Subject, &mut Locations),
 ) -> Result<Signed, IssueError> {
+    issue_in(None, authority, signer, edit)
+}
+
+fn issue_in(
+    shard: Option<u16>,
+    authority: &Authority,
+    signer: &TestSigner,
+    edit: impl Fn(&mut Profile, &mut Subject, &mut Locations),
+) -> Result<Signed, IssueError> {
     let (mut profile, mut subject, mut locations) = (profile(), subject(), locations());
     edit(&mut profile, &mut subject, &mut locations);
     let plan = LeafPlan::new(&profile, subject.clone(), csr(signer), &authority.issuer, NOW, None, [0x44; 20])?;
+    let plan = plan.in_shard(shard);
     let signed =
         LintedTbs::prepare(&authority.issuer, &locations, plan)?.sign(&authority.issuer, &authority.issuer_signer)?;
     let expected = Expected {
@@ -32,6 +42,7 @@ fn issue_as(
         subject: &subject,
         spki: signer.public_key().spki(),
         now: NOW,
+        shard: signed.facts().shard,
     };
     assert_eq!(audit(signed.der(), &expected), Ok(()));
     Ok(signed)
@@ -114,6 +125,65 @@ fn profiles_decide_the_usages() {
     }
     let none = issue_as(authority(), &TestSigner::p256(), |p, _, _| p.usages.clear());
     assert!(matches!(none, Err(IssueError::Lint(_))));
+}
+
+fn responder(profile: &mut Profile, subject: &mut Subject, _: &mut Locations) {
+    (profile.usages, profile.kind) = (vec![Usage::OcspSigning], PrincipalKind::Server);
+    subject.kind = PrincipalKind::Server;
+}
+
+#[test]
+fn a_responder_s_certificate_is_for_nothing_else_and_names_no_revocation() {
+    let signed = issue_in(Some(3), authority(), &TestSigner::p256(), responder).unwrap();
+    assert_eq!(signed.facts().shard, None);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("leaf"), pem::encode(Label::Certificate, signed.der())).unwrap();
+    let (_, text) = openssl(directory.path(), &["x509", "-in", "leaf", "-noout", "-text"]);
+    assert!(text.contains("OCSP Signing") && text.contains("OCSP No Check"), "{text}");
+    assert!(text.contains("CA Issuers - URI") && !text.contains("OCSP - URI") && !text.contains("CRL"), "{text}");
+    let refused = |edit: fn(&mut Profile, &mut Subject)| {
+        let both = |p: &mut Profile, s: &mut Subject, l: &mut Locations| {
+            responder(p, s, l);
+            edit(p, s);
+        };
+        issue_as(authority(), &TestSigner::p256(), both).unwrap_err().to_string()
+    };
+    assert!(refused(|p, _| p.usages.push(Usage::ServerAuth)).contains("nothing else"));
+    assert!(refused(|p, _| p.usages.insert(0, Usage::ClientAuth)).contains("nothing else"));
+    let device = refused(|p, s| (p.kind, s.kind) = (PrincipalKind::Device, PrincipalKind::Device));
+    assert!(device.contains("the service's own"), "{device}");
+    assert!(refused(|p, _| p.revocation = Revocation::Unavailable).contains("excused"));
+}
+
+#[test]
+fn a_certificate_without_revocation_says_so_and_lives_for_a_day() {
+    let short = |p: &mut Profile, _: &mut Subject, _: &mut Locations| p.revocation = Revocation::Unavailable;
+    let signed = issue_in(Some(3), authority(), &TestSigner::p256(), short).unwrap();
+    assert_eq!(signed.facts().shard, None);
+    let no_rev_avail = [0x30, 0x09, 0x06, 0x03, 0x55, 0x1d, 0x38, 0x04, 0x02, 0x05, 0x00];
+    assert!(signed.der().windows(11).any(|w| w == no_rev_avail));
+    assert!(CertificateView::parse(signed.der()).unwrap().crl_urls.is_empty());
+    let long = |p: &mut Profile, _: &mut Subject, _: &mut Locations| {
+        (p.revocation, p.lifetime) = (Revocation::Unavailable, DAY + 1);
+    };
+    let refused = issue_as(authority(), &TestSigner::p256(), long).unwrap_err();
+    assert!(refused.to_string().contains("a day at most"), "{refused}");
+}
+
+#[test]
+fn a_certificate_in_a_shard_names_the_shard_s_list_at_every_place() {
+    for shard in [0, 7, 4095, u16::MAX] {
+        let signed = issue_in(Some(shard), authority(), &TestSigner::p256(), |_, _, _| ()).unwrap();
+        let places = ["http://ca.example/crl/issuer", "http://mirror.example/crl/issuer"];
+        let lists = places.map(|place| format!("{place}/{shard}.crl"));
+        assert_eq!(CertificateView::parse(signed.der()).unwrap().crl_urls, lists);
+        assert_eq!(locations().shard(shard).unwrap(), lists);
+        assert_eq!(signed.facts().shard, Some(shard));
+    }
+    for edit in [|l: &mut Locations| l.crl.clear(), |l: &mut Locations| l.crl[1] = "http://ca.example/list".into()] {
+        let refused = issue_in(Some(1), authority(), &TestSigner::p256(), |_, _, l| edit(l)).unwrap_err();
+        assert!(matches!(refused, IssueError::Encoding(_)), "{refused}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::ca::IssuerCert;
 use crate::encode::SignedParts;
 use crate::issue::{Locations, Subject};
 use crate::name::{DeviceId, PrincipalKind};
-use crate::profile::{Profile, Usage};
+use crate::profile::{Profile, Revocation, Usage};
 use crate::signer::Signer;
 use crate::testing::pieces::*;
 use crate::testing::request::*;
@@ -22,6 +22,7 @@ struct Leaf {
     subject: Subject,
     locations: Locations,
     issuer: IssuerCert,
+    shard: Option<u16>,
 }
 
 impl Leaf {
@@ -38,6 +39,7 @@ impl Leaf {
             subject: subject(),
             locations: locations(),
             issuer: authority().issuer.clone(),
+            shard: None,
         }
     }
 
@@ -50,6 +52,7 @@ impl Leaf {
             key: &self.key,
             serial: &self.serial,
             validity: self.validity,
+            shard: self.shard,
         };
         leaf(tbs, &expectation).map_err(|e| e.0)
     }
@@ -277,6 +280,93 @@ fn places_that_differ_are_refused() {
     }
     let access: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
     refused(&replace(access, &der::sequence(&[])), "the authority information is not the configured one");
+}
+
+#[test]
+fn revocation_is_named_or_excused_and_never_both() {
+    let marks: [(&[u8], fn(&mut Leaf)); 2] = [
+        (&[0x55, 0x1d, 0x38], |leaf| leaf.profile.revocation = Revocation::Unavailable),
+        (&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05], |leaf| {
+            leaf.profile.usages = vec![Usage::OcspSigning];
+            (leaf.profile.kind, leaf.subject.kind) = (PrincipalKind::Server, PrincipalKind::Server);
+        }),
+    ];
+    let points: &[u8] = &[0x55, 0x1d, 0x1f];
+    let purposes = |last| der::sequence(&[&der::oid(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, last])]);
+    for (kind, edit) in marks {
+        let good = Pieces::of(&shared().tbs);
+        let mark = extension(kind, false, &der::null());
+        let mut marked = good.clone();
+        marked.extensions.push(mark.clone());
+        refused(&marked.bytes(), "has no business here");
+        let mut leaf = Leaf::new();
+        edit(&mut leaf);
+        leaf.locations.ocsp.clear();
+        let server = leaf.profile.kind == PrincipalKind::Server;
+        let mut pieces = Pieces::of(&leaf.tbs);
+        if server {
+            pieces = pieces.replacing(EXTENDED_KEY_USAGE, &[extension(EXTENDED_KEY_USAGE, false, &purposes(9))]);
+            leaf.subject.dns_names.clear();
+            leaf.subject.addresses.clear();
+            let uri = der::context_primitive(6, b"spiffe://example.org/server/sensor-17");
+            let names = extension(ALTERNATIVE_NAMES, false, &der::sequence(&[&uri]));
+            pieces = pieces.replacing(ALTERNATIVE_NAMES, &[names]);
+        }
+        let issuers = der::sequence(&[
+            &der::oid(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02]),
+            &der::context_primitive(6, locations().ca_issuers[0].as_bytes()),
+        ]);
+        let access: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
+        pieces = pieces.replacing(access, &[extension(access, false, &der::sequence(&[&issuers]))]);
+        let silent = pieces.replacing(points, std::slice::from_ref(&mark));
+        assert_eq!(leaf.lint(&silent.bytes()), Ok(()));
+        let refused = |pieces: &Pieces, sentence: &str| {
+            let found = leaf.lint(&pieces.bytes()).unwrap_err();
+            assert!(found.contains(sentence), "{found}");
+        };
+        refused(&pieces.replacing(points, &[]), "an extension is missing");
+        let mut both = pieces.clone();
+        both.extensions.push(mark.clone());
+        refused(&both, "has no business here");
+        refused(&silent.replacing(kind, &[extension(kind, true, &der::null())]), "revo");
+        refused(&silent.replacing(kind, &[extension(kind, false, &der::sequence(&[]))]), "revo");
+        leaf.shard = Some(1);
+        assert!(leaf.lint(&silent.bytes()).unwrap_err().contains("in no shard"));
+    }
+}
+
+#[test]
+fn a_leaf_names_the_list_of_its_own_shard() {
+    let mut leaf = Leaf::new();
+    let tbs = leaf.tbs.clone();
+    let points: &[u8] = &[0x55, 0x1d, 0x1f];
+    let with = |lists: [&str; 2]| {
+        let uris = lists.map(|url| der::context_primitive(6, url.as_bytes())).concat();
+        let point = der::sequence(&[&der::context(0, &der::context(0, &uris))]);
+        Pieces::of(&tbs).replacing(points, &[extension(points, false, &der::sequence(&[&point]))]).bytes()
+    };
+    leaf.shard = Some(12);
+    let good = ["http://ca.example/crl/issuer/12.crl", "http://mirror.example/crl/issuer/12.crl"];
+    assert_eq!(leaf.lint(&with(good)), Ok(()));
+    for bad in [
+        "http://ca.example/crl/issuer/1.crl",
+        "http://ca.example/crl/issuer/012.crl",
+        "http://ca.example/crl/issuer/+12.crl",
+        "http://ca.example/crl/issuer/12",
+        "http://ca.example/crl/issuer/12.crl/12.crl",
+        "http://ca.example/crl/other/12.crl",
+        "http://ca.example/crl/issuer.crl",
+        "http://mirror.example/crl/issuer/12.crl",
+    ] {
+        let found = leaf.lint(&with([bad, good[1]])).unwrap_err();
+        assert_eq!(found, "the CRL location is not the configured one", "{bad}");
+    }
+    assert!(leaf.lint(&leaf.tbs).is_err());
+    leaf.shard = None;
+    assert!(leaf.lint(&with(good)).is_err());
+    leaf.shard = Some(12);
+    leaf.locations.crl[0] = "http://ca.example/list".into();
+    assert!(leaf.lint(&with(good)).unwrap_err().contains("a shard needs"));
 }
 
 #[test]

@@ -9,6 +9,18 @@ use crate::time::UnixTime;
 pub enum Usage {
     ServerAuth,
     ClientAuth,
+    /// Answers for its issuer about revocation (RFC 6960 4.2.2.2). Stands alone; such a certificate carries
+    /// id-pkix-ocsp-nocheck instead of places where its own revocation would be found.
+    OcspSigning,
+}
+
+/// How verifiers learn that a certificate was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Revocation {
+    /// From lists and, where there is one, from a responder.
+    Published,
+    /// Not at all: the certificate says so (RFC 9608) and names no place.
+    Unavailable,
 }
 
 /// A profile as the operator configured it, checked once at load.
@@ -26,10 +38,14 @@ pub struct Profile {
     pub dns_suffixes: Vec<DnsName>,
     /// Whether a renewal may keep its public key.
     pub reuse_key: bool,
+    pub revocation: Revocation,
 }
 
 /// Seconds by which `notBefore` lies in the past, for clients whose clock is behind.
 pub const BACKDATE: i64 = 300;
+
+/// The longest life of a certificate whose revocation nobody can learn of: by then a list would hardly have arrived.
+pub const UNREVOCABLE_LIFETIME: i64 = 86_400;
 
 impl Profile {
     /// `(notBefore, notAfter)` for a certificate issued at `now`: never beyond the profile's maximum nor the issuer's end.
@@ -39,6 +55,16 @@ impl Profile {
         let seconds = wanted.unwrap_or(self.lifetime).max(60).min(self.max_lifetime);
         let end = now.plus(seconds).min(issuer_end);
         (end.since(now) >= 60).then(|| (now.minus(BACKDATE), end))
+    }
+
+    /// A responder's certificate: one usage and no other.
+    pub fn is_ocsp_responder(&self) -> bool {
+        self.usages == [Usage::OcspSigning]
+    }
+
+    /// Whether certificates say where their revocation is found.
+    pub fn names_revocation(&self) -> bool {
+        self.revocation == Revocation::Published && !self.is_ocsp_responder()
     }
 
     pub fn allows_dns(&self, name: &DnsName) -> bool {
@@ -63,6 +89,7 @@ mod tests {
             keys: KeyPolicy::standard(),
             dns_suffixes: vec![DnsName::parse("dev.example").unwrap()],
             reuse_key: false,
+            revocation: Revocation::Published,
         }
     }
 

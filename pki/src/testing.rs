@@ -23,7 +23,7 @@ use crate::issue::{IssueError, LeafPlan, LintedTbs, Locations, Signed, Subject};
 use crate::key::{KeyAlgorithm, PublicKey, SignatureScheme};
 use crate::key_policy::KeyPolicy;
 use crate::name::{DeviceId, DnsName, PrincipalKind, TrustDomain};
-use crate::profile::{Profile, Usage};
+use crate::profile::{Profile, Revocation, Usage};
 use crate::signer::{self, Signer, SignerError};
 use crate::time::UnixTime;
 
@@ -183,6 +183,7 @@ pub(crate) fn profile() -> Profile {
         keys: KeyPolicy::any(),
         dns_suffixes: vec![DnsName::parse("dev.example").unwrap()],
         reuse_key: false,
+        revocation: Revocation::Published,
     }
 }
 

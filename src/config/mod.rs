@@ -16,7 +16,7 @@ use signet_pki::{Fingerprint, UnixTime};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-pub use profiles::{ADMIN_PROFILE, Profiles, SERVER_PROFILE};
+pub use profiles::{ADMIN_PROFILE, OCSP_PROFILE, Profiles, SERVER_PROFILE};
 use raw::RawConfig;
 
 use crate::anchor::Anchor;

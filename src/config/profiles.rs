@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use signet_pki::key_policy::{KeyPolicy, KeyType};
 use signet_pki::name::PrincipalKind;
-use signet_pki::profile::{Profile, Usage};
+use signet_pki::profile::{Profile, Revocation, UNREVOCABLE_LIFETIME, Usage};
 
 use super::ConfigError;
-use super::raw::{RawProfile, RawUsage};
+use super::raw::{RawProfile, RawRevocation, RawUsage};
 
 /// The administrator's certificate; not available to tokens.
 pub const ADMIN_PROFILE: &str = "admin";
 /// The service's own TLS certificate; not available to tokens.
 pub const SERVER_PROFILE: &str = "server";
+/// The responder that answers for the issuer about revocation; not available to tokens.
+pub const OCSP_PROFILE: &str = "ocsp";
 
 const DAY: i64 = 86_400;
+const OCSP_LIFETIME: i64 = 7 * DAY;
 
 #[derive(Debug, Clone)]
 pub struct Profiles(BTreeMap<String, Arc<Profile>>);
@@ -58,6 +61,7 @@ fn built_in() -> Vec<Profile> {
         keys: KeyPolicy::standard(),
         dns_suffixes: Vec::new(),
         reuse_key: false,
+        revocation: Revocation::Published,
     };
     let both = [Usage::ServerAuth, Usage::ClientAuth];
     let mut server = profile(SERVER_PROFILE, PrincipalKind::Server, &[Usage::ServerAuth], 30 * DAY, 30 * DAY);
@@ -68,6 +72,7 @@ fn built_in() -> Vec<Profile> {
         profile("intermittent", PrincipalKind::Device, &both, 30 * DAY, 30 * DAY),
         profile(ADMIN_PROFILE, PrincipalKind::Admin, &[Usage::ClientAuth], 7 * DAY, 30 * DAY),
         server,
+        profile(OCSP_PROFILE, PrincipalKind::Server, &[Usage::OcspSigning], OCSP_LIFETIME, OCSP_LIFETIME),
     ]
 }
 
@@ -87,6 +92,7 @@ fn new_profile(name: &str, raw: &RawProfile) -> Result<Profile, ConfigError> {
         keys: KeyPolicy::standard(),
         dns_suffixes: Vec::new(),
         reuse_key: false,
+        revocation: Revocation::Published,
     })
 }
 
@@ -107,6 +113,7 @@ fn apply(mut profile: Profile, raw: &RawProfile) -> Result<Profile, ConfigError>
         profile.dns_suffixes = suffixes.clone();
     }
     profile.reuse_key = raw.reuse_key.unwrap_or(profile.reuse_key);
+    profile.revocation = raw.revocation.map_or(profile.revocation, revocation);
     let repeated = profile.usages.iter().enumerate().any(|(i, u)| profile.usages[..i].contains(u));
     if profile.usages.is_empty() || repeated {
         return Err(error(&name, "usages names each of client-auth and server-auth at most once, and one at least"));
@@ -119,13 +126,43 @@ fn apply(mut profile: Profile, raw: &RawProfile) -> Result<Profile, ConfigError>
     {
         return Err(error(&name, "lifetimes are 600 seconds to 366 days, and the maximum is not below the default"));
     }
+    check_revocation(&profile, raw)?;
     Ok(profile)
+}
+
+/// A certificate that cannot be revoked must end soon, whatever it is for.
+fn check_revocation(profile: &Profile, raw: &RawProfile) -> Result<(), ConfigError> {
+    let unavailable = profile.revocation == Revocation::Unavailable;
+    if unavailable && profile.max_lifetime > UNREVOCABLE_LIFETIME {
+        return Err(ConfigError::new(
+            format!(
+                "[profiles.{}]: revocation = \"none\" needs max_lifetime_seconds of at most {UNREVOCABLE_LIFETIME} \
+                 (24 hours), because nobody can learn that such a certificate was revoked",
+                profile.name
+            ),
+            "shorten lifetime_seconds and max_lifetime_seconds, or leave revocation out; nothing was started or changed",
+        ));
+    }
+    if profile.name == OCSP_PROFILE {
+        let fixed = raw.usages.is_none() && raw.revocation.is_none() && profile.max_lifetime <= OCSP_LIFETIME;
+        let message = "usages and revocation of this profile are fixed, and its lifetime is 7 days at most: \
+                       nobody can revoke a responder";
+        return if fixed { Ok(()) } else { Err(error(OCSP_PROFILE, message)) };
+    }
+    Ok(())
 }
 
 fn usage(raw: RawUsage) -> Usage {
     match raw {
         RawUsage::ClientAuth => Usage::ClientAuth,
         RawUsage::ServerAuth => Usage::ServerAuth,
+    }
+}
+
+fn revocation(raw: RawRevocation) -> Revocation {
+    match raw {
+        RawRevocation::Crl => Revocation::Published,
+        RawRevocation::None => Revocation::Unavailable,
     }
 }
 

@@ -139,6 +139,16 @@ pub struct RawProfile {
     pub dns_suffixes: Option<Vec<DnsName>>,
     #[serde(default)]
     pub reuse_key: Option<bool>,
+    #[serde(default)]
+    pub revocation: Option<RawRevocation>,
+}
+
+/// Where the certificates of a profile say that their revocation is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawRevocation {
+    Crl,
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

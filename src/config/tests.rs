@@ -3,6 +3,7 @@ use signet_pki::ca::{CaName, IssuerPlan, certify_issuer, self_signed};
 use signet_pki::crl::{self, CrlPlan};
 use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::key_policy::{KeyPolicy, KeyType};
+use signet_pki::name::PrincipalKind;
 use signet_pki::profile::Usage;
 use tempfile::TempDir;
 
@@ -223,6 +224,13 @@ fn a_profile_that_makes_no_sense_is_refused_by_its_name() {
         complete("usages = []"),
         complete("usages = [\"client-auth\", \"client-auth\"]"),
         complete("keys = []"),
+        complete("revocation = \"none\"\nmax_lifetime_seconds = 86401"),
+        "[profiles.service]\nrevocation = \"none\"".to_owned(),
+        "[profiles.intermittent]\nrevocation = \"none\"".to_owned(),
+        "[profiles.ocsp]\nusages = [\"client-auth\"]".to_owned(),
+        "[profiles.ocsp]\nrevocation = \"none\"\nlifetime_seconds = 3600\nmax_lifetime_seconds = 3600".to_owned(),
+        "[profiles.ocsp]\nlifetime_seconds = 691200".to_owned(),
+        "[profiles.ocsp]\nkind = \"device\"".to_owned(),
         "[profiles.device]\nkind = \"service\"".to_owned(),
         "[profiles.admin]\nkind = \"device\"".to_owned(),
     ];
@@ -233,6 +241,8 @@ fn a_profile_that_makes_no_sense_is_refused_by_its_name() {
     for text in [
         complete("usages = [\"any\"]"),
         complete("usages = [\"code-signing\"]"),
+        complete("usages = [\"ocsp-signing\"]"),
+        complete("revocation = \"ocsp\""),
         complete("keys = [\"p192\"]"),
         complete("dns_suffixes = [\"*\"]"),
         gateway("kind = \"robot\"\nlifetime_seconds = 3600"),
@@ -241,6 +251,28 @@ fn a_profile_that_makes_no_sense_is_refused_by_its_name() {
     ] {
         assert!(profiles(&text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn certificates_without_revocation_live_for_a_day_and_the_refusal_says_why() {
+    use signet_pki::profile::Revocation;
+    let found = profiles("[profiles.device]\nrevocation = \"none\"").unwrap().named("device").unwrap();
+    assert_eq!((found.revocation, found.max_lifetime), (Revocation::Unavailable, DAY));
+    let kept = profiles("[profiles.device]\nrevocation = \"crl\"").unwrap().named("device").unwrap();
+    assert_eq!(kept.revocation, Revocation::Published);
+    assert!(profiles("[profiles.service]\nrevocation = \"none\"\nmax_lifetime_seconds = 86400").is_ok());
+    let error = profiles("[profiles.service]\nrevocation = \"none\"").unwrap_err();
+    assert!(error.to_string().contains("24 hours") && error.to_string().contains("nobody can learn"), "{error}");
+    assert!(error.hint().contains("max_lifetime_seconds"), "{}", error.hint());
+}
+
+#[test]
+fn the_responder_s_profile_is_the_service_s_own() {
+    let all = profiles("[profiles.ocsp]\nlifetime_seconds = 86400").unwrap();
+    let found = all.named(OCSP_PROFILE).unwrap();
+    assert_eq!((found.kind, found.usages.as_slice()), (PrincipalKind::Server, &[Usage::OcspSigning][..]));
+    assert_eq!((found.lifetime, found.max_lifetime), (DAY, 7 * DAY));
+    assert!(all.for_devices(OCSP_PROFILE).is_none());
 }
 
 #[test]

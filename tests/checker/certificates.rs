@@ -169,10 +169,11 @@ fn usages(name: &str, one: &Stored, leaf: &X509Certificate<'_>, report: &mut Rep
     let others = extended.any || extended.code_signing || extended.email_protection || extended.time_stamping;
     let fits = match one.kind.as_str() {
         "admin" => pair == (false, true),
-        "server" => pair == (true, false),
+        // Its own TLS certificate, or its responder's.
+        "server" => !extended.client_auth && extended.server_auth != extended.ocsp_signing,
         _ => extended.server_auth || extended.client_auth,
     };
-    let only = !others && !extended.ocsp_signing && extended.other.is_empty();
+    let only = !others && (!extended.ocsp_signing || one.kind == "server") && extended.other.is_empty();
     report.unless(fits && only, || format!("{name}: extended key usages of a {}: {extended:?}", one.kind));
 }
 

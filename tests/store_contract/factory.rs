@@ -17,7 +17,7 @@ use signet_pki::csr::{self, CheckedCsr};
 use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Signed, Subject};
 use signet_pki::key_policy::KeyPolicy;
 use signet_pki::name::PrincipalKind;
-use signet_pki::profile::{Profile, Usage};
+use signet_pki::profile::{Profile, Revocation, Usage};
 use signet_pki::{DeviceId, Serial, TrustDomain, UnixTime};
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -144,6 +144,7 @@ pub(crate) fn sign(principal: &PrincipalRecord, key: &PrivateKey, now: UnixTime,
         keys: KeyPolicy::any(),
         dns_suffixes: Vec::new(),
         reuse_key: false,
+        revocation: Revocation::Published,
     };
     let subject = Subject {
         domain: TrustDomain::parse("example.org").unwrap(),

@@ -8,7 +8,7 @@ use signet_pki::issue::{LeafPlan, LintedTbs, Locations, Subject};
 use signet_pki::key_policy::KeyPolicy;
 use signet_pki::name::PrincipalKind;
 use signet_pki::pem::Label;
-use signet_pki::profile::{Profile, Usage};
+use signet_pki::profile::{Profile, Revocation, Usage};
 use signet_pki::{DeviceId, DnsName, Serial, TrustDomain};
 
 use super::*;
@@ -50,6 +50,7 @@ impl Authority {
             keys: KeyPolicy::standard(),
             dns_suffixes: vec![DnsName::parse("localhost").unwrap()],
             reuse_key: false,
+            revocation: Revocation::Published,
         };
         let subject = Subject {
             domain: TrustDomain::parse("test").unwrap(),

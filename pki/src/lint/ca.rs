@@ -45,8 +45,8 @@ pub(crate) fn ca(bytes: &[u8], plan: &CaExpectation<'_>) -> Result<(), LintError
         expected::subject_key_identifier(key),
         expected::basic_constraints(path),
     ];
-    wanted.extend(expected::crl_distribution(locations));
-    wanted.extend(expected::authority_information(locations));
+    wanted.extend(expected::crl_distribution(&locations.crl, None)?);
+    wanted.extend(expected::authority_information(&locations.ocsp, &locations.ca_issuers));
     wanted.extend(expected::name_constraints(permitted_dns));
     extensions(bytes, wanted)
 }

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::Wanted;
+use super::{LintError, Wanted, require};
 use crate::der;
-use crate::issue::{Locations, Subject};
+use crate::issue::Subject;
 use crate::key::PublicKey;
 use crate::name::DnsName;
 use crate::profile::Usage;
@@ -29,10 +29,11 @@ pub(super) fn key_usage(bits: [u8; 4]) -> Wanted {
 }
 
 pub(super) fn extended_key_usage(usages: &[Usage]) -> Wanted {
-    // id-kp-serverAuth and id-kp-clientAuth.
+    // id-kp-serverAuth, id-kp-clientAuth and id-kp-OCSPSigning.
     let purpose = |usage: &Usage| match usage {
         Usage::ServerAuth => der::oid(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01]),
         Usage::ClientAuth => der::oid(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02]),
+        Usage::OcspSigning => der::oid(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09]),
     };
     let value = list(usages.iter().map(purpose));
     Wanted { oid: EXTENDED_KEY_USAGE, critical: false, value, broken: "extended key usage is not the profile's" }
@@ -61,26 +62,50 @@ pub(super) fn authority_key_identifier(issuer_key_id: &[u8]) -> Wanted {
     Wanted { oid: AUTHORITY_KEY_ID, critical: false, value, broken: "the authority key identifier is wrong" }
 }
 
-/// One distribution point with a full name of URIs; none when nothing is configured.
-pub(super) fn crl_distribution(locations: &Locations) -> Option<Wanted> {
-    let uris: Vec<u8> = locations.crl.iter().flat_map(|url| der::context_primitive(6, url.as_bytes())).collect();
+/// One distribution point with a full name of URIs; none when nothing is configured. A shard's list lies in a folder
+/// named as the full list.
+pub(super) fn crl_distribution(lists: &[String], shard: Option<u16>) -> Result<Option<Wanted>, LintError> {
+    let fit = lists.iter().all(|url| url.ends_with(".crl")) && !lists.is_empty();
+    require(shard.is_none() || fit, "a shard needs the place of a full list")?;
+    let place = |url: &String| match shard {
+        None => url.clone(),
+        Some(shard) => format!("{}/{shard}.crl", &url[..url.len() - 4]),
+    };
+    let uris: Vec<u8> = lists.iter().flat_map(|url| der::context_primitive(6, place(url).as_bytes())).collect();
     let full_name = der::context(0, &der::context(0, &uris));
     let value = der::sequence(&[&der::sequence(&[&full_name])]);
     let broken = "the CRL location is not the configured one";
-    (!uris.is_empty()).then_some(Wanted { oid: CRL_DISTRIBUTION, critical: false, value, broken })
+    Ok((!uris.is_empty()).then_some(Wanted { oid: CRL_DISTRIBUTION, critical: false, value, broken }))
 }
 
 /// OCSP in front of caIssuers; none when nothing is configured.
-pub(super) fn authority_information(locations: &Locations) -> Option<Wanted> {
+pub(super) fn authority_information(ocsp: &[String], ca_issuers: &[String]) -> Option<Wanted> {
     let at = |method: u8, url: &String| {
         let id = der::oid(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, method]);
         der::sequence(&[&id, &der::context_primitive(6, url.as_bytes())])
     };
-    let ocsp = locations.ocsp.iter().map(|url| at(1, url));
-    let value = list(ocsp.chain(locations.ca_issuers.iter().map(|url| at(2, url))));
+    let value = list(ocsp.iter().map(|url| at(1, url)).chain(ca_issuers.iter().map(|url| at(2, url))));
     let broken = "the authority information is not the configured one";
-    let configured = !(locations.ocsp.is_empty() && locations.ca_issuers.is_empty());
+    let configured = !(ocsp.is_empty() && ca_issuers.is_empty());
     configured.then_some(Wanted { oid: AUTHORITY_INFORMATION, critical: false, value, broken })
+}
+
+pub(super) fn ocsp_nocheck() -> Wanted {
+    Wanted {
+        oid: OCSP_NOCHECK,
+        critical: false,
+        value: der::null(),
+        broken: "a responder is not excused from revocation",
+    }
+}
+
+pub(super) fn no_rev_avail() -> Wanted {
+    Wanted {
+        oid: NO_REV_AVAIL,
+        critical: false,
+        value: der::null(),
+        broken: "the certificate does not say that its revocation is not available",
+    }
 }
 
 /// Permitted DNS subtrees and no others (RFC 5280 4.2.1.10).
@@ -108,3 +133,5 @@ const CRL_DISTRIBUTION: &[u8] = &[0x55, 0x1d, 0x1f];
 const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 0x23];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const AUTHORITY_INFORMATION: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
+pub(super) const OCSP_NOCHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
+pub(super) const NO_REV_AVAIL: &[u8] = &[0x55, 0x1d, 0x38];

@@ -17,7 +17,7 @@ use x509_cert::ext::pkix::{
 
 use crate::ca::IssuerCert;
 use crate::issue::{Locations, Subject};
-use crate::profile::{Profile, Usage};
+use crate::profile::{Profile, Revocation, Usage};
 use crate::time::UnixTime;
 
 pub(crate) struct Expected<'a> {
@@ -27,7 +27,11 @@ pub(crate) struct Expected<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) spki: &'a [u8],
     pub(crate) now: UnixTime,
+    pub(crate) shard: Option<u16>,
 }
+
+const NOCHECK: &str = "1.3.6.1.5.5.7.48.1.5";
+const NO_REV_AVAIL: &str = "2.5.29.56";
 
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
@@ -97,9 +101,15 @@ fn extensions(tbs: &x509_cert::TbsCertificate, issuer: &Certificate, expected: &
         ("2.5.29.35", false),
         ("2.5.29.37", false),
     ]);
-    wanted.extend((!expected.locations.crl.is_empty()).then_some(("2.5.29.31", false)));
-    let access = !expected.locations.ocsp.is_empty() || !expected.locations.ca_issuers.is_empty();
+    let (lists, ocsp) = revocation(expected);
+    wanted.extend((!lists.is_empty()).then_some(("2.5.29.31", false)));
+    let access = !ocsp.is_empty() || !expected.locations.ca_issuers.is_empty();
     wanted.extend(access.then_some(("1.3.6.1.5.5.7.1.1", false)));
+    wanted.extend(expected.profile.usages.contains(&Usage::OcspSigning).then_some((NOCHECK, false)));
+    wanted.extend((expected.profile.revocation == Revocation::Unavailable).then_some((NO_REV_AVAIL, false)));
+    for mark in list.iter().filter(|e| [NOCHECK, NO_REV_AVAIL].contains(&e.extn_id.to_string().as_str())) {
+        ensure!(mark.extn_value.as_bytes() == [0x05, 0x00], "{} is not NULL", mark.extn_id);
+    }
     let found: BTreeMap<&str, bool> = found.iter().map(|(oid, critical)| (oid.as_str(), *critical)).collect();
     ensure!(found == wanted, "the extensions are {found:?}");
     let basic: BasicConstraints = one(tbs)?;
@@ -111,7 +121,20 @@ fn extensions(tbs: &x509_cert::TbsCertificate, issuer: &Certificate, expected: &
     ensure!(purposes == profile_purposes(expected.profile), "{purposes:?}");
     key_identifiers(tbs, issuer)?;
     names(tbs, expected.subject)?;
-    places(tbs, expected.locations)
+    places(tbs, &lists, &ocsp, &expected.locations.ca_issuers)
+}
+
+/// The lists and the responders that the certificate shall name.
+fn revocation(expected: &Expected<'_>) -> (Vec<String>, Vec<String>) {
+    let silent = expected.profile.usages.contains(&Usage::OcspSigning);
+    if silent || expected.profile.revocation == Revocation::Unavailable {
+        return (Vec::new(), Vec::new());
+    }
+    let lists = expected.locations.crl.iter().map(|url| match expected.shard {
+        None => url.clone(),
+        Some(shard) => url.replace("issuer.crl", &format!("issuer/{shard}.crl")),
+    });
+    (lists.collect(), expected.locations.ocsp.clone())
 }
 
 fn one<'a, T: Decode<'a> + x509_cert::der::oid::AssociatedOid>(tbs: &'a x509_cert::TbsCertificate) -> Result<T, String>
@@ -126,6 +149,7 @@ fn profile_purposes(profile: &Profile) -> Vec<String> {
     let text = |usage: &Usage| match usage {
         Usage::ServerAuth => "1.3.6.1.5.5.7.3.1".to_owned(),
         Usage::ClientAuth => "1.3.6.1.5.5.7.3.2".to_owned(),
+        Usage::OcspSigning => "1.3.6.1.5.5.7.3.9".to_owned(),
     };
     profile.usages.iter().map(text).collect()
 }
@@ -169,12 +193,17 @@ fn names(tbs: &x509_cert::TbsCertificate, subject: &Subject) -> Result<(), Strin
     Ok(())
 }
 
-fn places(tbs: &x509_cert::TbsCertificate, locations: &Locations) -> Result<(), String> {
+fn places(
+    tbs: &x509_cert::TbsCertificate,
+    lists: &[String],
+    ocsp: &[String],
+    ca_issuers: &[String],
+) -> Result<(), String> {
     let uri = |name: &GeneralName| match name {
         GeneralName::UniformResourceIdentifier(uri) => uri.as_str().to_owned(),
         other => format!("{other:?}"),
     };
-    if !locations.crl.is_empty() {
+    if !lists.is_empty() {
         let points: CrlDistributionPoints = one(tbs)?;
         let [point] = points.0.as_slice() else { return Err("more than one distribution point".into()) };
         ensure!(point.reasons.is_none() && point.crl_issuer.is_none(), "a partial distribution point");
@@ -182,14 +211,14 @@ fn places(tbs: &x509_cert::TbsCertificate, locations: &Locations) -> Result<(), 
             return Err("a distribution point without full name".into());
         };
         let found: Vec<String> = found.iter().map(uri).collect();
-        ensure!(found == locations.crl, "CRLs at {found:?}");
+        ensure!(found == lists, "CRLs at {found:?}");
     }
-    if !locations.ocsp.is_empty() || !locations.ca_issuers.is_empty() {
+    if !ocsp.is_empty() || !ca_issuers.is_empty() {
         let access: AuthorityInfoAccessSyntax = one(tbs)?;
         let found = access.0.iter().map(|a| (a.access_method.to_string(), uri(&a.access_location)));
         let found: Vec<(String, String)> = found.collect();
-        let ocsp = locations.ocsp.iter().map(|url| ("1.3.6.1.5.5.7.48.1".to_owned(), url.clone()));
-        let issuers = locations.ca_issuers.iter().map(|url| ("1.3.6.1.5.5.7.48.2".to_owned(), url.clone()));
+        let ocsp = ocsp.iter().map(|url| ("1.3.6.1.5.5.7.48.1".to_owned(), url.clone()));
+        let issuers = ca_issuers.iter().map(|url| ("1.3.6.1.5.5.7.48.2".to_owned(), url.clone()));
         ensure!(found == ocsp.chain(issuers).collect::<Vec<_>>(), "access at {found:?}");
     }
     Ok(())
