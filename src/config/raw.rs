@@ -87,6 +87,11 @@ pub struct RawPublication {
     pub crl_interval_seconds: i64,
     #[serde(default = "seven_days")]
     pub crl_lifetime_seconds: i64,
+    /// Whether certificates name a responder that tells their status, and there is one.
+    #[serde(default = "yes")]
+    pub ocsp: bool,
+    #[serde(default = "one_hour")]
+    pub ocsp_lifetime_seconds: i64,
 }
 
 /// How long what is over is kept in full.
@@ -187,6 +192,10 @@ pub enum LogLevel {
 
 fn anchor() -> PathBuf {
     PathBuf::from("signet.anchor")
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one_hour() -> i64 {

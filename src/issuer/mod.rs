@@ -84,6 +84,11 @@ impl Issuer {
         Ok(signed)
     }
 
+    /// Lets the signing threads do a short piece of other work, which is signing with another key than the issuer's.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, SignError> {
+        self.pool.run(work).await
+    }
+
     /// Signs a revocation list over encoded entries, and gives the entries back.
     pub async fn sign_crl(
         &self,

@@ -147,6 +147,13 @@ impl CertificateRecord {
     }
 }
 
+/// Whether a certificate may be relied on, as far as its issuer is concerned. Its end is in the certificate itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Good,
+    Revoked { at: UnixTime, reason: Reason },
+}
+
 /// What a revocation list has to grow by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RevocationDelta {
@@ -162,4 +169,7 @@ pub struct RevocationDelta {
 pub struct StoreCounters {
     pub commits: u64,
     pub requests: u64,
+    /// Another number after every write that may have revoked something, before that write is answered. Whoever read this
+    /// first and a [`Standing`] then may believe it until the number changes.
+    pub revision: u64,
 }

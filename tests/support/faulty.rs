@@ -181,6 +181,7 @@ impl Store for FaultyStore {
         prune(order: Prune) -> Pruned;
         token(id: &CredentialId) -> Option<TokenRecord>;
         certificate(serial: &Serial) -> Option<CertificateRecord>;
+        standing(issuer: &[u8], serial: &Serial) -> Option<Standing>;
         principal(id: &DeviceId) -> Option<PrincipalRecord>;
         key_owner(spki: &Fingerprint) -> Option<DeviceId>;
         renewed(parent: &Serial, spki: &Fingerprint) -> Option<Issued>;
