@@ -145,9 +145,9 @@ impl Responder {
         let revision = self.store.counters().revision;
         let entry = self.cache.find(id.der())?;
         let answer = &entry.answer;
-        // Renewed at half of its life, so that nobody gets one that is about to end.
-        let age = now.since(answer.this_update);
-        let fresh = (0..=self.lifetime / 2 + BACKDATE / 2).contains(&age);
+        // From when it was made, not from thisUpdate; renewed at half of that, so that nobody gets one that is about to end.
+        let made = answer.this_update.plus(BACKDATE);
+        let fresh = (0..=answer.next_update.since(made) / 2).contains(&now.since(made));
         (entry.revision == revision && fresh).then(|| answer.clone())
     }
 

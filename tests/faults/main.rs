@@ -20,4 +20,5 @@ mod equal_work;
 mod fleet;
 mod flush;
 mod kill;
+mod ocsp;
 mod retry;
