@@ -19,6 +19,7 @@ use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
+use crate::ocsp::Responder;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
@@ -77,6 +78,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock: clock.clone(),
         random: random.clone(),
     });
+    let publication = &config.raw.publication;
+    let ocsp = publication.ocsp.then(|| Arc::new(Responder::new(road.clone(), publication.ocsp_lifetime_seconds)));
     let schedule = Schedule {
         interval: config.raw.publication.crl_interval_seconds,
         lifetime: config.raw.publication.crl_lifetime_seconds,
@@ -99,6 +102,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         revocation,
         publisher,
         archive,
+        ocsp,
         store,
         clock,
         random,
@@ -148,6 +152,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     if !service.revocation.keep_up(&own_context(&service)).await {
         tracing::error!("the first CRLs could not be published; it will be tried again");
     }
+    housekeeping::renew_responder(&service).await;
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
     tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), patience, signal.clone()));

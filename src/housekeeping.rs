@@ -50,6 +50,7 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
                 Err(error) => tracing::error!(%error, "the service's own certificate could not be renewed"),
             }
         }
+        renew_responder(&service).await;
         if let Err(error) = anchor.advance(service.store.as_ref(), &mut marked).await {
             tracing::error!(%error, "the mark beside the database could not be moved");
         }
@@ -106,6 +107,15 @@ pub(crate) async fn archive(service: Arc<Service>, mut stop: Shutdown) {
             Ok(Worked { segments, removed }) => tracing::info!(segments, removed, "audit log archived"),
             Err(error) => tracing::error!(%error, "the audit log could not be archived; it will be tried again"),
         }
+    }
+}
+
+/// Makes the responder's certificate when it is due; when that fails, the present one goes on and it is tried again.
+pub async fn renew_responder(service: &Service) {
+    let now = service.clock.now();
+    let Some(responder) = service.ocsp.as_ref().filter(|responder| responder.is_due(now)) else { return };
+    if let Err(error) = responder.renew(own_context(service)).await {
+        tracing::error!(%error, "the OCSP responder's certificate could not be made; it will be tried again");
     }
 }
 

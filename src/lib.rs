@@ -14,6 +14,7 @@ pub mod enrollment;
 pub mod housekeeping;
 pub mod http;
 pub mod issuer;
+pub mod ocsp;
 pub mod random;
 pub mod restored;
 pub mod revocation;

@@ -170,19 +170,12 @@ fn record(
     found: Option<PrincipalRecord>,
     now: UnixTime,
 ) -> PrincipalRecord {
+    let new = PrincipalRecord::new(id, kind, profile, now);
     PrincipalRecord {
-        id,
-        kind,
         status: PrincipalStatus::Active,
-        profile: profile.to_owned(),
-        groups: Vec::new(),
-        dns_names: Vec::new(),
-        addresses: Vec::new(),
-        hardware_serial: None,
-        bundle_seen: None,
         created_at: found.as_ref().map_or(now, |p| p.created_at),
-        recoveries: None,
         version: found.map_or(0, |p| p.version),
+        ..new
     }
 }
 

@@ -1,12 +1,14 @@
 //! Logs and counters. Neither ever holds a secret: what is logged are ids.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use signet_pki::UnixTime;
 use tracing_subscriber::filter::LevelFilter;
@@ -38,6 +40,24 @@ struct AnswerLabels {
     status: u16,
 }
 
+/// What an OCSP answer says about a certificate, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum OcspOutcome {
+    Good,
+    Revoked,
+    Unknown,
+    Malformed,
+    Unauthorized,
+    TryLater,
+    InternalError,
+    Busy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OcspLabels {
+    outcome: OcspOutcome,
+}
+
 /// Counters of one service.
 pub struct Metrics {
     registry: Registry,
@@ -55,6 +75,9 @@ pub struct Metrics {
     archived: Gauge<u64, AtomicU64>,
     archive_failures: Gauge<u64, AtomicU64>,
     archive_overdue: Gauge,
+    ocsp: Family<OcspLabels, Counter>,
+    ocsp_remembered: Counter,
+    ocsp_seconds: Histogram,
 }
 
 impl Default for Metrics {
@@ -100,6 +123,12 @@ impl Default for Metrics {
             "Seconds since the oldest segment that is not archived could have been",
             archive_overdue.clone(),
         );
+        let ocsp = Family::<OcspLabels, Counter>::default();
+        let ocsp_remembered = Counter::default();
+        let ocsp_seconds = Histogram::new(OCSP_SECONDS);
+        registry.register("ocsp_outcomes", "Certificates asked about, and requests refused", ocsp.clone());
+        registry.register("ocsp_cache_hits", "OCSP answers from memory", ocsp_remembered.clone());
+        registry.register("ocsp_seconds", "Time to an OCSP answer", ocsp_seconds.clone());
         Metrics {
             registry,
             answers,
@@ -116,6 +145,9 @@ impl Default for Metrics {
             archived,
             archive_failures,
             archive_overdue,
+            ocsp,
+            ocsp_remembered,
+            ocsp_seconds,
         }
     }
 }
@@ -125,6 +157,23 @@ impl Metrics {
     pub fn answered(&self, path: &str, status: u16) {
         let known = ROUTES.iter().copied().find(|route| path.starts_with(route));
         self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
+    }
+
+    pub fn ocsp_said(&self, outcome: OcspOutcome) {
+        self.ocsp.get_or_create(&OcspLabels { outcome }).inc();
+    }
+
+    pub fn ocsp_remembered(&self) {
+        self.ocsp_remembered.inc();
+    }
+
+    /// To be given to [`ocsp_ends`](Self::ocsp_ends) with the answer.
+    pub fn ocsp_begins(&self) -> Instant {
+        Instant::now()
+    }
+
+    pub fn ocsp_ends(&self, began: Instant) {
+        self.ocsp_seconds.observe(began.elapsed().as_secs_f64());
     }
 
     pub fn render(
@@ -160,6 +209,9 @@ impl Metrics {
     }
 }
 
+/// Bounds of buckets: from memory, with a signature, in a queue, too late.
+const OCSP_SECONDS: [f64; 6] = [0.000_1, 0.000_3, 0.001, 0.01, 0.1, 1.0];
+
 const ROUTES: &[&str] = &[
     "/v1/enroll",
     "/v1/renew",
@@ -168,6 +220,7 @@ const ROUTES: &[&str] = &[
     "/v1/trust",
     "/crl",
     "/ca",
+    "/ocsp",
     "/metrics",
     "/healthz",
     "/readyz",

@@ -396,6 +396,15 @@ pub struct IssuerInfo {
     pub key: String,
     pub not_after: String,
     pub active: bool,
+    /// Who answers for it by OCSP; absent when the configuration wants nobody to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responder: Option<ResponderInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponderInfo {
+    /// The end of its certificate; absent while that could not be made.
+    pub not_after: Option<String>,
 }
 
 /// `GET /v1/admin/trust/bundles`: oldest first, and who holds which.

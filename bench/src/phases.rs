@@ -9,7 +9,10 @@ use rustls::ClientConfig;
 use serde::Serialize;
 use signet_api::client::Client;
 use signet_api::enroll::IssuedCertificate;
+use signet_pki::ca::IssuerCert;
+use signet_pki::ocsp::{CertId, IdHash};
 use signet_pki::pem;
+use signet_pki::serial::Serial;
 use signet_pki::signer::Signer;
 use signet_pki::view::CertificateView;
 
@@ -49,6 +52,16 @@ pub(crate) struct Phase {
 /// A device with its certificate, ready to connect.
 struct Device {
     tls: Arc<ClientConfig>,
+    serial: Serial,
+}
+
+/// How the OCSP responder is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// `GET` without a nonce, about few certificates: answered from memory.
+    Remembered,
+    /// `POST` with a nonce: one look into the store and one signature each.
+    Nonce,
 }
 
 pub(crate) struct Load<'a> {
@@ -115,6 +128,31 @@ impl<'a> Load<'a> {
         self.measure("whoami, kept".into(), connections, workers, Reuse::KeepAlive).await
     }
 
+    /// Over kept connections to the plain listener, about a hundred certificates.
+    pub(crate) async fn ocsp(&self, issuer: &IssuerCert, ask: Ask, connections: usize, ops: usize) -> Result<Phase> {
+        let name = match ask {
+            Ask::Remembered => "ocsp, get",
+            Ask::Nonce => "ocsp, nonce",
+        };
+        let address = self.server.plain();
+        let target = Target { address, name: self.target.name.clone(), authority: address.to_string() };
+        let devices = self.devices(OCSP_CERTIFICATES, name).await?;
+        let id = |device: &Device| CertId::new(IdHash::Sha1, issuer, &device.serial);
+        let ids: Vec<CertId> = devices.iter().map(id).collect();
+        let requests = ids.iter().cycle().take(ops).enumerate().map(|(number, id)| match ask {
+            Ask::Remembered => requests::ocsp_get(&target, id.clone()),
+            Ask::Nonce => requests::ocsp_post(&target, id.clone(), number as u128),
+        });
+        let requests = requests.collect::<Result<Vec<_>>>()?;
+        let lane = |requests: Vec<Vec<u8>>| {
+            let greeting = requests.first().cloned();
+            vec![Lane { tls: None, requests, greeting }]
+        };
+        let workers = deal(requests, connections).into_iter().map(lane).collect();
+        let plan = Plan { target, workers, reuse: Reuse::KeepAlive, bodies: Bodies::Drop, limit: None };
+        self.measure_plan(name.into(), connections, plan).await
+    }
+
     /// Resident memory for each of `count` connections that only stand there.
     pub(crate) async fn connection_kib(&self, count: usize) -> Result<f64> {
         let before = self.server.resident_kib()?;
@@ -143,7 +181,8 @@ impl<'a> Load<'a> {
             let leaf = CertificateView::parse(chain.first().context("an empty answer")?)?;
             let key = keys.get(&leaf.public_key.fingerprint()).context("a certificate for a key of nobody")?;
             chain.extend(pem::certificates(issued.chain.as_bytes())?);
-            Ok(Device { tls: tls::config(&self.roots, Some(Identity { chain, key: key.pkcs8()? }))? })
+            let serial = leaf.serial.clone();
+            Ok(Device { serial, tls: tls::config(&self.roots, Some(Identity { chain, key: key.pkcs8()? }))? })
         };
         outcome.bodies.iter().map(device).collect()
     }
@@ -153,8 +192,12 @@ impl<'a> Load<'a> {
     }
 
     async fn measure(&self, name: String, connections: usize, workers: Vec<Vec<Lane>>, reuse: Reuse) -> Result<Phase> {
+        self.measure_plan(name, connections, self.plan(workers, reuse, Bodies::Drop)).await
+    }
+
+    async fn measure_plan(&self, name: String, connections: usize, plan: Plan) -> Result<Phase> {
         eprintln!("bench: {name}, {connections} at a time");
-        let ready = self.plan(workers, reuse, Bodies::Drop).open().await?;
+        let ready = plan.open().await?;
         let commits = self.server.counter(COMMITS).await?;
         let (server, client) = (self.server.cpu()?, Cpu::of(std::process::id())?);
         self.callgrind.as_ref().map_or(Ok(()), Callgrind::begin)?;
@@ -204,5 +247,7 @@ fn word(reuse: Reuse) -> &'static str {
     }
 }
 
+/// Far fewer than the service remembers.
+const OCSP_CERTIFICATES: usize = 100;
 /// The service's count of its transactions.
 const COMMITS: &str = "signet_store_commits_total";

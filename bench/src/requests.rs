@@ -1,9 +1,11 @@
 //! Requests of the native protocol, as octets that only have to be sent.
 
 use anyhow::{Result, bail};
+use data_encoding::BASE64_NOPAD;
 use signet_api::admin::{CreateTokens, CreatedTokens, TokenKind, TokenTarget};
 use signet_api::client::Client;
 use signet_api::enroll::{EnrollRequest, HardwareFacts, RenewRequest};
+use signet_pki::ocsp::{CertId, OcspRequest};
 
 use crate::key::DeviceKey;
 use crate::wire::Target;
@@ -62,6 +64,18 @@ pub(crate) fn renew(target: &Target, key: &DeviceKey, form: Form) -> Result<Vec<
 
 pub(crate) fn whoami(target: &Target) -> Vec<u8> {
     format!("GET /v1/whoami HTTP/1.1\r\nHost: {}\r\n\r\n", target.authority).into_bytes()
+}
+
+/// `GET` without a nonce. Padding alone has to be escaped for this parser; slashes and plus signs travel as they are.
+pub(crate) fn ocsp_get(target: &Target, id: CertId) -> Result<Vec<u8>> {
+    let text = BASE64_NOPAD.encode(&OcspRequest::new(vec![id], None)?.to_der());
+    Ok(format!("GET /ocsp/{text} HTTP/1.1\r\nHost: {}\r\n\r\n", target.authority).into_bytes())
+}
+
+/// `POST` with a nonce of its own.
+pub(crate) fn ocsp_post(target: &Target, id: CertId, nonce: u128) -> Result<Vec<u8>> {
+    let body = OcspRequest::new(vec![id], Some(nonce.to_be_bytes().to_vec()))?.to_der();
+    Ok(post(target, "/ocsp", "Content-Type: application/ocsp-request\r\n", &body))
 }
 
 /// `headers` are whole lines.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::levels::{self, Level};
 use crate::load::Reuse;
 use crate::machine::machine;
-use crate::phases::{Load, Phase};
+use crate::phases::{Ask, Load, Phase};
 use crate::report::{Memory, Report};
 use crate::requests::Form;
 use crate::sandbox::{Programs, Sandbox};
@@ -98,6 +98,9 @@ impl Run {
         phases.push(load.enroll(CONNECTIONS, few, Reuse::ConnectEach).await?);
         phases.push(load.renew(CONNECTIONS, few, 1, Reuse::ConnectEach).await?);
         phases.push(load.whoami(CONNECTIONS, many * 2).await?);
+        let (issuer, _) = sandbox.issuer()?;
+        phases.push(load.ocsp(&issuer, Ask::Remembered, CONNECTIONS, many * 2).await?);
+        phases.push(load.ocsp(&issuer, Ask::Nonce, CONNECTIONS, many).await?);
         memory.after_load_kib = server.resident_kib()?;
         drop(load);
         server.stop()?;

@@ -185,6 +185,10 @@ impl Server {
         Ok(line.and_then(|value| value.trim().parse().ok()))
     }
 
+    pub(crate) fn plain(&self) -> SocketAddr {
+        self.plain
+    }
+
     pub(crate) async fn list(&self, issuer: &IssuerCert) -> Result<wire::Answer> {
         wire::get(self.plain, &format!("/crl/{}.crl", issuer.short_id())).await
     }

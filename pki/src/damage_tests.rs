@@ -9,11 +9,13 @@ use crate::crl::{CrlPlan, CrlView, Entries, Reason, sign};
 use crate::csr::CheckedCsr;
 use crate::encode::SignedParts;
 use crate::key_policy::KeyPolicy;
+use crate::ocsp::{AnswerPlan, CertId, IdHash, OcspRequest, OcspView, Single, Status};
 use crate::pem::{self, Label};
 use crate::serial::Serial;
 use crate::signer::Signer;
 use crate::testing::damage::{Damage, damage};
 use crate::testing::request::{ALTERNATIVE_NAMES, Request, extension};
+use crate::testing::responder::Responder;
 use crate::testing::{DAY, NOW, TestSigner, authority};
 use crate::view::CertificateView;
 
@@ -21,6 +23,8 @@ struct Samples {
     csr: Vec<u8>,
     leaf: Vec<u8>,
     list: Vec<u8>,
+    asked: Vec<u8>,
+    answered: Vec<u8>,
     spkis: Vec<Vec<u8>>,
 }
 
@@ -38,8 +42,26 @@ fn samples() -> &'static Samples {
         let plan = CrlPlan::full(5, NOW, NOW.plus(DAY), entries);
         let list = sign(&authority().issuer, &authority().issuer_signer, plan).unwrap().der().to_vec();
         let all = [&signer, &TestSigner::p384(), &TestSigner::ed25519(), TestSigner::rsa3072()];
-        Samples { csr, leaf, list, spkis: all.map(|s| s.public_key().spki().to_vec()).to_vec() }
+        let (asked, answered) = question_and_answer();
+        Samples { csr, leaf, list, asked, answered, spkis: all.map(|s| s.public_key().spki().to_vec()).to_vec() }
     })
+}
+
+/// About two certificates, with a nonce.
+fn question_and_answer() -> (Vec<u8>, Vec<u8>) {
+    let id = |hash, n| CertId::new(hash, &authority().issuer, &Serial::from_random([n; 20]));
+    let ids = vec![id(IdHash::Sha1, 1), id(IdHash::Sha256, 2)];
+    let revoked = Status::Revoked { at: NOW, reason: Reason::KeyCompromise };
+    let singles = [(&ids[0], Status::Good), (&ids[1], revoked)].map(|(id, status)| Single {
+        id: id.clone(),
+        status,
+        this_update: NOW,
+        next_update: NOW.plus(60),
+    });
+    let responder = Responder::of(authority(), TestSigner::p256());
+    let plan = AnswerPlan { produced_at: NOW, singles: &singles, nonce: Some(&[7; 32]) };
+    let answered = crate::ocsp::sign(&responder.certificate, &responder.signer, plan).unwrap();
+    (OcspRequest::new(ids, Some(vec![7; 32])).unwrap().to_der(), answered)
 }
 
 fn damaged(bytes: &[u8], damage: &[Damage]) -> Vec<u8> {
@@ -101,6 +123,25 @@ proptest! {
     }
 
     #[test]
+    fn t20_a_damaged_question_is_refused_or_one_that_can_be_written(all in prop::collection::vec(damage(), 1..4)) {
+        let bytes = damaged(&samples().asked, &all);
+        if let Ok(request) = OcspRequest::parse(&bytes) {
+            let again = OcspRequest::parse(&request.to_der());
+            prop_assert_eq!(again.as_ref(), Ok(&request));
+        }
+    }
+
+    #[test]
+    fn t20_a_damaged_answer_says_what_was_signed_or_nothing(all in prop::collection::vec(damage(), 1..4)) {
+        let good = OcspView::verified(&samples().answered, &authority().issuer, NOW).unwrap();
+        let bytes = damaged(&samples().answered, &all);
+        if let Ok(view) = OcspView::verified(&bytes, &authority().issuer, NOW) {
+            prop_assert_eq!(view.singles(), good.singles());
+            prop_assert_eq!((view.produced_at, view.nonce), (good.produced_at, good.nonce));
+        }
+    }
+
+    #[test]
     fn t20_a_certificate_damaged_before_it_was_signed_is_read_or_refused(
         all in prop::collection::vec(damage(), 1..4)
     ) {
@@ -140,7 +181,7 @@ proptest! {
 
 #[test]
 fn t20_no_prefix_is_taken_for_the_whole() {
-    let Samples { csr, leaf, list, .. } = samples();
+    let Samples { csr, leaf, list, asked, answered, .. } = samples();
     for length in 0..csr.len() {
         assert!(CheckedCsr::from_der(&csr[..length], &KeyPolicy::any()).is_err());
     }
@@ -149,6 +190,12 @@ fn t20_no_prefix_is_taken_for_the_whole() {
     }
     for length in 0..list.len() {
         assert!(CrlView::verified(&list[..length], &authority().issuer).is_err());
+    }
+    for length in 0..asked.len() {
+        assert!(OcspRequest::parse(&asked[..length]).is_err());
+    }
+    for length in 0..answered.len() {
+        assert!(OcspView::verified(&answered[..length], &authority().issuer, NOW).is_err());
     }
     let text = pem::encode(Label::Request, csr);
     for length in 0..text.trim_end().len() - 5 {

@@ -16,6 +16,7 @@ pub mod key;
 pub mod key_policy;
 pub mod lint;
 pub mod name;
+pub mod ocsp;
 pub mod pem;
 pub mod profile;
 pub mod recovery;

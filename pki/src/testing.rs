@@ -6,6 +6,7 @@ pub(crate) mod damage;
 pub(crate) mod openssl;
 pub(crate) mod pieces;
 pub(crate) mod request;
+pub(crate) mod responder;
 
 use std::sync::OnceLock;
 

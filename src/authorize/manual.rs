@@ -24,20 +24,7 @@ impl Authorizer {
         let now = self.clock.now();
         let found = self.store.principal(&order.device).await?;
         let mut principal = match found {
-            None => PrincipalRecord {
-                id: order.device.clone(),
-                kind: profile.kind,
-                status: PrincipalStatus::Preregistered,
-                profile: String::new(),
-                groups: Vec::new(),
-                dns_names: Vec::new(),
-                addresses: Vec::new(),
-                hardware_serial: None,
-                bundle_seen: None,
-                created_at: now,
-                recoveries: None,
-                version: 0,
-            },
+            None => PrincipalRecord::new(order.device.clone(), profile.kind, "", now),
             Some(found) => found,
         };
         match principal.status {

@@ -128,13 +128,13 @@ impl Config {
         Anchor::at(self.path(&self.raw.store.anchor))
     }
 
-    /// What every leaf says about where its issuer's CRL and certificate are.
+    /// What every leaf says about where its issuer's CRL, certificate and responder are.
     pub fn locations(&self, issuer: &IssuerCert) -> Locations {
         let base = self.raw.publication.base_url.trim_end_matches('/');
         Locations {
             crl: vec![format!("{base}/crl/{}.crl", issuer.short_id())],
             ca_issuers: vec![format!("{base}/ca/{}.cer", issuer.short_id())],
-            ocsp: Vec::new(),
+            ocsp: self.raw.publication.ocsp.then(|| format!("{base}/ocsp")).into_iter().collect(),
         }
     }
 
@@ -202,6 +202,13 @@ impl Config {
             return Err(ConfigError::new(
                 format!("publication.crl_shards = {shards} is not 0 or a power of two up to {MAX_SHARDS}"),
                 "leave it out for one list; 256 lists keep a list of a million revocations at 200 KiB each",
+            ));
+        }
+        if !(600..=86_400).contains(&publication.ocsp_lifetime_seconds) {
+            // Below, clients with a clock that is off refuse; above, a copy of a good answer outlives a revocation by days.
+            return Err(ConfigError::new(
+                "publication.ocsp_lifetime_seconds is 600 to 86400",
+                "leave it out for an hour",
             ));
         }
         if self.raw.retention.certificate_days < 2 {

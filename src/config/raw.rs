@@ -99,6 +99,11 @@ pub struct RawPublication {
     /// Lists and CA certificates are also written here, for a web server.
     #[serde(default)]
     pub directory: Option<PathBuf>,
+    /// Whether certificates name a responder that tells their status, and there is one.
+    #[serde(default = "yes")]
+    pub ocsp: bool,
+    #[serde(default = "one_hour")]
+    pub ocsp_lifetime_seconds: i64,
 }
 
 /// How long what is over is kept in full.
@@ -244,6 +249,10 @@ pub enum LogLevel {
 
 fn anchor() -> PathBuf {
     PathBuf::from("signet.anchor")
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one_hour() -> i64 {

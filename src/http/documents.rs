@@ -78,7 +78,7 @@ pub(super) fn send(document: &Document, request: &HeaderMap) -> Response<Body> {
 }
 
 /// RFC 9110 13.1.2: a list of validators, or any.
-fn matches(value: &HeaderValue, etag: &str) -> bool {
+pub(super) fn matches(value: &HeaderValue, etag: &str) -> bool {
     let text = value.to_str().unwrap_or_default();
     text == "*" || text.split(',').any(|one| one.trim().trim_start_matches("W/") == etag)
 }

@@ -18,7 +18,7 @@ async fn healthy() -> &'static str {
     "ok\n"
 }
 
-/// Whether certificates can be issued: a write works, the clock is right, a list is published.
+/// Whether certificates can be issued: a write works, the clock is right, a list is published, the responder can answer.
 async fn ready(State(service): State<App>) -> impl IntoResponse {
     let mut failing = Vec::new();
     if let Err(error) = service.store.health().await {
@@ -36,6 +36,15 @@ async fn ready(State(service): State<App>) -> impl IntoResponse {
         failing.push("crl: behind the revocations".to_owned());
     } else if lists.iter().any(|list| now > list.next_update) {
         failing.push("crl: expired".to_owned());
+    }
+    if let Some(responder) = &service.ocsp {
+        match responder.not_after() {
+            None => failing.push("ocsp: the responder has no certificate yet".to_owned()),
+            Some(end) if service.clock.now() >= end => {
+                failing.push("ocsp: the responder's certificate ended".to_owned())
+            }
+            Some(_) => {}
+        }
     }
     if failing.is_empty() {
         return (StatusCode::OK, "ready\n".to_owned() + &notes(publisher));

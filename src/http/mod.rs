@@ -10,6 +10,7 @@ mod limits;
 mod listener;
 mod local;
 mod native;
+mod ocsp;
 mod plain;
 mod refusal;
 mod request;
@@ -31,6 +32,7 @@ use crate::authorize::Authorizer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Road;
+use crate::ocsp::Responder;
 use crate::random::Random;
 use crate::revocation::{Publisher, Revocation};
 use crate::store::Store;
@@ -46,6 +48,8 @@ pub struct Service {
     pub publisher: Arc<Publisher>,
     /// `None`: every entry of the audit log stays in the database.
     pub archive: Option<Archive>,
+    /// `None` when the configuration wants none.
+    pub ocsp: Option<Arc<Responder>>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
@@ -65,9 +69,9 @@ pub fn api(service: Arc<Service>) -> Router {
     request::wrap(routes, service)
 }
 
-/// The plain listener's routes: lists and CA certificates, nothing else.
+/// The plain listener's routes: lists, CA certificates and the responder, nothing else.
 pub fn plain(service: Arc<Service>) -> Router {
-    request::wrap(plain::routes(), service)
+    request::wrap(plain::routes().merge(ocsp::routes()), service)
 }
 
 /// The loopback listener's routes: metrics and health.

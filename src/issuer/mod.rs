@@ -101,6 +101,11 @@ impl Issuer {
         Ok(signed)
     }
 
+    /// Lets the signing threads do a short piece of other work, which is signing with another key than the issuer's.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, SignError> {
+        self.pool.run(work).await
+    }
+
     /// Signs a head of the audit log. The note that carries the signature, which was verified.
     pub async fn sign_checkpoint(&self, head: Checkpoint) -> Result<String, SignError> {
         let key = self.key.clone();

@@ -67,6 +67,8 @@ pub trait Store: Send + Sync {
 
     fn token(&self, id: &CredentialId) -> Answer<'_, Option<TokenRecord>>;
     fn certificate(&self, serial: &Serial) -> Answer<'_, Option<CertificateRecord>>;
+    /// What anybody may know about a certificate of an issuer; `None` for one that this store never committed.
+    fn standing(&self, issuer: &[u8], serial: &Serial) -> Answer<'_, Option<Standing>>;
     fn principal(&self, id: &DeviceId) -> Answer<'_, Option<PrincipalRecord>>;
     /// The principal that a public key was ever certified for.
     fn key_owner(&self, spki: &Fingerprint) -> Answer<'_, Option<DeviceId>>;

@@ -156,6 +156,26 @@ pub struct AuditSegment {
     pub at: UnixTime,
 }
 
+impl PrincipalRecord {
+    /// One that no store knows yet: preregistered, without names and groups.
+    pub fn new(id: DeviceId, kind: PrincipalKind, profile: &str, now: UnixTime) -> PrincipalRecord {
+        PrincipalRecord {
+            id,
+            kind,
+            status: PrincipalStatus::Preregistered,
+            profile: profile.to_owned(),
+            groups: Vec::new(),
+            dns_names: Vec::new(),
+            addresses: Vec::new(),
+            hardware_serial: None,
+            created_at: now,
+            recoveries: None,
+            bundle_seen: None,
+            version: 0,
+        }
+    }
+}
+
 impl CertificateRecord {
     /// Whether its holder may be given it again: it is live, and its bytes have not been taken away by the retention.
     pub fn can_be_repeated(&self) -> bool {
@@ -173,6 +193,13 @@ impl CertificateRecord {
 pub struct BundleHolders {
     pub sequence: Option<u64>,
     pub devices: u64,
+}
+
+/// Whether a certificate may be relied on, as far as its issuer is concerned. Its end is in the certificate itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Good,
+    Revoked { at: UnixTime, reason: Reason },
 }
 
 /// What a revocation list has to grow by.
@@ -205,4 +232,7 @@ pub struct Sharding {
 pub struct StoreCounters {
     pub commits: u64,
     pub requests: u64,
+    /// Another number after every write that may have revoked something, before that write is answered. Whoever read this
+    /// first and a [`Standing`] then may believe it until the number changes.
+    pub revision: u64,
 }

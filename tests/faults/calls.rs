@@ -15,7 +15,7 @@ use crate::faulty::{Fault, FaultyStore};
 use crate::retry::{assert_passes_by_itself, until_done};
 use crate::support::{Device, TestKey, TestService, code, credential, device_id, issued, order};
 
-async fn start() -> (TestService, Arc<FaultyStore>) {
+pub(crate) async fn start() -> (TestService, Arc<FaultyStore>) {
     let slot = Arc::new(std::sync::OnceLock::new());
     let kept = slot.clone();
     let service = TestService::builder()

@@ -21,5 +21,6 @@ mod equal_work;
 mod fleet;
 mod flush;
 mod kill;
+mod ocsp;
 mod retry;
 mod sharded;

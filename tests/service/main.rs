@@ -15,6 +15,8 @@ mod keys;
 mod leaks;
 mod lists;
 mod malleability;
+mod ocsp;
+mod ocsp_abuse;
 mod operations;
 mod paths;
 mod program;

@@ -103,7 +103,8 @@ async fn readiness_says_what_is_missing() {
         let ready = service.local("/readyz").await;
         // The schedule may look at the clock just now, and publish before we have asked.
         if service.crl().await.next_update == next_update {
-            assert_eq!((ready.status, ready.text()), (503, "crl: expired\n"));
+            // After so long the responder's certificate may have ended as well.
+            assert!(ready.status == 503 && ready.text().starts_with("crl: expired\n"), "{ready:?}");
             break;
         }
     }

@@ -105,6 +105,8 @@ macro_rules! holds_for {
                 t13_nothing_is_issued_to_a_device_that_was_revoked_meanwhile,
                 what_a_revocation_ended_stands_on_the_list_once,
                 a_dry_run_puts_nothing_on_the_list,
+                a_standing_is_what_became_of_the_certificate_of_that_issuer,
+                every_revocation_changes_the_revision_before_it_is_answered,
             }
             sharding {
                 lists_of_an_earlier_number_go_on_for_the_longest_life,

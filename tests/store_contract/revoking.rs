@@ -1,14 +1,16 @@
 //! Ending things, and nothing else with them.
 
 use signet::store::{
-    CertificateStatus, Conflict, Issued, Mode, PrincipalStatus, RevocationDelta, RevokeTarget, Step, TokenRecord,
-    TokenStatus,
+    CertificateStatus, Conflict, Issued, Mode, PrincipalStatus, RevocationDelta, RevokeTarget, Standing, Step,
+    TokenRecord, TokenStatus,
 };
+use signet_pki::Serial;
 use signet_pki::crl::{Entries, Reason};
 
 use crate::bench::{Bench, LATER};
 use crate::factory::{
-    NOW, authority, batch_token, id, issue, key, revocation, step, target_device, target_serial, token,
+    DAY, NOW, authority, batch_token, draft, id, issue, key, prune, revocation, step, target_device, target_serial,
+    token,
 };
 
 pub(crate) async fn a_device_is_revoked_with_everything_it_has_and_no_sibling(bench: Bench) {
@@ -167,4 +169,42 @@ pub(crate) async fn a_dry_run_puts_nothing_on_the_list(bench: Bench) {
     bench.store.revoke(revocation(target_device("a"), Mode::DryRun)).await.unwrap();
     let list = bench.store.revocations_after(authority().issuer.key_identifier(), 0).await.unwrap();
     assert_eq!(list, RevocationDelta::default());
+}
+
+pub(crate) async fn a_standing_is_what_became_of_the_certificate_of_that_issuer(bench: Bench) {
+    let issuer = authority().issuer.key_identifier();
+    let (good, ended) = (bench.enrolled("a").await, bench.enrolled("b").await);
+    bench.revoke(target_serial(ended.serial())).await;
+    let revoked = Standing::Revoked { at: NOW, reason: Reason::KeyCompromise };
+    let standing = async |issuer: &[u8], serial| bench.store.standing(issuer, serial).await.unwrap();
+    assert_eq!(standing(issuer, good.serial()).await, Some(Standing::Good));
+    assert_eq!(standing(issuer, ended.serial()).await, Some(revoked));
+    assert_eq!(standing(&[7; 20], good.serial()).await, None, "another issuer's");
+    let nobody = Serial::from_random([9; 20]);
+    assert_eq!(standing(issuer, &nobody).await, None, "nobody's");
+    // Ended by time, superseded, cut down to a stub: none of it changes the standing.
+    bench.renew(&good).await;
+    bench.store.prune(prune(NOW.plus(2 * DAY), 100)).await.unwrap();
+    assert!(bench.certificate(ended.serial()).await.der.is_empty());
+    assert_eq!(standing(issuer, good.serial()).await, Some(Standing::Good));
+    assert_eq!(standing(issuer, ended.serial()).await, Some(revoked));
+}
+
+pub(crate) async fn every_revocation_changes_the_revision_before_it_is_answered(bench: Bench) {
+    let revision = || bench.store.counters().revision;
+    let devices = [bench.enrolled("a").await, bench.enrolled("b").await, bench.enrolled("c").await];
+    let first = revision();
+    bench.enrolled("d").await;
+    assert_eq!(revision(), first, "an enrollment revokes nobody");
+    bench.revoke(target_device("a")).await;
+    let second = revision();
+    assert_ne!(second, first);
+    bench.revoke(target_device("a")).await;
+    assert_eq!(revision(), second, "it had ended before");
+    bench.store.change_device(step("b", Step::Retire)).await.unwrap();
+    let third = revision();
+    assert_ne!(third, second);
+    bench.store.quarantine(devices[2].serial(), draft("alarm.test", "c")).await.unwrap();
+    assert_ne!(revision(), third);
+    assert!([first, second, third].windows(2).all(|pair| pair[0] < pair[1]), "it never comes back");
 }

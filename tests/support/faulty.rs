@@ -199,6 +199,7 @@ impl Store for FaultyStore {
         audit_segments(after: u64, limit: u32) -> Vec<AuditSegment>;
         token(id: &CredentialId) -> Option<TokenRecord>;
         certificate(serial: &Serial) -> Option<CertificateRecord>;
+        standing(issuer: &[u8], serial: &Serial) -> Option<Standing>;
         principal(id: &DeviceId) -> Option<PrincipalRecord>;
         key_owner(spki: &Fingerprint) -> Option<DeviceId>;
         renewed(parent: &Serial, spki: &Fingerprint) -> Option<Issued>;

@@ -234,10 +234,20 @@ pub(crate) async fn get_plain(address: SocketAddr, path: &str) -> Reply {
 }
 
 pub(crate) async fn send_plain(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+    send_plain_body(address, method, path, headers, b"").await
+}
+
+pub(crate) async fn send_plain_body(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     let mut wire = Wire { sender: Sender::Http1(sender), driver: tokio::spawn(driver) };
-    wire.send(method, path, headers, b"").await.unwrap()
+    wire.send(method, path, headers, body).await.unwrap()
 }
 
 pub(crate) async fn raw_tls(service: &TestService, request: &[u8]) -> Vec<u8> {

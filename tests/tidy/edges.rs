@@ -42,6 +42,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "config",
             "credentials",
             "enrollment",
+            "ocsp",
             "random",
             "revocation",
             "store",
@@ -51,6 +52,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     // A head of the log is signed as what it is, not as any octets.
     ("issuer", &["audit"]),
+    ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     ("revocation", &["authorize", "clock", "issuer", "store"]),

@@ -177,7 +177,21 @@ fn judge_issuers(issuers: &[IssuerInfo], now: UnixTime) -> Vec<Check> {
             None => Check::new(Level::Fail, name, format!("unreadable end {:?}", issuer.not_after), ""),
         }
     };
-    active.iter().map(judge).collect()
+    let responders = active.iter().filter_map(|issuer| {
+        issuer.responder.as_ref().map(|r| judge_responder(&issuer.subject, r.not_after.as_deref(), now))
+    });
+    active.iter().map(judge).chain(responders).collect()
+}
+
+/// Without it verifiers that ask by OCSP refuse every certificate.
+fn judge_responder(issuer: &str, not_after: Option<&str>, now: UnixTime) -> Check {
+    let name = format!("OCSP responder of {issuer}");
+    let hint = "the service should have renewed its certificate long ago: look at its log";
+    match not_after.map(UnixTime::parse_rfc3339) {
+        Some(Some(end)) => until(&name, end, RESPONDER_MARGIN, now, hint),
+        Some(None) => Check::new(Level::Fail, name, format!("unreadable end {not_after:?}"), ""),
+        None => Check::new(Level::Fail, name, "has no certificate, so it answers nobody", hint),
+    }
 }
 
 /// Looks at the very bytes that verifiers get.
@@ -233,6 +247,8 @@ const BACKDATE: i64 = signet_pki::profile::BACKDATE;
 /// Months are needed to hand out a new root.
 const ROOT_MARGIN: i64 = 120 * DAY;
 const ISSUER_MARGIN: i64 = 90 * DAY;
+/// Of its seven days three and a half are left when the service renews it.
+const RESPONDER_MARGIN: i64 = 3 * DAY;
 
 #[cfg(test)]
 #[path = "doctor_tests.rs"]

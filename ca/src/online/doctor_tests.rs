@@ -17,7 +17,8 @@ fn published(authority: &Authority, lists: &[Vec<u8>]) -> Vec<Check> {
 
 fn issuer(active: bool, days: i64) -> IssuerInfo {
     let not_after = NOW.plus(days * DAY).to_string();
-    IssuerInfo { id: "1".into(), subject: "CN=Issuer".into(), key: "ECDSA P-256".into(), not_after, active }
+    let (id, subject, key) = ("1".into(), "CN=Issuer".into(), "ECDSA P-256".into());
+    IssuerInfo { id, subject, key, not_after, active, responder: None }
 }
 
 #[test]
@@ -45,6 +46,20 @@ fn issuers_are_judged_when_they_are_active() {
     assert_eq!(levels(&judge_issuers(&[issuer(false, 400)], NOW)), [Level::Fail]);
     let unreadable = IssuerInfo { not_after: "soon".into(), ..issuer(true, 1) };
     assert_eq!(levels(&judge_issuers(&[unreadable], NOW)), [Level::Fail]);
+}
+
+#[test]
+fn a_responder_is_judged_where_there_should_be_one() {
+    let with = |active, not_after: Option<String>| {
+        let responder = Some(signet_api::admin::ResponderInfo { not_after });
+        levels(&judge_issuers(&[IssuerInfo { responder, ..issuer(active, 400) }, issuer(true, 400)], NOW))
+    };
+    let days = |days: i64| Some(NOW.plus(days * DAY).to_string());
+    assert_eq!(with(true, days(4)), [Level::Ok, Level::Ok, Level::Ok]);
+    assert_eq!(with(true, days(2)), [Level::Ok, Level::Ok, Level::Warn]);
+    assert_eq!(with(true, None), [Level::Ok, Level::Ok, Level::Fail]);
+    assert_eq!(with(true, Some("soon".into())), [Level::Ok, Level::Ok, Level::Fail]);
+    assert_eq!(with(false, None), [Level::Ok], "an issuer at rest needs none");
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod write;
 pub(crate) use strict::read_tlv;
 pub use strict::{DerError, Limits, check};
 pub(crate) use write::{
-    Writer, bit_string, context, context_primitive, header, integer, null, octet_string, oid, sequence, time, tlv,
+    Writer, bit_string, context, context_primitive, generalized_time, header, integer, null, octet_string, oid,
+    sequence, time, tlv,
 };

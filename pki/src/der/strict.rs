@@ -21,6 +21,11 @@ impl Limits {
     pub const CSR: Limits = Limits { bytes: 16 * 1024, depth: 16, elements: 1024 };
     /// For a certificate.
     pub const CERTIFICATE: Limits = Limits { bytes: 32 * 1024, depth: 16, elements: 2048 };
+    /// For an OCSP request: 32 certificates by SHA-256 and a nonce are 3.7 KiB, and a signature with its certificate fits
+    /// when there are fewer.
+    pub const OCSP_REQUEST: Limits = Limits { bytes: 4 * 1024, depth: 16, elements: 1024 };
+    /// For the answer to it: 160 octets a certificate, and the responder's own.
+    pub const OCSP_RESPONSE: Limits = Limits { bytes: 32 * 1024, depth: 16, elements: 2048 };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

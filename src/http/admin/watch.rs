@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use signet_api::admin::{
-    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, IssuerInfo, Page, WhyReport,
+    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, IssuerInfo, Page, ResponderInfo,
+    WhyReport,
 };
 
 use super::{Asked, not_found, views};
@@ -111,5 +112,9 @@ pub(super) async fn issuers(State(service): State<App>, incoming: Request) -> Re
         key: issuer.public_key().algorithm().to_string(),
         not_after: issuer.not_after().to_string(),
         active: true,
+        responder: service
+            .ocsp
+            .as_ref()
+            .map(|responder| ResponderInfo { not_after: responder.not_after().map(|end| end.to_string()) }),
     }])
 }

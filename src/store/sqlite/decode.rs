@@ -72,6 +72,15 @@ pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> 
     Ok(record)
 }
 
+/// Expects status, date and reason. A row that makes no sense is nobody's good one.
+pub(super) fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    if text(row, 0, CertificateStatus::parse)? != CertificateStatus::Revoked {
+        return Ok(Standing::Good);
+    }
+    let reason = Reason::from_code(row.get(2)?).ok_or_else(|| impossible(2))?;
+    Ok(Standing::Revoked { at: UnixTime(row.get(1)?), reason })
+}
+
 /// Like [`certificate`], for an outer join: `None` when there is no certificate.
 pub(super) fn device_row(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
     let absent = row.get_ref(PRINCIPAL_WIDTH)?.data_type() == Type::Null;

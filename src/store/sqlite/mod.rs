@@ -286,6 +286,10 @@ impl Store for SqliteStore {
         self.read(|c| reads::certificate(c, serial))
     }
 
+    fn standing(&self, issuer: &[u8], serial: &Serial) -> Answer<'_, Option<Standing>> {
+        self.read(|c| reads::standing(c, issuer, serial))
+    }
+
     fn principal(&self, id: &DeviceId) -> Answer<'_, Option<PrincipalRecord>> {
         self.read(|c| reads::principal(c, id))
     }

@@ -21,6 +21,11 @@ pub(super) fn certificate(c: &Connection, serial: &Serial) -> Result<Option<Cert
     one(c, &sql, [serial.as_bytes()], decode::certificate)
 }
 
+pub(super) fn standing(c: &Connection, issuer: &[u8], serial: &Serial) -> Result<Option<Standing>, ReadError> {
+    let sql = "SELECT status, revoked_at, reason FROM certificate WHERE serial = ?1 AND issuer = ?2";
+    one(c, sql, (serial.as_bytes(), issuer), decode::standing)
+}
+
 pub(super) fn principal(c: &Connection, id: &DeviceId) -> Result<Option<PrincipalRecord>, ReadError> {
     one(c, &format!("SELECT {PRINCIPAL} FROM principal p WHERE p.id = ?1"), [id.as_str()], decode::principal)
 }

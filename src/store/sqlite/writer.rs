@@ -114,6 +114,7 @@ struct Shared {
     closed: AtomicBool,
     commits: AtomicU64,
     requests: AtomicU64,
+    revision: AtomicU64,
 }
 
 enum Message {
@@ -125,11 +126,12 @@ impl Writer {
     /// Takes the connection and the process lock, which is released when the thread ends.
     pub(super) fn start(connection: Connection, lock: File) -> rusqlite::Result<Writer> {
         let chain = read_chain(&connection)?;
+        let revoked = newest_revocation(&connection)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared::default());
         let seen_by_thread = shared.clone();
         let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
-            let closing = run(connection, chain, jobs, &seen_by_thread);
+            let closing = run(connection, State { chain, revoked }, jobs, &seen_by_thread);
             seen_by_thread.closed.store(true, Ordering::SeqCst);
             drop(lock);
             // Last: whoever waits for this may open the database again at once.
@@ -149,6 +151,8 @@ impl Writer {
         StoreCounters {
             commits: self.shared.commits.load(Ordering::Relaxed),
             requests: self.shared.requests.load(Ordering::Relaxed),
+            // After it is seen, so is what the commit before it changed.
+            revision: self.shared.revision.load(Ordering::SeqCst),
         }
     }
 
@@ -202,10 +206,21 @@ fn read_chain(connection: &Connection) -> rusqlite::Result<Chain> {
     Ok(newest.unwrap_or(Chain { sequence: 0, hash: GENESIS }))
 }
 
+/// What the writer remembers from one transaction to the next.
+struct State {
+    chain: Chain,
+    /// The newest row of the revocations.
+    revoked: Option<i64>,
+}
+
+fn newest_revocation(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached("SELECT max(sequence) FROM revocation")?.query_row([], |row| row.get(0))
+}
+
 /// Works until it is told to close, and answers whom to tell that it has.
 fn run(
     connection: Connection,
-    mut chain: Chain,
+    mut state: State,
     mut jobs: mpsc::Receiver<Message>,
     shared: &Shared,
 ) -> Option<oneshot::Sender<()>> {
@@ -227,7 +242,7 @@ fn run(
         if !group.is_empty() {
             shared.commits.fetch_add(1, Ordering::Relaxed);
             shared.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
-            commit_group(&connection, &mut chain, group);
+            commit_group(&connection, &mut state, group, shared);
         }
     }
     // What was queued behind the close request is dropped here, and told "closed" by its sender's absence.
@@ -238,12 +253,17 @@ fn run(
     closing
 }
 
-fn commit_group(connection: &Connection, chain: &mut Chain, group: Vec<Job>) {
-    let before = *chain;
+fn commit_group(connection: &Connection, state: &mut State, group: Vec<Job>, shared: &Shared) {
+    let before = state.chain;
     let mut replies = Vec::with_capacity(group.len());
-    let outcome = run_group(connection, chain, group, &mut replies);
-    let fate = outcome.map_err(|error| {
-        *chain = before;
+    let outcome = run_group(connection, &mut state.chain, group, &mut replies);
+    // However a revocation came in. A commit that failed may have happened all the same.
+    if !matches!(outcome, Ok(revoked) if revoked == state.revoked) {
+        state.revoked = outcome.as_ref().ok().copied().flatten();
+        shared.revision.fetch_add(1, Ordering::SeqCst);
+    }
+    let fate = outcome.map(|_| ()).map_err(|error| {
+        state.chain = before;
         // Harmless when no transaction is open any more.
         let _ = connection.execute_batch("ROLLBACK");
         StoreError::Unavailable(error.to_string())
@@ -253,12 +273,13 @@ fn commit_group(connection: &Connection, chain: &mut Chain, group: Vec<Job>) {
     }
 }
 
+/// Answers the newest row of the revocations.
 fn run_group(
     connection: &Connection,
     chain: &mut Chain,
     group: Vec<Job>,
     replies: &mut Vec<Reply>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<i64>> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     // Alone in its transaction a request needs no savepoint: the transaction is one.
     let alone = group.len() == 1;
@@ -284,9 +305,9 @@ fn run_group(
             connection.prepare_cached("RELEASE request")?.execute([])?;
         }
     }
-    if connection.is_autocommit() {
-        return Ok(());
+    let revoked = newest_revocation(connection)?;
+    if !connection.is_autocommit() {
+        connection.prepare_cached("COMMIT")?.execute([])?;
     }
-    connection.prepare_cached("COMMIT")?.execute([])?;
-    Ok(())
+    Ok(revoked)
 }

@@ -92,7 +92,7 @@ public_url = "{public_url}"
 
 [listen]
 tls = "{tls}"
-# Revocation lists and CA certificates only.
+# Revocation lists, CA certificates and OCSP only.
 plain = "{plain}"
 # Health and metrics.
 local = "{local}"
@@ -118,6 +118,8 @@ addresses = [{addresses}]
 
 [publication]
 base_url = "{base_url}"
+# Every certificate names an OCSP responder, and the service is one.
+ocsp = true
 
 # The profiles device, service and intermittent are built in. Others are added here, for example:
 #
