@@ -20,6 +20,7 @@ mod service;
 mod token;
 mod token_create;
 mod trust;
+mod trust_config;
 
 use clap::{Args, Subcommand};
 
