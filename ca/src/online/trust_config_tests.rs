@@ -98,8 +98,8 @@ const EXPECTED: &[(Kind, &[&str], &[&str])] = &[
     ),
     (
         Kind::Freeradius,
-        &["check_crl = yes", "check_all_crl = yes", "allow_expired_crl = no", "enable = no"],
-        &["check_crl", "check_all_crl", "allow_expired", "enable"],
+        &["check_crl = yes", "allow_expired_crl = no", "enable = no"],
+        &["check_crl", "allow_expired", "enable"],
     ),
     (
         Kind::Postgresql,
