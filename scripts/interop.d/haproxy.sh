@@ -12,6 +12,10 @@ start_haproxy() {
     sed -n '/^# After each/,$s/^#   //p' haproxy.cfg >haproxy.hot
     [[ $(wc -l <haproxy.hot) == 2 ]]
 }
-reload_haproxy() { bash -euo pipefail haproxy.hot >>haproxy.log 2>&1; }
+# The exit code says nothing.
+reload_haproxy() {
+    bash -euo pipefail haproxy.hot >hot.log 2>&1
+    grep -q Success hot.log || { cat hot.log >&2; return 1; }
+}
 try_haproxy() { https "$1" "${tls[haproxy]}"; }
 rows_haproxy() { row haproxy 'a name that the client claims is replaced' names_cannot_be_forged "${tls[haproxy]}" X-Client-Subject; }

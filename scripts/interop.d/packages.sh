@@ -3,6 +3,7 @@
 
 missing=()
 wheels=()
+digests=()
 venv=$PWD/target/interop-venv
 
 # needs FILE-OR-PROGRAM PACKAGE: Debian's package, when the program or the file is not there.
@@ -14,25 +15,32 @@ needs() {
     fi
     missing+=("$2")
 }
-# needs_wheel FILE WHEEL: a package of Python's, when the file is not in the environment.
+# needs_wheel FILE WHEEL [SHA256]: a package of Python's, when the file is not in the environment.
 needs_wheel() {
-    needs python3 python3-venv
-    if ! [[ -e $venv/$1 ]]; then wheels+=("$2"); fi
+    if compgen -G "$venv/$1" >/dev/null; then return; fi
+    if [[ -n ${3:-} ]]; then digests+=("$2 --hash=sha256:$3"); else wheels+=("$2"); fi
 }
 
 install_packages() {
-    local attempt
     if ((${#missing[@]} > 0)); then install_debian "${missing[@]}"; fi
-    if ((${#wheels[@]} == 0)); then return; fi
+    if ((${#wheels[@]} + ${#digests[@]} == 0)); then return; fi
     if ! [[ -x $venv/bin/pip ]] && ! python3 -m venv "$venv" 2>/dev/null; then
         install_debian python3-venv
         python3 -m venv "$venv"
     fi
+    if ((${#wheels[@]} > 0)); then install_wheels "${wheels[@]}"; fi
+    if ((${#digests[@]} > 0)); then
+        printf '%s\n' "${digests[@]}" >"$venv/digests.txt"
+        install_wheels --require-hashes --no-deps -r "$venv/digests.txt"
+    fi
+}
+install_wheels() {
+    local attempt
     for attempt in 1 2 3; do
-        if "$venv/bin/pip" install --quiet "${wheels[@]}"; then return; fi
+        if "$venv/bin/pip" install --quiet --retries 3 "$@"; then return; fi
         sleep "$attempt"
     done
-    echo "interop: could not be installed: ${wheels[*]}" >&2
+    echo "interop: could not be installed: $*" >&2
     return 1
 }
 install_debian() {

@@ -1,7 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # pyca/cryptography: its verifier for the chain; its lists are for the caller to look into.
-needs_wheel bin/python3 cryptography
-needs_wheel lib/python3*/site-packages/cryptography cryptography
+needs_wheel 'lib/python3*/site-packages/cryptography' 'cryptography>=45'
 told[pyca.good]='valid'
 told[pyca.revoked]='refused: revoked'
 told[pyca.stale]='refused: the list has expired'

@@ -39,9 +39,9 @@ issuer=$work/acme/server/issuer/issuer.pem
 mkdir site
 ca trust bundle --out site/clients.pem 2>/dev/null
 ca crl fetch --out site/crl.pem 2>/dev/null
-ca issue --name web --profile service --dns web.interop.example --dir web >/dev/null 2>&1
-cp web/chain.pem site/server.pem
-cp web/key.pem site/server.key
+ca issue --name server --profile service --dns web.interop.example --dir server >/dev/null 2>&1
+cp server/chain.pem site/server.pem
+cp server/key.pem site/server.key
 
 # The application behind the servers that pass requests on: it answers with the names that they gave it.
 python3 "$source_folder/behind.py" "$behind" >behind.log 2>&1 &
