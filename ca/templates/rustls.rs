@@ -63,3 +63,5 @@ pub fn server_config_from(dir: &Path) -> Result<ServerConfig, Box<dyn Error + Se
     config.max_early_data_size = 0;
     Ok(config)
 }
+
+// After each 'ca crl-sync' or 'ca crl fetch': call `server_config` again and use what it returns for all later connections.

@@ -107,6 +107,60 @@ fn the_configuration_in_the_readme_is_all_that_is_required() {
     }
 }
 
+/// nginx itself is started by `scripts/interop`, with these same lines; here a stand-in writes down how it was called.
+#[test]
+fn the_scripts_for_nginx_make_its_directory_and_bring_a_revocation() {
+    let mut site = Site::prepared();
+    let allowed = site.read("acme/server/signet.toml") + "[profiles.service]\ndns_suffixes = [\"acme.example\"]\n";
+    site.write("acme/server/signet.toml", &allowed);
+    site.start();
+    std::fs::create_dir(site.path("bin")).unwrap();
+    site.write("bin/nginx", "#!/bin/sh\necho \"$*\" >>\"$DIR/calls\"\n");
+    let around =
+        "chmod +x bin/nginx; export PATH=$PWD/bin:$PATH NAME=web.acme.example DIR=$PWD/etc CONF=$PWD/signet.conf\n";
+    site.bash(".", &(around.to_owned() + &readme_block("nginx-setup"))).succeeded();
+    assert!(!site.path("etc/link").exists(), "the token does not lie around");
+    let conf = site.read("signet.conf");
+    for wanted in ["server_name web.acme.example;", "/etc/clients.pem;", "/etc/crl.pem;", "/etc/server.key;"] {
+        assert!(conf.contains(wanted), "{wanted}: {conf}");
+    }
+    assert!(!conf.contains(" /etc/signet"), "{conf}");
+    assert_eq!(site.read("etc/calls"), "-t\n-s reload\n");
+    let of_web =
+        "openssl verify -crl_check_all -CRLfile etc/crl.pem -CAfile etc/clients.pem -verify_hostname web.acme.example";
+    site.bash(".", &format!("{of_web} etc/server.pem")).succeeded();
+
+    site.ca("revoke web --yes").succeeded();
+    site.bash(".", &(around.to_owned() + &readme_block("nginx-refresh"))).succeeded();
+    let refused = site.bash(".", &format!("{of_web} etc/server.pem"));
+    assert!(refused.stderr.contains("certificate revoked"), "{refused:?}");
+    assert_eq!(site.read("etc/calls"), "-t\n-s reload\n".repeat(2));
+
+    // A list that was refused leaves the old one, and nginx is not asked to read it.
+    let kept = site.read("etc/crl.pem");
+    site.stop();
+    assert_eq!(site.bash(".", &(around.to_owned() + &readme_block("nginx-refresh"))).code, 3);
+    assert_eq!((site.read("etc/crl.pem"), site.read("etc/calls").lines().count()), (kept, 4));
+}
+
+#[test]
+fn the_table_of_programs_in_the_readme_is_the_one_of_the_command() {
+    let site = Site::prepared();
+    let help = site.ca("trust config --help").succeeded().stdout;
+    let listed = help.split("[possible values: ").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
+    let readme = std::fs::read_to_string(binaries::root().join("README.md")).unwrap();
+    let table = readme.split("| program | takes a new list").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut rows: Vec<_> = table.lines().filter_map(|l| l.strip_prefix("| `")?.split('`').next()).collect();
+    let mut programs: Vec<_> = listed.split(',').map(str::trim).collect();
+    rows.sort_unstable();
+    programs.sort_unstable();
+    assert_eq!(rows, programs);
+    for program in programs {
+        let run = site.ca(&format!("trust config {program}"));
+        if program == "caddy" { run.refused(1, "does not check CRLs") } else { drop(run.succeeded()) }
+    }
+}
+
 /// The example is compiled with the file that `ca` prints, so what is printed compiles.
 #[test]
 fn the_printed_rustls_configuration_is_the_one_of_the_example() {

@@ -26,6 +26,7 @@ mod token;
 mod token_create;
 mod trust;
 mod trust_bundles;
+mod trust_config;
 
 use clap::{Args, Subcommand};
 

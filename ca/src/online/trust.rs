@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use signet_keys::files::Mode;
 use signet_pki::pem;
 
@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::online::context::At;
 use crate::online::files::MAX_PEM;
 use crate::online::trust_bundles::{Bundles, Follow};
+use crate::online::trust_config::Config;
 use crate::online::{bundle, files, print};
 
 #[derive(Debug, Subcommand)]
@@ -66,42 +67,6 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     }
     files::replace(path, text.as_bytes(), Mode::Public)
 }
-
-/// Print a configuration under which a revoked device is refused
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ca trust config nginx --dir /etc/signet > /etc/nginx/conf.d/signet.conf")]
-pub(crate) struct Config {
-    kind: Kind,
-    /// Where the service keeps clients.pem, crl.pem and its own certificate
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
-    dir: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Nginx,
-    Rustls,
-}
-
-impl Config {
-    fn text(&self) -> Result<String, Failure> {
-        let dir = self.dir.trim_end_matches('/');
-        // Quoting rules differ between the formats; a path that needs none is the same in all of them.
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@');
-        if dir.is_empty() || !dir.chars().all(plain) {
-            return Err(Failure::usage("--dir is a path of letters, digits and . _ - + @ /, for example /etc/signet"));
-        }
-        let template = match self.kind {
-            Kind::Nginx => NGINX,
-            Kind::Rustls => RUSTLS,
-        };
-        Ok(template.replace(DEFAULT_DIR, dir))
-    }
-}
-
-const DEFAULT_DIR: &str = "/etc/signet";
-const NGINX: &str = include_str!("../../templates/nginx.conf");
-const RUSTLS: &str = include_str!("../../templates/rustls.rs");
 
 #[cfg(test)]
 #[path = "trust_tests.rs"]
