@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
@@ -12,10 +13,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles};
 use crate::credentials::Pepper;
 use crate::enrollment::Road;
+use crate::events::{Connections, Hub};
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
+use crate::latency::Latency;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
@@ -73,7 +76,16 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         lifetime: config.raw.publication.crl_lifetime_seconds,
     };
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
-    let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
+    let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
+    let connections = Connections::default();
+    let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
+    let revocation = Arc::new(Revocation {
+        store: store.clone(),
+        clock: clock.clone(),
+        publisher: publisher.clone(),
+        latency: latency.clone(),
+        published: watch::Sender::new(0),
+    });
     let documents = ChainDocuments::of(&publisher);
     let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
@@ -89,7 +101,10 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
         doors,
-        metrics: Metrics::default(),
+        metrics: Metrics::new(&latency),
+        latency,
+        hub,
+        connections,
     }))
 }
 
@@ -118,9 +133,11 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     }
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
-    tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), patience, signal.clone()));
+    let (api, connections) = (http::api(service.clone()), service.connections.clone());
+    tasks.spawn(http::serve_tls(tls, state.clone(), api, connections, patience, signal.clone()));
     tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), patience, signal.clone()));
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
+    tasks.spawn(tell(service.hub.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
@@ -142,6 +159,13 @@ pub async fn close(service: &Service) -> Result<(), ConfigError> {
     let moved = service.config.anchor().advance(service.store.as_ref(), &mut None).await;
     let _ = service.store.close().await;
     moved.map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))
+}
+
+async fn tell(hub: Arc<Hub>, mut stop: Shutdown) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = hub.run() => {}
+    }
 }
 
 /// What the service does on its own account.

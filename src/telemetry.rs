@@ -12,6 +12,8 @@ use signet_pki::UnixTime;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
+use crate::events::Watcher;
+use crate::latency::Latency;
 use crate::revocation::Published;
 use crate::store::StoreCounters;
 
@@ -46,10 +48,12 @@ pub struct Metrics {
     crl_age: Gauge,
     commits: Gauge<u64, AtomicU64>,
     writes: Gauge<u64, AtomicU64>,
+    subscribers: Gauge<u64, AtomicU64>,
+    slowest: Gauge<u64, AtomicU64>,
 }
 
-impl Default for Metrics {
-    fn default() -> Metrics {
+impl Metrics {
+    pub fn new(latency: &Latency) -> Metrics {
         let mut registry = Registry::with_prefix("signet");
         let answers = Family::<AnswerLabels, Counter>::default();
         let crl_number = Gauge::<u64, AtomicU64>::default();
@@ -63,18 +67,30 @@ impl Default for Metrics {
         let writes = Gauge::<u64, AtomicU64>::default();
         registry.register("store_commits_total", "Transactions, each with one flush to disk", commits.clone());
         registry.register("store_requests_total", "Writes that these transactions carried", writes.clone());
-        Metrics { registry, answers, crl_number, crl_entries, crl_age, commits, writes }
+        let subscribers = Gauge::<u64, AtomicU64>::default();
+        let slowest = Gauge::<u64, AtomicU64>::default();
+        registry.register("event_streams", "Open streams of events", subscribers.clone());
+        let help = "Events that the slowest subscriber has not acknowledged, of those that acknowledge";
+        registry.register("event_acknowledgement_lag", help, slowest.clone());
+        latency.register(&mut registry);
+        Metrics { registry, answers, crl_number, crl_entries, crl_age, commits, writes, subscribers, slowest }
     }
-}
 
-impl Metrics {
     /// Counts an answer. Routes are a fixed set, so that no caller can make new series.
     pub fn answered(&self, path: &str, status: u16) {
         let known = ROUTES.iter().copied().find(|route| path.starts_with(route));
         self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
     }
 
-    pub fn render(&self, list: Option<&Published>, store: StoreCounters, now: UnixTime) -> String {
+    pub fn render(
+        &self,
+        list: Option<&Published>,
+        store: StoreCounters,
+        watchers: &[Watcher],
+        now: UnixTime,
+    ) -> String {
+        self.subscribers.set(watchers.iter().map(|w| w.streams as u64).sum());
+        self.slowest.set(watchers.iter().filter_map(|w| w.lag).max().unwrap_or(0) as u64);
         self.commits.set(store.commits);
         self.writes.set(store.requests);
         if let Some(list) = list {
@@ -95,6 +111,7 @@ const ROUTES: &[&str] = &[
     "/v1/whoami",
     "/v1/admin",
     "/v1/trust",
+    "/v1/events",
     "/crl",
     "/ca",
     "/metrics",

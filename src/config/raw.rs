@@ -87,6 +87,9 @@ pub struct RawPublication {
     pub crl_interval_seconds: i64,
     #[serde(default = "seven_days")]
     pub crl_lifetime_seconds: i64,
+    /// Milliseconds from the receipt of a revocation until a stage of it is late: a counter and a warning, nothing else.
+    #[serde(default = "one_second")]
+    pub revocation_budget_ms: u64,
 }
 
 /// How long what is over is kept in full.
@@ -187,6 +190,10 @@ pub enum LogLevel {
 
 fn anchor() -> PathBuf {
     PathBuf::from("signet.anchor")
+}
+
+fn one_second() -> u64 {
+    1000
 }
 
 fn one_hour() -> i64 {

@@ -40,6 +40,7 @@ async fn ready(State(service): State<App>) -> impl IntoResponse {
 
 async fn metrics(State(service): State<App>) -> impl IntoResponse {
     let list = service.publisher.current();
-    let text = service.metrics.render(list.as_deref(), service.store.counters(), service.clock.now());
+    let (counters, watchers) = (service.store.counters(), service.hub.watchers());
+    let text = service.metrics.render(list.as_deref(), counters, &watchers, service.clock.now());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

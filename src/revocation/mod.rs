@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 use signet_pki::crl::Reason;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use publish::{Document, Published, Publisher, Schedule};
 
 use crate::authorize::Context;
 use crate::clock::Clock;
+use crate::latency::{Latency, List};
 use crate::store::{
     AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeOrder, RevokeTarget, Revoked, Step, Store,
     StoreError,
@@ -21,6 +23,9 @@ pub struct Revocation {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub publisher: Arc<Publisher>,
+    pub latency: Arc<Latency>,
+    /// The number of the newest published list.
+    pub published: watch::Sender<u64>,
 }
 
 /// What is to be ended, and why.
@@ -66,6 +71,12 @@ impl Revocation {
         let written = self.store.revoke(RevokeOrder { target, reason, now, mode, draft }).await;
         // An error says nothing about whether it happened.
         let revoked = written.inspect_err(|_| self.publisher.ask())?;
+        if mode == Mode::DryRun || revoked.is_empty() {
+            self.latency.forget(&context.request_id);
+        } else {
+            let list = if revoked.certificates.is_empty() { List::None } else { List::Expected };
+            self.latency.committed(&context.request_id, list);
+        }
         // A repeated order whose first answer was lost changes nothing and still waits for its list.
         let listed = revoked.certificates.is_empty() && !self.publisher.is_behind();
         if mode == Mode::DryRun || listed {
@@ -84,7 +95,12 @@ impl Revocation {
         let work = async move {
             let ends = order.step == Some(Step::Retire);
             let changed = this.store.change_device(order).await.inspect_err(|_| this.publisher.ask())?;
-            if ends && matches!(changed, Some(Ok(_))) {
+            if !matches!(changed, Some(Ok(_))) {
+                this.latency.forget(&context.request_id);
+                return Ok(changed);
+            }
+            this.latency.committed(&context.request_id, if ends { List::Expected } else { List::None });
+            if ends {
                 this.publish(&context).await;
             }
             Ok(changed)
@@ -94,8 +110,13 @@ impl Revocation {
 
     /// Publishes a new list; a failure is logged and left to the schedule.
     pub async fn publish(&self, context: &Context) -> Option<u64> {
+        let mark = self.latency.mark();
         match self.publisher.rebuild(&context.request_id).await {
-            Ok(number) => Some(number),
+            Ok(number) => {
+                self.latency.listed(mark);
+                self.published.send_if_modified(|newest| number > std::mem::replace(newest, number.max(*newest)));
+                Some(number)
+            }
             Err(error) => {
                 tracing::error!(%error, "the CRL could not be published; it will be tried again");
                 None

@@ -11,6 +11,7 @@ use signet_api::admin::{AuditQuery, DeviceQuery, TokenQuery};
 use signet_api::{CredentialId, admin};
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
+use tokio::sync::watch;
 
 pub use records::*;
 pub use writes::*;
@@ -74,6 +75,8 @@ pub trait Store: Send + Sync {
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
+    /// The sequence of the newest audit entry that is durable. It changes after the commit, never before.
+    fn audit_head(&self) -> watch::Receiver<u64>;
     /// What the writer has done since it was opened.
     fn counters(&self) -> StoreCounters;
     /// Whether a write would work now.

@@ -194,6 +194,10 @@ impl Store for FaultyStore {
         health() -> ();
     }
 
+    fn audit_head(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.audit_head()
+    }
+
     fn counters(&self) -> StoreCounters {
         self.inner.counters()
     }

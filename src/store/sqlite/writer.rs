@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{Answer, AuditDraft, StoreCounters, StoreError};
 use crate::audit::{self, GENESIS};
@@ -114,6 +114,8 @@ struct Shared {
     closed: AtomicBool,
     commits: AtomicU64,
     requests: AtomicU64,
+    /// The newest audit entry that is durable.
+    head: watch::Sender<u64>,
 }
 
 enum Message {
@@ -127,6 +129,7 @@ impl Writer {
         let chain = read_chain(&connection)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared::default());
+        shared.head.send_replace(chain.sequence);
         let seen_by_thread = shared.clone();
         let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let closing = run(connection, chain, jobs, &seen_by_thread);
@@ -143,6 +146,10 @@ impl Writer {
 
     pub(super) fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn head(&self) -> watch::Receiver<u64> {
+        self.shared.head.subscribe()
     }
 
     pub(super) fn counters(&self) -> StoreCounters {
@@ -228,6 +235,8 @@ fn run(
             shared.commits.fetch_add(1, Ordering::Relaxed);
             shared.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
             commit_group(&connection, &mut chain, group);
+            // After a commit that failed the chain is where it was.
+            shared.head.send_if_modified(|head| std::mem::replace(head, chain.sequence) != chain.sequence);
         }
     }
     // What was queued behind the close request is dropped here, and told "closed" by its sender's absence.
