@@ -7,6 +7,8 @@ mod support;
 mod bombs;
 mod clock;
 mod contract;
+mod event_limits;
+mod events;
 mod extensions;
 mod guessing;
 mod inventory;

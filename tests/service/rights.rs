@@ -23,6 +23,7 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/why/{request_id}", ""),
     ("GET", "/v1/admin/crl", ""),
     ("GET", "/v1/admin/issuers", ""),
+    ("GET", "/v1/admin/events", ""),
 ];
 
 #[test]

@@ -24,6 +24,8 @@ enum Plan {
     FailAt(u64, Fault),
     /// Every so many calls.
     FailEvery(u64, Fault),
+    /// The next call of this verb.
+    FailVerb(&'static str, Fault),
     Outage,
 }
 
@@ -82,6 +84,11 @@ impl FaultyStore {
         self.plan(Plan::FailEvery(nth, fault));
     }
 
+    /// The next call of `verb` fails, and only that one.
+    pub(crate) fn fail_verb(&self, verb: &'static str, fault: Fault) {
+        self.plan(Plan::FailVerb(verb, fault));
+    }
+
     /// Every call fails and reaches nothing, until [`recover`](FaultyStore::recover).
     pub(crate) fn outage(&self) {
         self.plan(Plan::Outage);
@@ -120,6 +127,11 @@ impl FaultyStore {
             Plan::Work => None,
             Plan::Outage => Some(Fault::Lost),
             Plan::FailEvery(every, fault) => state.calls.is_multiple_of(every).then_some(fault),
+            Plan::FailVerb(wanted, fault) if wanted == verb => {
+                state.plan = Plan::Work;
+                Some(fault)
+            }
+            Plan::FailVerb(..) => None,
             Plan::FailAt(1, fault) => {
                 state.plan = Plan::Work;
                 Some(fault)

@@ -9,6 +9,7 @@ mod builder;
 pub(crate) mod der;
 pub(crate) mod installation;
 pub(crate) mod keys;
+pub(crate) mod stream;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;

@@ -87,7 +87,7 @@ impl Connection {
         outcome.unwrap_or(Err(Failure::Settled(ClientError::Timeout("the answer"))))
     }
 
-    async fn head(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    pub(super) async fn head(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
         if self.sender.ready().await.is_err() {
             return Err(self.ended().await);
         }
@@ -119,7 +119,7 @@ impl Drop for Connection {
     }
 }
 
-async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer, Failure> {
+pub(super) async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer, Failure> {
     let (head, body) = response.into_parts();
     let too_large =
         || Failure::Settled(ClientError::Protocol(format!("the answer is larger than {max_answer} octets")));
@@ -138,7 +138,7 @@ async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer,
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
 }
 
-fn broken(cause: &hyper::Error) -> Failure {
+pub(super) fn broken(cause: &hyper::Error) -> Failure {
     if cause.is_parse() {
         return Failure::Settled(ClientError::Protocol("the answer is not HTTP".into()));
     }

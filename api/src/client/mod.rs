@@ -9,6 +9,7 @@ mod clock;
 mod connection;
 mod error;
 pub mod pin;
+mod stream;
 mod tls;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use calls::{Delivery, Enrolled};
 pub use clock::Clock;
 pub use error::ClientError;
 pub use hyper::Method;
+pub use stream::{EventStream, StreamEvent};
 
 /// How to reach the service, and whom to believe.
 #[derive(Debug, Clone)]
