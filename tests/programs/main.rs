@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod binaries;
+mod events;
 mod help;
 mod refusals;
 mod scripts;

@@ -145,6 +145,18 @@ async fn t42_a_device_and_a_stranger_hear_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn t42_a_page_in_an_administrator_s_browser_hears_nothing() {
+    let service = TestService::start().await;
+    for (method, path) in [("GET", "/v1/events"), ("POST", "/v1/events/ack")] {
+        for origin in ["https://evil.example", "null"] {
+            let admin = service.installation.administrator();
+            let refused = service.send_as(admin, method, path, &[("origin", origin)], br#"{"id":1}"#).await;
+            assert_eq!(refused.problem().code, ErrorCode::Forbidden);
+        }
+    }
+}
+
 /// Every position of the log, also those of entries that are no events: exactly what comes after it, once, and then what
 /// happens next.
 #[tokio::test(flavor = "multi_thread")]

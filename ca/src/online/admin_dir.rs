@@ -58,7 +58,8 @@ impl AdminDir {
             server: String,
         }
         let refused = |what: String| {
-            Failure::refused(format!("{}: {what}", path.display())).hint("name a directory that signet-agent made: signet-agent status --dir DIR")
+            Failure::refused(format!("{}: {what}", path.display()))
+                .hint("name a directory that signet-agent made: signet-agent status --dir DIR")
         };
         // One generation, whole: a renewal meanwhile makes another one beside it.
         let current = std::fs::canonicalize(path.join("current")).map_err(|e| refused(e.to_string()))?;

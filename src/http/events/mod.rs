@@ -29,6 +29,7 @@ async fn subscribe(State(service): State<App>, incoming: Request) -> Result<Resp
     let (parts, _body) = incoming.into_parts();
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
+    no_page(&parts.headers)?;
     let (identity, scope) = subscriber(&service, &peer, &context).await?;
     let Query(query) = Query::<EventQuery>::try_from_uri(&parts.uri)
         .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))?;
@@ -49,6 +50,7 @@ async fn acknowledge(State(service): State<App>, incoming: Request) -> Result<Re
     let (parts, body) = incoming.into_parts();
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
+    no_page(&parts.headers)?;
     let (identity, _) = subscriber(&service, &peer, &context).await?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let Acknowledge { id } = request::json(&bytes)?;
@@ -72,6 +74,14 @@ async fn subscriber(service: &Service, peer: &Peer, context: &Context) -> Result
         }
     };
     Ok((identity, scope))
+}
+
+/// A browser shows the user's certificate for whatever page asks; programs send no such header (RFC 6454 7).
+fn no_page(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.contains_key(header::ORIGIN) {
+        true => Err(Refusal::told(ErrorCode::Forbidden, "events are not for the pages of browsers")),
+        false => Ok(()),
+    }
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
