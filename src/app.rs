@@ -77,7 +77,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     };
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
-    let connections = Connections::default();
+    let connections = Connections::new(store.audit_head());
     let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
     let revocation = Arc::new(Revocation {
         store: store.clone(),

@@ -89,26 +89,39 @@ impl Line {
 }
 
 /// Open connections by serial number. It holds no more than there are connections, which the listener bounds.
-#[derive(Debug, Default, Clone)]
-pub struct Connections(Arc<Mutex<HashMap<Serial, Vec<Arc<Line>>>>>);
+#[derive(Debug, Clone)]
+pub struct Connections {
+    head: watch::Receiver<u64>,
+    open: Arc<Mutex<Open>>,
+}
+
+/// Each with where the log was when it came.
+type Open = HashMap<Serial, Vec<(u64, Arc<Line>)>>;
 
 impl Connections {
+    /// `head` is the newest durable sequence of the audit log.
+    pub fn new(head: watch::Receiver<u64>) -> Connections {
+        Connections { head, open: Arc::default() }
+    }
+
     /// Until the answer is dropped the connection is found by its serial number.
     pub fn enter(&self, serial: Serial, line: Arc<Line>) -> Entry {
-        self.lines().entry(serial.clone()).or_default().push(line.clone());
+        let since = *self.head.borrow();
+        self.open().entry(serial.clone()).or_default().push((since, line.clone()));
         Entry { all: self.clone(), serial, line }
     }
 
-    /// Ends every connection of a certificate.
-    pub fn end(&self, serial: &Serial, why: Ending) {
+    /// Ends the connections of a certificate that are older than the entry `sequence` of the log. A newer one is refused at
+    /// its first request, and told why.
+    pub fn end(&self, serial: &Serial, sequence: u64, why: Ending) {
         // Ringing wakes tasks and runs none of them, so the lock is held for a moment only.
-        for line in self.lines().get(serial).into_iter().flatten() {
+        for (_, line) in self.open().get(serial).into_iter().flatten().filter(|(since, _)| *since < sequence) {
             line.end(why);
         }
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<Serial, Vec<Arc<Line>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,11 +135,11 @@ pub struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut lines = self.all.lines();
-        if let Some(own) = lines.get_mut(&self.serial) {
-            own.retain(|line| !Arc::ptr_eq(line, &self.line));
+        let mut open = self.all.open();
+        if let Some(own) = open.get_mut(&self.serial) {
+            own.retain(|(_, line)| !Arc::ptr_eq(line, &self.line));
             if own.is_empty() {
-                lines.remove(&self.serial);
+                open.remove(&self.serial);
             }
         }
     }
@@ -138,19 +151,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_ends_its_own_connections_and_leaves_nothing_behind() {
-        let all = Connections::default();
-        let [one, two, other] = [(); 3].map(|()| Arc::new(Line::default()));
+        let head = watch::Sender::new(4);
+        let all = Connections::new(head.subscribe());
+        let [one, two, other, newer] = [(); 4].map(|()| Arc::new(Line::default()));
         let (mine, sibling) = (Serial::from_random([1; 20]), Serial::from_random([2; 20]));
         let entries = [all.enter(mine.clone(), one.clone()), all.enter(mine.clone(), two.clone())];
         let kept = all.enter(sibling.clone(), other.clone());
-        all.end(&mine, Ending::Identity("revoked"));
+        head.send_replace(5);
+        let after = all.enter(mine.clone(), newer.clone());
+        all.end(&mine, 5, Ending::Identity("revoked"));
         assert_eq!(one.ended().await, Ending::Identity("revoked"));
         assert_eq!(two.ended_hard().await, Ending::Identity("revoked"));
         assert!(other.ending.borrow().is_none());
-        drop(entries);
-        assert_eq!(all.lines().keys().collect::<Vec<_>>(), [&sibling]);
+        assert!(newer.ending.borrow().is_none(), "it came after the revocation, and is to be told");
+        drop((entries, after));
+        assert_eq!(all.open().keys().collect::<Vec<_>>(), [&sibling]);
         drop(kept);
-        assert!(all.lines().is_empty());
+        assert!(all.open().is_empty());
     }
 
     #[tokio::test]

@@ -161,7 +161,7 @@ impl Hub {
         if let Some(event) = &event {
             self.latency.numbered(&event.request, event.sequence);
             if let Some(why) = event.kind.ending() {
-                event.serials.iter().for_each(|serial| self.connections.end(serial, why));
+                event.serials.iter().for_each(|serial| self.connections.end(serial, event.sequence, why));
             }
         }
         let mut state = self.state();

@@ -75,7 +75,8 @@ pub trait Store: Send + Sync {
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
-    /// The sequence of the newest audit entry that is durable. It changes after the commit, never before.
+    /// The sequence of the newest audit entry that is durable. It changes after the commit, and before the commit's
+    /// requests are answered.
     fn audit_head(&self) -> watch::Receiver<u64>;
     /// What the writer has done since it was opened.
     fn counters(&self) -> StoreCounters;

@@ -132,6 +132,9 @@ impl FaultyStore {
                 Some(fault)
             }
             Plan::FailVerb(..) => None,
+            // The log is read in the background after every commit: counted, the walk would be another one each time. What
+            // its failure does stands in tests/faults/events.rs.
+            Plan::FailAt(..) if verb == "audit" => None,
             Plan::FailAt(1, fault) => {
                 state.plan = Plan::Work;
                 Some(fault)

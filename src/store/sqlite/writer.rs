@@ -234,9 +234,7 @@ fn run(
         if !group.is_empty() {
             shared.commits.fetch_add(1, Ordering::Relaxed);
             shared.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
-            commit_group(&connection, &mut chain, group);
-            // After a commit that failed the chain is where it was.
-            shared.head.send_if_modified(|head| std::mem::replace(head, chain.sequence) != chain.sequence);
+            commit_group(&connection, &mut chain, group, &shared.head);
         }
     }
     // What was queued behind the close request is dropped here, and told "closed" by its sender's absence.
@@ -247,7 +245,7 @@ fn run(
     closing
 }
 
-fn commit_group(connection: &Connection, chain: &mut Chain, group: Vec<Job>) {
+fn commit_group(connection: &Connection, chain: &mut Chain, group: Vec<Job>, head: &watch::Sender<u64>) {
     let before = *chain;
     let mut replies = Vec::with_capacity(group.len());
     let outcome = run_group(connection, chain, group, &mut replies);
@@ -257,6 +255,8 @@ fn commit_group(connection: &Connection, chain: &mut Chain, group: Vec<Job>) {
         let _ = connection.execute_batch("ROLLBACK");
         StoreError::Unavailable(error.to_string())
     });
+    // Before the answers: who has one finds the head at least where it belongs. After a failure the chain is where it was.
+    head.send_if_modified(|head| std::mem::replace(head, chain.sequence) != chain.sequence);
     for reply in replies {
         reply(fate.clone());
     }
