@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signet_api::admin::AuditQuery;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use event::{Event, Kind, Scope};
 pub use line::{Connections, Ending, Entry, Line};
@@ -63,6 +63,8 @@ pub struct Hub {
     state: Mutex<State>,
     /// Subscribers that catch up read one after another, so that a crowd of them leaves readers to the requests.
     reading: Semaphore,
+    /// The position, for those who wait for it.
+    moved: watch::Sender<u64>,
 }
 
 struct State {
@@ -110,14 +112,23 @@ pub struct Page {
 
 impl Hub {
     pub fn new(store: Arc<dyn Store>, latency: Arc<Latency>, connections: Connections, seats: Seats) -> Hub {
+        let position = *store.audit_head().borrow();
         let state = State {
-            position: *store.audit_head().borrow(),
+            position,
             recent: VecDeque::new(),
             subscribers: HashMap::new(),
             next: 0,
             identities: HashMap::new(),
         };
-        Hub { store, latency, connections, seats, state: Mutex::new(state), reading: Semaphore::new(1) }
+        Hub {
+            store,
+            latency,
+            connections,
+            seats,
+            state: Mutex::new(state),
+            reading: Semaphore::new(1),
+            moved: watch::Sender::new(position),
+        }
     }
 
     /// Follows the log for as long as the store is open.
@@ -151,8 +162,11 @@ impl Hub {
             for row in &rows {
                 self.hand_out(row);
             }
-            // In a storm of enrollments a read then serves many commits.
-            tokio::time::sleep(BREATH).await;
+            self.moved.send_replace(self.position());
+            if rows.len() >= MANY {
+                // In a storm of enrollments a read then serves many commits.
+                tokio::time::sleep(BREATH).await;
+            }
         }
     }
 
@@ -225,6 +239,14 @@ impl Hub {
         drop(state);
         self.latency.observed(Stage::Acknowledged, before, id);
         Ok(())
+    }
+
+    /// Waits, for a moment at most, until everything that is durable now was handed out and its connections were told: who
+    /// is answered after that finds it done.
+    pub async fn has_told(&self) {
+        let newest = *self.store.audit_head().borrow();
+        let mut moved = self.moved.subscribe();
+        let _ = tokio::time::timeout(MOMENT, moved.wait_for(|position| *position >= newest)).await;
     }
 
     /// Everything up to here is in the queues.
@@ -321,6 +343,10 @@ const QUEUE: usize = 64;
 const RECENT: usize = 1024;
 /// Rows to a read.
 const PAGE: u32 = 1000;
+/// Rows to a read from which on the log grows fast.
+const MANY: usize = 4;
+/// How long an answer waits for the subscribers' queues. Beyond it something is wrong that the answer cannot mend.
+const MOMENT: Duration = Duration::from_millis(250);
 /// Time between two reads while the log grows: a hundredth of the budget of a revocation.
 const BREATH: Duration = Duration::from_millis(5);
 /// How often what failed is tried again, and overdue lists are looked for.

@@ -167,7 +167,8 @@ where
         .keep_alive_timeout(patience.headers);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
+        // In this order: an answer that leaves after the end was told says that the connection ends.
+        biased;
         why = until_told(&mut stop, &line, patience.connection) => {
             // Streams of this connection end now.
             line.end(why);
@@ -179,6 +180,7 @@ where
                 () = farewell(&line) => Ok(()),
             }
         }
+        outcome = connection.as_mut() => outcome,
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended badly");

@@ -110,7 +110,8 @@ pub(crate) async fn a_step_names_the_certificates_that_it_concerns(bench: Bench)
             whole["detail"]["certificates"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
         let mut expected = [issued.serial().to_string(), old.serial().to_string()];
         let mut named: Vec<String> = named.into_iter().map(str::to_owned).collect();
-        (expected.sort(), named.sort());
+        expected.sort();
+        named.sort();
         assert_eq!(named, expected);
     }
 }

@@ -113,6 +113,7 @@ pub(super) async fn change(
         Conflict::Status(status) => Refusal::told(ErrorCode::Conflict, format!("the device is {}", status.as_str())),
         other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
     })?;
+    service.hub.has_told().await;
     answer(&views::principal(record, None))
 }
 
@@ -137,6 +138,7 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
     if !report.revoked.known {
         return Err(not_found("device, certificate or batch"));
     }
+    service.hub.has_told().await;
     answer(&RevokeReport {
         dry_run: order.dry_run,
         devices: report.revoked.devices,
