@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use signet_pki::UnixTime;
@@ -15,10 +16,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles};
 use crate::credentials::Pepper;
 use crate::enrollment::Road;
+use crate::events::{Connections, Hub};
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
+use crate::latency::Latency;
 use crate::ocsp::Responder;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Publisher, Revocation, Schedule};
@@ -92,7 +95,16 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         Archive::new(plan, store.clone(), issuer.clone())
     });
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
-    let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
+    let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
+    let connections = Connections::new(store.audit_head());
+    let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
+    let revocation = Arc::new(Revocation {
+        store: store.clone(),
+        clock: clock.clone(),
+        publisher: publisher.clone(),
+        latency: latency.clone(),
+        published: watch::Sender::new(0),
+    });
     let documents = ChainDocuments::of(&publisher, &trust);
     let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
@@ -111,7 +123,10 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
         doors,
-        metrics: Metrics::default(),
+        metrics: Metrics::new(&latency),
+        latency,
+        hub,
+        connections,
     }))
 }
 
@@ -155,11 +170,13 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     housekeeping::renew_responder(&service).await;
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
-    tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), patience, signal.clone()));
+    let (api, connections) = (http::api(service.clone()), service.connections.clone());
+    tasks.spawn(http::serve_tls(tls, state.clone(), api, connections, patience, signal.clone()));
     tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), patience, signal.clone()));
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
+    tasks.spawn(tell(service.hub.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
@@ -181,6 +198,13 @@ pub async fn close(service: &Service) -> Result<(), ConfigError> {
     let moved = service.config.anchor().advance(service.store.as_ref(), &mut None).await;
     let _ = service.store.close().await;
     moved.map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))
+}
+
+async fn tell(hub: Arc<Hub>, mut stop: Shutdown) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = hub.run() => {}
+    }
 }
 
 /// What the service does on its own account.

@@ -104,6 +104,9 @@ pub struct RawPublication {
     pub ocsp: bool,
     #[serde(default = "one_hour")]
     pub ocsp_lifetime_seconds: i64,
+    /// Milliseconds from the receipt of a revocation until a stage of it is late: a counter and a warning, nothing else.
+    #[serde(default = "one_second")]
+    pub revocation_budget_ms: u64,
 }
 
 /// How long what is over is kept in full.
@@ -253,6 +256,10 @@ fn anchor() -> PathBuf {
 
 fn yes() -> bool {
     true
+}
+
+fn one_second() -> u64 {
+    1000
 }
 
 fn one_hour() -> i64 {

@@ -1,5 +1,7 @@
 //! What surrounds every handler: request id, time limit, problem documents, log line, counters.
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -16,11 +18,16 @@ use super::leftover::Leftover;
 use super::refusal::{Refusal, render, scrub};
 use super::{App, Service};
 use crate::authorize::{Context, Identity};
+use crate::events::Ending;
 use crate::random;
 
 /// The id of the request, known to handlers, the answer, the log and the audit.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(super) struct RequestId {
+    text: String,
+    /// When it came.
+    pub(super) received: Instant,
+}
 
 pub(super) fn wrap(routes: Router<App>, service: App) -> Router {
     routes
@@ -36,7 +43,7 @@ async fn nothing_here() -> Refusal {
 
 async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
     let id = request_id(&service);
-    request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(RequestId { text: id.clone(), received: Instant::now() });
     let (method, version) = (request.method().clone(), request.version());
     // Without the query: secrets do not belong there, and if one strays there it is not logged.
     let path = scrub(&request.uri().path().chars().take(200).collect::<String>());
@@ -57,7 +64,7 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
             leftover.drain(service.config.patience.body).await;
         }
         if let Some(peer) = peer.as_ref().filter(|_| refusal.ends_connection()) {
-            peer.not_wanted.notify_one();
+            peer.line.end(Ending::Identity(refusal.code.as_str()));
             // Said as well where it can be (RFC 9113 8.2.2 forbids it in HTTP/2), or the client sends its next request into
             // a connection that is going away.
             if version < Version::HTTP_2 {
@@ -133,7 +140,7 @@ fn request_id(service: &Service) -> String {
 
 /// Where the request came from, for decisions and audit.
 pub(super) fn context(request_id: &RequestId, peer: &Peer) -> Context {
-    Context { request_id: request_id.0.clone(), remote: peer.remote }
+    Context { request_id: request_id.text.clone(), remote: peer.remote }
 }
 
 /// Reads a body within size and time.

@@ -12,6 +12,7 @@ use signet_api::{CredentialId, admin};
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
+use tokio::sync::watch;
 
 pub use records::*;
 pub use writes::*;
@@ -94,6 +95,9 @@ pub trait Store: Send + Sync {
     fn audit_segments(&self, after: u64, limit: u32) -> Answer<'_, Vec<AuditSegment>>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
+    /// The sequence of the newest audit entry that is durable. It changes after the commit, and before the commit's
+    /// requests are answered.
+    fn audit_head(&self) -> watch::Receiver<u64>;
     /// What the writer has done since it was opened.
     fn counters(&self) -> StoreCounters;
     /// Whether a write would work now.

@@ -25,6 +25,7 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/crl", ""),
     ("GET", "/v1/admin/issuers", ""),
     ("GET", "/v1/admin/trust/bundles", ""),
+    ("GET", "/v1/admin/events", ""),
 ];
 
 #[test]

@@ -31,6 +31,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
+    ("events", &["latency", "store"]),
     ("housekeeping", &["archive", "server_identity", "store"]),
     (
         "http",
@@ -42,6 +43,8 @@ const MODULES: &[(&str, &[&str])] = &[
             "config",
             "credentials",
             "enrollment",
+            "events",
+            "latency",
             "ocsp",
             "random",
             "revocation",
@@ -52,14 +55,16 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     // A head of the log is signed as what it is, not as any octets.
     ("issuer", &["audit"]),
+    // Measures; knows nothing of what it measures.
+    ("latency", &[]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
-    ("revocation", &["authorize", "clock", "issuer", "store"]),
+    ("revocation", &["authorize", "clock", "issuer", "latency", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
 ];
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{Answer, AuditDraft, StoreCounters, StoreError};
 use crate::audit::{self, GENESIS};
@@ -115,6 +115,8 @@ struct Shared {
     commits: AtomicU64,
     requests: AtomicU64,
     revision: AtomicU64,
+    /// The newest audit entry that is durable.
+    head: watch::Sender<u64>,
 }
 
 enum Message {
@@ -129,6 +131,7 @@ impl Writer {
         let revoked = newest_revocation(&connection)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared::default());
+        shared.head.send_replace(chain.sequence);
         let seen_by_thread = shared.clone();
         let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let closing = run(connection, State { chain, revoked }, jobs, &seen_by_thread);
@@ -145,6 +148,10 @@ impl Writer {
 
     pub(super) fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn head(&self) -> watch::Receiver<u64> {
+        self.shared.head.subscribe()
     }
 
     pub(super) fn counters(&self) -> StoreCounters {
@@ -268,6 +275,9 @@ fn commit_group(connection: &Connection, state: &mut State, group: Vec<Job>, sha
         let _ = connection.execute_batch("ROLLBACK");
         StoreError::Unavailable(error.to_string())
     });
+    // Before the answers: who has one finds the head at least where it belongs. After a failure the chain is where it was.
+    let newest = state.chain.sequence;
+    shared.head.send_if_modified(|head| std::mem::replace(head, newest) != newest);
     for reply in replies {
         reply(fate.clone());
     }
