@@ -112,9 +112,8 @@ pub(crate) async fn archive(service: Arc<Service>, mut stop: Shutdown) {
 
 /// Makes the responder's certificate when it is due; when that fails, the present one goes on and it is tried again.
 pub async fn renew_responder(service: &Service) {
-    let now = service.clock.now();
-    let Some(responder) = service.ocsp.as_ref().filter(|responder| responder.is_due(now)) else { return };
-    if let Err(error) = responder.renew(own_context(service)).await {
+    let Some(responder) = &service.ocsp else { return };
+    if let Err(error) = responder.renew_when_due(own_context(service)).await {
         tracing::error!(%error, "the OCSP responder's certificate could not be made; it will be tried again");
     }
 }
