@@ -143,7 +143,8 @@ async fn a_device_that_was_off_for_twelve_years_follows_three_bundles_and_can_en
             (&[&third], &[&third]),
         ]));
     }
-    // Its certificate is over, so the renewal is refused; the roots are those of today all the same.
+    // Its certificate is over, and too long ago to recover; the roots are those of today all the same.
+    device.server.script([Behaviour::Refuse(ErrorCode::RecoveryTooLate, None)]);
     let failure = device.renew().await.unwrap_err();
     assert!(failure.hint.is_some(), "{failure:?}");
     assert_eq!((device.sequence(), device.roots_pem()), (Some(4), ders(&[&third])));
