@@ -89,13 +89,15 @@ impl Promise {
             "not_after": facts.not_after.0,
             "remote": self.remote,
         });
-        // There is one of these for every renewal, so what says nothing is left out.
-        if !self.principal.groups.is_empty() {
-            detail["groups"] = json!(self.principal.groups);
-        }
-        // What the CSR asked for beside its key; it had no effect.
-        if !self.wishes.is_empty() && self.wishes != format!("CN={}", self.principal.id) {
+        // What the CSR asked for beside its key had no effect. Of renewals there are a thousand for every enrollment, so they
+        // leave out what says nothing.
+        let renewal = matches!(self.redemption, Redemption::Renewal(_));
+        let wishes_nothing = self.wishes.is_empty() || self.wishes == format!("CN={}", self.principal.id);
+        if !(renewal && wishes_nothing) {
             detail["csr_subject"] = self.wishes.into();
+        }
+        if !(renewal && self.principal.groups.is_empty()) {
+            detail["groups"] = json!(self.principal.groups);
         }
         let draft = AuditDraft {
             kind: self.kind,
