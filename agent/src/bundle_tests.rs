@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use signet_api::ErrorCode;
 use signet_api::client::Clock;
 use signet_keys::KeyKind;
 use signet_pki::bundle::Draft;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::accept::{Expectation, accept};
 use crate::enroll::enroll;
-use crate::fake_server::{Ca, Fake, request, snapshot, token, world};
+use crate::fake_server::{Behaviour, Ca, Fake, request, snapshot, token, world};
 use crate::renew::{Outcome, When, renew};
 use crate::store::{Absent, Request};
 
