@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use signet_pki::TrustDomain;
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
@@ -11,7 +11,8 @@ use signet_pki::issue::{IssueError, LeafPlan, Signed, Subject};
 use signet_pki::profile::Profile;
 
 use super::Context;
-use crate::store::{AuditDraft, IssueCommit, PrincipalRecord, Redemption};
+use crate::audit::Entry;
+use crate::store::{IssueCommit, PrincipalRecord, Redemption};
 
 /// Names, profile and key that were granted, and what has to be redeemed for them.
 pub struct Grant {
@@ -30,6 +31,19 @@ pub(crate) struct Promise {
     request_id: String,
     remote: String,
     wishes: String,
+}
+
+/// In the order of the names, as the audit log wants them.
+#[derive(Serialize)]
+struct IssueDetail<'a> {
+    /// What the CSR asked for beside its key; it had no effect.
+    csr_subject: &'a str,
+    groups: &'a [String],
+    not_after: i64,
+    profile: &'a str,
+    remote: &'a str,
+    serial: &'a str,
+    spki: &'a str,
 }
 
 pub(super) struct Granted {
@@ -82,24 +96,17 @@ impl Promise {
     /// Joins the signed certificate with what has to become durable with it.
     pub(crate) fn commit(self, signed: Signed, now: UnixTime) -> IssueCommit {
         let facts = signed.facts();
-        let detail: Value = json!({
-            "serial": facts.serial.to_string(),
-            "spki": facts.spki.to_string(),
-            "profile": facts.profile,
-            "not_after": facts.not_after.0,
-            "groups": self.principal.groups,
-            "remote": self.remote,
-            // What the CSR asked for beside its key; it had no effect.
-            "csr_subject": self.wishes,
-        });
-        let draft = AuditDraft {
-            kind: self.kind,
-            actor: self.actor,
-            subject: self.principal.id.to_string(),
-            request_id: self.request_id,
-            detail,
-            at: now,
+        let detail = IssueDetail {
+            csr_subject: &self.wishes,
+            groups: &self.principal.groups,
+            not_after: facts.not_after.0,
+            profile: &facts.profile,
+            remote: &self.remote,
+            serial: &facts.serial.to_string(),
+            spki: &facts.spki.to_string(),
         };
-        IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, draft }
+        let names = (self.actor, self.principal.id.to_string(), self.request_id);
+        let entry = Entry::new(self.kind, names, now, &detail);
+        IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, entry }
     }
 }

@@ -171,7 +171,7 @@ pub(crate) fn issue_at(
     let signed = sign(&principal, key, now, unique());
     let detail = json!({ "serial": signed.facts().serial.to_string() });
     let draft = AuditDraft { detail, at: now, ..draft("certificate.enrolled", principal.id.as_str()) };
-    IssueCommit { signed, redemption, principal, now, draft }
+    IssueCommit { signed, redemption, principal, now, entry: (&draft).into() }
 }
 
 pub(crate) fn claim(token: &TokenRecord, key: &PrivateKey) -> Claim {
