@@ -46,7 +46,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        data_encoding::HEXLOWER.encode_write_buffer(&self.0, f, &mut [0; 64])
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
     }
 }
 

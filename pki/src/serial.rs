@@ -78,7 +78,7 @@ impl Serial {
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        data_encoding::HEXLOWER.encode_write_buffer(&self.0, f, &mut [0; 64])
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
     }
 }
 
