@@ -166,7 +166,8 @@ fn check_parent(connection: &Connection, parent: &Serial, spki: &Fingerprint) ->
     Ok(if live { Redeemed::Now } else { Redeemed::Never(Conflict::ParentGone) })
 }
 
-/// Inserts or updates the principal; a renewal leaves it as it is. Its row id.
+/// Inserts or updates the principal; a renewal leaves it as it is. Its row id. Without RETURNING, for which SQLite makes a
+/// table in memory at every call.
 fn put_principal(connection: &Connection, issue: &IssueCommit, found: Option<i64>) -> Result<i64, WriteError> {
     let p = &issue.principal;
     let sql = match (found, &issue.redemption) {
@@ -174,30 +175,27 @@ fn put_principal(connection: &Connection, issue: &IssueCommit, found: Option<i64
         (Some(_), _) => {
             "UPDATE principal SET kind = ?2, status = ?3, profile = ?4, groups = ?5, dns_names = ?6, addresses = ?7,
                     hardware_serial = ?8, created_at = ?9, version = ?10 + 1
-             WHERE id = ?1 AND version = ?10 RETURNING rowid"
+             WHERE id = ?1 AND version = ?10"
         }
         (None, _) => {
             "INSERT INTO principal (id, kind, status, profile, groups, dns_names, addresses, hardware_serial, created_at,
                                     version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 + 1) RETURNING rowid"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 + 1)"
         }
     };
-    let row = connection.prepare_cached(sql)?.query_row(
-        (
-            p.id.as_str(),
-            p.kind.as_str(),
-            p.status.as_str(),
-            &p.profile,
-            json(&p.groups)?,
-            json(&p.dns_names)?,
-            json(&p.addresses)?,
-            &p.hardware_serial,
-            p.created_at.0,
-            p.version as i64,
-        ),
-        |row| row.get(0),
-    )?;
-    Ok(row)
+    connection.prepare_cached(sql)?.execute((
+        p.id.as_str(),
+        p.kind.as_str(),
+        p.status.as_str(),
+        &p.profile,
+        json(&p.groups)?,
+        json(&p.dns_names)?,
+        json(&p.addresses)?,
+        &p.hardware_serial,
+        p.created_at.0,
+        p.version as i64,
+    ))?;
+    Ok(found.unwrap_or_else(|| connection.last_insert_rowid()))
 }
 
 /// Beside a live certificate a new one starts as `pending`: the old stays good until the new one is used.
@@ -237,16 +235,18 @@ fn insert_certificate(
 }
 
 pub(super) fn mark_used(tx: &mut WriteTx<'_>, serial: &Serial, draft: &AuditDraft) -> Result<(), WriteError> {
-    let used: Option<(i64, i64)> = tx
+    let unused: Option<(i64, i64, i64)> = tx
         .connection
         .prepare_cached(
-            "UPDATE certificate SET first_used_at = ?2, status = 'active'
-             WHERE serial = ?1 AND first_used_at IS NULL AND status IN ('active', 'pending')
-             RETURNING principal, generation",
+            "SELECT rowid, principal, generation FROM certificate
+             WHERE serial = ?1 AND first_used_at IS NULL AND status IN ('active', 'pending')",
         )?
-        .query_row((serial.as_bytes(), draft.at.0), |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([serial.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((principal, generation)) = used else { return Ok(()) };
+    let Some((row, principal, generation)) = unused else { return Ok(()) };
+    tx.connection
+        .prepare_cached("UPDATE certificate SET first_used_at = ?2, status = 'active' WHERE rowid = ?1")?
+        .execute((row, draft.at.0))?;
     tx.connection
         .prepare_cached(
             "UPDATE certificate SET status = 'superseded'
