@@ -11,8 +11,7 @@ use signet_pki::issue::{IssueError, LeafPlan, Signed, Subject};
 use signet_pki::profile::Profile;
 
 use super::Context;
-use crate::audit::Entry;
-use crate::store::{IssueCommit, PrincipalRecord, Redemption};
+use crate::store::{AuditEntry, IssueCommit, PrincipalRecord, Redemption};
 
 /// Names, profile and key that were granted, and what has to be redeemed for them.
 pub struct Grant {
@@ -106,7 +105,7 @@ impl Promise {
             spki: &facts.spki.to_string(),
         };
         let names = (self.actor, self.principal.id.to_string(), self.request_id);
-        let entry = Entry::new(self.kind, names, now, &detail);
+        let entry = AuditEntry::new(self.kind, names, now, &detail);
         IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, entry }
     }
 }

@@ -5,8 +5,7 @@ use signet_pki::crl::Reason;
 use signet_pki::issue::Signed;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
-use crate::audit;
-pub use crate::audit::AuditDraft;
+pub use crate::audit::{AuditDraft, Entry as AuditEntry};
 
 use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, TokenRecord};
 
@@ -45,7 +44,7 @@ pub struct IssueCommit {
     pub principal: PrincipalRecord,
     pub now: UnixTime,
     /// Written beforehand: the writer is one thread for all.
-    pub entry: audit::Entry,
+    pub entry: AuditEntry,
 }
 
 /// A certificate that is durable. Only a store makes one, and only of committed bytes.

@@ -348,3 +348,7 @@ fn run_group(
     execute("COMMIT")?;
     Ok(Ran::Committed)
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
