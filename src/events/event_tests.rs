@@ -13,7 +13,7 @@ fn row(kind: &'static str, subject: &str, detail: Value) -> AuditRow {
         detail,
         at: UnixTime(1_800_000_000),
     };
-    let leaf = audit::append(&audit::GENESIS, 7, &draft);
+    let leaf = audit::Entry::from(&draft).append(&audit::GENESIS, 7);
     AuditRow {
         sequence: 7,
         at: draft.at,

@@ -44,9 +44,7 @@ async fn nothing_here() -> Refusal {
 async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
     let id = request_id(&service);
     request.extensions_mut().insert(RequestId { text: id.clone(), received: Instant::now() });
-    let (method, version) = (request.method().clone(), request.version());
-    // Without the query: secrets do not belong there, and if one strays there it is not logged.
-    let path = scrub(&request.uri().path().chars().take(200).collect::<String>());
+    let (method, uri, version) = (request.method().clone(), request.uri().clone(), request.version());
     let peer = request.extensions().get::<Peer>().cloned();
     let leftover = Leftover::of(&mut request);
     let is_ambiguous = has_ambiguous_length(request.headers());
@@ -72,9 +70,11 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
             }
         }
         let remote = peer.map(|p| p.remote.to_string()).unwrap_or_default();
+        // Without the query: secrets do not belong there, and if one strays there it is not logged.
+        let path = scrub(&uri.path().chars().take(200).collect::<String>());
         note_refusal(&service, &id, &method, &path, remote, refusal);
     }
-    service.metrics.answered(&path, response.status().as_u16());
+    service.metrics.answered(uri.path(), response.status().as_u16());
     if is_ambiguous {
         // Only HTTP/1.1 has this header, and only there is anything behind a body that could pass for a request.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -200,7 +200,9 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Re
 }
 
 pub(super) fn answer<T: serde::Serialize>(value: &T) -> Result<Response<Body>, Refusal> {
-    let body = serde_json::to_vec(value).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
+    // Room for a certificate with its chain: growing to it would copy it several times.
+    let mut body = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut body, value).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((StatusCode::OK, headers, body).into_response())
 }

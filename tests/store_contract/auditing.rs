@@ -16,7 +16,7 @@ pub(crate) async fn an_entry_is_there_exactly_when_its_change_is(bench: Bench) {
     assert_eq!(bench.store.audit_of_request(&request).await.unwrap().len(), 1);
     bench.enroll(&token, &key()).await;
     let refused = issue(Redemption::Token(token.id.clone()), device("a"), &key());
-    let request = refused.draft.request_id.clone();
+    let request = refused.entry.request_id.clone();
     assert!(bench.store.commit(refused).await.unwrap().is_err());
     assert!(bench.store.audit_of_request(&request).await.unwrap().is_empty());
     let dry = revocation(target_device("a"), Mode::DryRun);

@@ -31,17 +31,20 @@ pub(super) fn render(service: &App, outcome: Outcome, form: Form) -> Result<Resp
             return Ok(response);
         }
     };
-    let renew = renew_after(issued.serial(), issued.not_before(), issued.not_after()).to_string();
-    let mut response = match form {
-        Form::Json => crate::http::request::answer(&certificate(service, &issued)?)?,
+    let (mut response, renew) = match form {
+        Form::Json => {
+            let body = certificate(service, &issued)?;
+            (crate::http::request::answer(&body)?, body.renew_after)
+        }
         Form::Bare => {
-            let chain = leaf_pem(&issued) + &issuer_pem(service);
+            let chain = leaf_pem(&issued) + issuer_pem(service)?;
             let headers =
                 [(header::CONTENT_TYPE, "application/pem-certificate-chain"), (header::CACHE_CONTROL, "no-store")];
-            (StatusCode::OK, headers, chain).into_response()
+            let renew = renew_after(issued.serial(), issued.not_before(), issued.not_after());
+            ((StatusCode::OK, headers, chain).into_response(), renew.to_string())
         }
     };
-    if let Ok(value) = HeaderValue::from_str(&renew) {
+    if let Ok(value) = HeaderValue::try_from(renew) {
         response.headers_mut().insert(HEADER_RENEW_AFTER, value);
     }
     if replayed {
@@ -60,7 +63,7 @@ pub(in crate::http) fn certificate(service: &App, issued: &Issued) -> Result<Iss
         profile: issued.profile().to_owned(),
         serial: issued.serial().to_string(),
         certificate: leaf_pem(issued),
-        chain: issuer_pem(service),
+        chain: issuer_pem(service)?.to_owned(),
         not_before: issued.not_before().to_string(),
         not_after: issued.not_after().to_string(),
         renew_after: renew_after(issued.serial(), issued.not_before(), issued.not_after()).to_string(),
@@ -80,9 +83,10 @@ fn leaf_pem(issued: &Issued) -> String {
     pem::encode(Label::Certificate, issued.der())
 }
 
-fn issuer_pem(service: &App) -> String {
+fn issuer_pem(service: &App) -> Result<&str, Refusal> {
     // ASCII, made once at the start.
-    String::from_utf8_lossy(&service.documents.issuer_pem.bytes).into_owned()
+    std::str::from_utf8(&service.documents.issuer_pem.bytes)
+        .map_err(|_| Refusal::new(ErrorCode::Internal, "the chain is no text"))
 }
 
 #[cfg(test)]

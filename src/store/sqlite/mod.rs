@@ -211,7 +211,7 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, issue: IssueCommit) -> Answer<'_, Result<Committed, Conflict>> {
-        self.writer.submit(move |tx| issuing::commit(tx, issue))
+        self.writer.submit(move |tx| issuing::commit(tx, &issue))
     }
 
     fn claim(&self, claim: Claim) -> Answer<'_, Result<(), Conflict>> {
