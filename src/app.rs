@@ -83,17 +83,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     });
     let publication = &config.raw.publication;
     let ocsp = publication.ocsp.then(|| Arc::new(Responder::new(road.clone(), publication.ocsp_lifetime_seconds)));
-    let schedule = Schedule {
-        interval: config.raw.publication.crl_interval_seconds,
-        lifetime: config.raw.publication.crl_lifetime_seconds,
-        shards: lists,
-        directory: config.raw.publication.directory.as_deref().map(|path| config.path(path)),
-    };
-    let archive = config.audit_archive().map(|directory| {
-        let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
-        let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
-        Archive::new(plan, store.clone(), issuer.clone())
-    });
+    let archive = archive_of(&config, &store, &issuer);
+    let schedule = schedule(&config, lists);
     let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
     let connections = Connections::new(store.audit_head());
@@ -128,6 +119,23 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         hub,
         connections,
     }))
+}
+
+fn schedule(config: &Config, shards: u16) -> Schedule {
+    let publication = &config.raw.publication;
+    Schedule {
+        interval: publication.crl_interval_seconds,
+        lifetime: publication.crl_lifetime_seconds,
+        shards,
+        directory: publication.directory.as_deref().map(|path| config.path(path)),
+    }
+}
+
+fn archive_of(config: &Config, store: &Arc<dyn Store>, issuer: &Arc<Issuer>) -> Option<Archive> {
+    let directory = config.audit_archive()?;
+    let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
+    let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
+    Some(Archive::new(plan, store.clone(), issuer.clone()))
 }
 
 /// Before the first certificate names a shard, the store knows how many there are. How many lists there have to be.
