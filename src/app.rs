@@ -1,10 +1,11 @@
 //! Wiring: the only file that names concrete backends.
 
+mod issuers;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use serde_json::json;
-use signet_pki::UnixTime;
+use arc_swap::ArcSwap;
 use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -19,12 +20,12 @@ use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
-use crate::ocsp::Responder;
+use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
-use crate::revocation::{Publisher, Revocation, Schedule};
+use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{AuditDraft, Store};
+use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
 
@@ -49,20 +50,17 @@ impl Surroundings {
 /// The service without its listeners: enough to issue and to revoke.
 pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<Service>, ConfigError> {
     let Surroundings { clock, random, store } = surroundings;
-    let Material { kek, root, issuer, issuer_key, root_crl, blocked } = config.material(clock.now())?;
+    let Material { kek, root, issuers, root_lists, blocked } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let mut reserved = vec![root.public_key().fingerprint(), issuer.public_key().fingerprint()];
+    let mut reserved = vec![root.public_key().fingerprint()];
+    reserved.extend(issuers.iter().map(|(issuer, _)| issuer.public_key().fingerprint()));
     reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
     reserved.extend(blocked);
-    let last_issued = store.last_issued_at().await.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?;
-    let shards = config.raw.publication.crl_shards;
-    let lists = note_shards(store.as_ref(), issuer.key_identifier(), shards, clock.now()).await?;
-    let locations = config.locations(&issuer);
-    let issuer = Issuer::new(issuer, Box::new(issuer_key), locations, shards, last_issued)
-        .map_err(|e| ConfigError::new(format!("no thread for signing: {e}"), "check the limits of the process"))?;
-    let issuer = Arc::new(issuer);
+    let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
+    let issuers = opened.issuers;
     let authorizer = Arc::new(Authorizer {
         store: store.clone(),
+        issuers: issuers.clone(),
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
         recovery: RecoveryRules::from(config.raw.recovery),
@@ -72,28 +70,33 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let road = Arc::new(Road {
         door: KeyPolicy::any().blocking(reserved),
         authorizer: authorizer.clone(),
-        issuer: issuer.clone(),
+        issuers: issuers.clone(),
         store: store.clone(),
         domain: config.raw.trust_domain.clone(),
         clock: clock.clone(),
         random: random.clone(),
     });
     let publication = &config.raw.publication;
-    let ocsp = publication.ocsp.then(|| Arc::new(Responder::new(road.clone(), publication.ocsp_lifetime_seconds)));
-    let schedule = Schedule {
-        interval: config.raw.publication.crl_interval_seconds,
-        lifetime: config.raw.publication.crl_lifetime_seconds,
-        shards: lists,
-        directory: config.raw.publication.directory.as_deref().map(|path| config.path(path)),
+    let responder = |issuer: &Arc<Issuer>| {
+        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
     };
+    let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
+    let directory = publication.directory.as_deref().map(|path| Arc::new(Directory::new(config.path(path))));
+    let interval = publication.crl_interval_seconds;
+    let publisher = |(issuer, shards): (&Arc<Issuer>, u16)| {
+        let lifetime = publication.crl_lifetime_seconds;
+        let schedule = Schedule { interval, lifetime, shards, directory: directory.clone() };
+        Arc::new(Publisher::new(issuer.clone(), store.clone(), clock.clone(), schedule))
+    };
+    let publishers = issuers.all().iter().zip(opened.shards).map(publisher).collect();
     let archive = config.audit_archive().map(|directory| {
         let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
         let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
-        Archive::new(plan, store.clone(), issuer.clone())
+        Archive::new(plan, store.clone(), issuers.clone())
     });
-    let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
+    let publisher = Arc::new(Lists::new(publishers, issuers, (root, root_lists), interval, directory));
     let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
-    let documents = ChainDocuments::of(&publisher, &trust);
+    let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
     let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
         config,
@@ -113,20 +116,6 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         doors,
         metrics: Metrics::default(),
     }))
-}
-
-/// Before the first certificate names a shard, the store knows how many there are. How many lists there have to be.
-async fn note_shards(store: &dyn Store, issuer: &[u8], configured: u16, now: UnixTime) -> Result<u16, ConfigError> {
-    let draft = AuditDraft {
-        kind: "crl.sharded",
-        actor: "signetd".into(),
-        subject: "crl".into(),
-        request_id: "own-start".into(),
-        detail: json!({}),
-        at: now,
-    };
-    let noted = store.shard(issuer, configured, draft).await;
-    Ok(noted.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?.lists)
 }
 
 /// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.

@@ -30,21 +30,34 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
     let mut pruned_at = service.clock.now();
     let anchor = service.config.anchor();
     let mut marked = None;
+    let (mut changes, mut moved) = (service.road.issuers.changes(), service.road.issuers.changes());
+    // What happened between the first TLS configuration and here.
+    changes.mark_changed();
     loop {
         tokio::select! {
             () = stop.wait() => return,
             _ = tick.tick() => {}
             () = service.authorizer.list_wanted.notified() => service.publisher.ask(),
+            _ = moved.changed() => {}
         }
         // However a revocation came into the store, and whatever became of the request that brought it.
-        if let Ok(true) = service.publisher.has_news().await {
-            service.publisher.ask();
-        }
+        service.publisher.ask_where_new().await;
         let now = service.clock.now();
         if service.publisher.is_due(now) {
             service.revocation.keep_up(&own_context(&service)).await;
         }
-        if identity.is_due(now) {
+        // Whatever became of the request that moved an issuer.
+        if let Err(error) = service.follow_issuers().await {
+            tracing::error!(%error, "the stages of the issuers could not be read; it will be tried again");
+        }
+        if changes.has_changed().unwrap_or(false) {
+            changes.borrow_and_update();
+            match identity.tls_config(&service) {
+                Ok(config) => tls.swap(config),
+                Err(error) => tracing::error!(%error, "TLS goes on with the CAs of before"),
+            }
+        }
+        if identity.is_due(&service, now) {
             match server_identity::renew(&service, &mut identity).await {
                 Ok(config) => tls.swap(config),
                 Err(error) => tracing::error!(%error, "the service's own certificate could not be renewed"),
@@ -113,9 +126,15 @@ pub(crate) async fn archive(service: Arc<Service>, mut stop: Shutdown) {
 /// Makes the responder's certificate when it is due; when that fails, the present one goes on and it is tried again.
 pub async fn renew_responder(service: &Service) {
     let now = service.clock.now();
-    let Some(responder) = service.ocsp.as_ref().filter(|responder| responder.is_due(now)) else { return };
-    if let Err(error) = responder.renew(own_context(service)).await {
-        tracing::error!(%error, "the OCSP responder's certificate could not be made; it will be tried again");
+    for responder in service.ocsp.iter().flat_map(|responders| responders.all()) {
+        // One that is distrusted certifies nothing any more; its responder goes on until its certificate is over.
+        let distrusted = service.road.issuers.is_distrusted(responder.issuer().certificate().key_identifier());
+        if distrusted || !responder.is_due(now) {
+            continue;
+        }
+        if let Err(error) = responder.renew(own_context(service)).await {
+            tracing::error!(%error, "the OCSP responder's certificate could not be made; it will be tried again");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cache;
 mod identity;
+mod responders;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use cache::Answered;
 use cache::{Cache, Entry};
 pub use identity::IdentityError;
 use identity::ResponderIdentity;
+pub use responders::Responders;
 
 use crate::authorize::Context;
 use crate::clock::Clock;
@@ -77,8 +79,7 @@ enum Failure {
 
 impl Responder {
     /// Without a certificate until [`renew`](Self::renew) has made one. `lifetime` is 600 seconds to a day.
-    pub fn new(road: Arc<Road>, lifetime: i64) -> Responder {
-        let issuer = road.issuer.clone();
+    pub fn new(road: Arc<Road>, issuer: Arc<Issuer>, lifetime: i64) -> Responder {
         Responder {
             ids: IssuerIds::of(issuer.certificate()),
             store: road.store.clone(),
@@ -95,7 +96,7 @@ impl Responder {
 
     pub async fn answer(&self, request: OcspRequest) -> Outcome {
         // 4.2.1 and RFC 5019 2.2.3: it speaks for its own issuer and for nobody else's certificates.
-        if !request.ids().iter().all(|id| self.ids.named_by(id)) {
+        if !self.speaks_for(&request) {
             return Outcome::Refused(Unsuccessful::Unauthorized);
         }
         let now = self.clock.now();
@@ -123,6 +124,14 @@ impl Responder {
         }
     }
 
+    fn speaks_for(&self, request: &OcspRequest) -> bool {
+        request.ids().iter().all(|id| self.ids.named_by(id))
+    }
+
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
     /// The end of the responder's certificate; none while there is none.
     pub fn not_after(&self) -> Option<UnixTime> {
         self.identity.load().as_ref().map(|identity| identity.certificate.not_after())
@@ -135,7 +144,7 @@ impl Responder {
 
     /// A new key with a new certificate, on the road of every other certificate. Until then the present ones go on.
     pub async fn renew(&self, context: Context) -> Result<(), IdentityError> {
-        let identity = identity::make(&self.road, context).await?;
+        let identity = identity::make(&self.road, &self.issuer, context).await?;
         self.identity.store(Some(Arc::new(identity)));
         Ok(())
     }

@@ -5,6 +5,7 @@ use signet_pki::issue::Facts;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::super::*;
+use super::issuers;
 use super::reads;
 use super::writer::{Verdict, WriteError, WriteTx};
 
@@ -40,6 +41,9 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: IssueCommit) -> Result<Result<
         Redeemed::Before(issued) => return Ok(Ok(Committed::Replayed(issued))),
         Redeemed::Never(conflict) => return Ok(Err(conflict)),
     }
+    if issuers::is_distrusted(tx.connection, &facts.issuer_key_id)? {
+        return Ok(Err(Conflict::IssuerDistrusted));
+    }
     if key_taken(tx.connection, &facts.spki, &issue.principal.id)? {
         return Ok(Err(Conflict::KeyTaken));
     }
@@ -61,7 +65,8 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: IssueCommit) -> Result<Result<
     tx.audit(&issue.draft)?;
     let (der, facts) = issue.signed.into_parts();
     let validity = (facts.not_before, facts.not_after);
-    Ok(Ok(Committed::New(Issued::committed(der, facts.serial, facts.subject.id, facts.profile, validity))))
+    let Facts { serial, subject, profile, issuer_key_id, .. } = facts;
+    Ok(Ok(Committed::New(Issued::committed(der, serial, subject.id, profile, validity, issuer_key_id))))
 }
 
 enum Redeemed {
