@@ -24,8 +24,8 @@ use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
-use crate::store::sqlite::SqliteStore;
 use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
 
@@ -137,6 +137,8 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     let listen = service.config.raw.listen.clone();
     let (tls, plain, local) = (bind(listen.tls).await?, bind(listen.plain).await?, bind(listen.local).await?);
     let addresses = (tls.address, plain.address, local.address);
+    let mut root = housekeeping::RootWatch::default();
+    root.look(&service).await;
     let state = Arc::new(TlsState::new(identity.tls_config(&service)?));
     if !service.revocation.keep_up(&own_context(&service)).await {
         tracing::error!("the first CRLs could not be published; it will be tried again");
@@ -149,7 +151,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
-    tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
+    tasks.spawn(housekeeping::run(service.clone(), identity, state, root, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
 }

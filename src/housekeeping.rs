@@ -1,9 +1,13 @@
 //! What the service does by itself, by the clock: lists, its own certificate, retention.
 
+mod root_lists;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use signet_pki::UnixTime;
+
+pub use root_lists::RootWatch;
 
 use crate::app::own_context;
 use crate::archive::Worked;
@@ -25,7 +29,13 @@ const PRUNE_INTERVAL: i64 = 600;
 const INTERVALS_AFTER_EXPIRY: i64 = 2;
 const DAY: i64 = 86_400;
 
-pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls: Arc<TlsState>, mut stop: Shutdown) {
+pub(crate) async fn run(
+    service: Arc<Service>,
+    mut identity: ServerIdentity,
+    tls: Arc<TlsState>,
+    mut root: RootWatch,
+    mut stop: Shutdown,
+) {
     let mut tick = tokio::time::interval(TICK);
     let mut pruned_at = service.clock.now();
     let anchor = service.config.anchor();
@@ -46,6 +56,7 @@ pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls
         if service.publisher.is_due(now) {
             service.revocation.keep_up(&own_context(&service)).await;
         }
+        root.look(&service).await;
         // Whatever became of the request that moved an issuer.
         if let Err(error) = service.follow_issuers().await {
             tracing::error!(%error, "the stages of the issuers could not be read; it will be tried again");

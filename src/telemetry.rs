@@ -176,13 +176,7 @@ impl Metrics {
         self.ocsp_seconds.observe(began.elapsed().as_secs_f64());
     }
 
-    pub fn render(
-        &self,
-        publisher: &Lists,
-        store: StoreCounters,
-        archive: Option<Health>,
-        now: UnixTime,
-    ) -> String {
+    pub fn render(&self, publisher: &Lists, store: StoreCounters, archive: Option<Health>, now: UnixTime) -> String {
         self.commits.set(store.commits);
         self.writes.set(store.requests);
         if let Some(list) = publisher.current() {

@@ -389,13 +389,16 @@ pub struct CrlInfo {
 }
 
 /// `GET /v1/admin/issuers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuerInfo {
     pub id: String,
     pub subject: String,
     pub key: String,
     pub not_after: String,
     pub active: bool,
+    /// Of its certificate: what the root revokes.
+    #[serde(default)]
+    pub serial: String,
     /// `published`, `active`, `retiring` or `distrusted`; absent from an older service.
     #[serde(default)]
     pub stage: String,
@@ -427,7 +430,8 @@ pub struct IssuerInfo {
 #[serde(deny_unknown_fields)]
 pub struct IssuerChange {
     pub action: IssuerAction,
-    /// Activate although verifiers or devices may not know it yet. Needs a reason.
+    /// Activate although verifiers or devices may not know it yet; distrust although one's own certificate ends with it.
+    /// Needs a reason.
     #[serde(default)]
     pub force: bool,
     /// Stands in the audit log; required to distrust.

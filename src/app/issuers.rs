@@ -27,7 +27,8 @@ pub(super) async fn open(
     now: UnixTime,
 ) -> Result<Opened, ConfigError> {
     for (issuer, _) in &loaded {
-        let usable = std::iter::once(root).chain(trust.roots()).any(|r| IssuerCert::below(issuer.der(), r, now).is_ok());
+        let usable =
+            std::iter::once(root).chain(trust.roots()).any(|r| IssuerCert::below(issuer.der(), r, now).is_ok());
         if !usable {
             return Err(ConfigError::new(
                 format!("the issuer {} is over, or not below a root that is configured", issuer.view().subject_text),

@@ -22,8 +22,8 @@ use crate::audit::{AuditDraft, GENESIS, hex};
 use crate::issuer::{Issuers, SignError};
 use crate::store::{AuditRow, AuditSegment, SegmentConflict, Store, StoreError};
 
-use files::{Files, Signers};
 pub use files::probe;
+use files::{Files, Signers};
 pub use status::{ArchiveStatus, Health};
 
 #[derive(Debug, Error)]

@@ -21,7 +21,7 @@ pub struct RawConfig {
     pub issuer: RawIssuer,
     /// More issuers, below the same root or one of the newest trust bundle.
     #[serde(default)]
-    pub issuers: Vec<RawNextIssuer>,
+    pub issuers: Vec<RawIssuers>,
     pub tls: RawTls,
     pub publication: RawPublication,
     #[serde(default)]
@@ -81,7 +81,7 @@ pub struct RawIssuer {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RawNextIssuer {
+pub struct RawIssuers {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }

@@ -56,7 +56,9 @@ impl Road {
                 (outcome, _) => outcome,
             },
             // Good for nothing any more, and another key gets a new one.
-            Decision::Replay(issued) if self.issuers.is_distrusted(issued.issuer()) => Err(EnrollError::IssuerDistrusted),
+            Decision::Replay(issued) if self.issuers.is_distrusted(issued.issuer()) => {
+                Err(EnrollError::IssuerDistrusted)
+            }
             Decision::Replay(issued) => Ok(Outcome::Replayed(issued)),
             Decision::Pend(pending) => Ok(Outcome::Pending(pending)),
         }
@@ -84,7 +86,9 @@ fn refuse(conflict: Conflict) -> EnrollError {
         Conflict::TokenGone => EnrollError::TokenRevoked,
         Conflict::OtherKey => EnrollError::TokenBoundToOtherKey,
         Conflict::ParentGone => EnrollError::CertificateRevoked,
-        Conflict::IssuerDistrusted => EnrollError::Conflict("the issuer was taken away at the same moment; send the request again".into()),
+        Conflict::IssuerDistrusted => {
+            EnrollError::Conflict("the issuer was taken away at the same moment; send the request again".into())
+        }
         Conflict::RecoveryExhausted => EnrollError::RecoveryExhausted,
         Conflict::KeyTaken => EnrollError::Key("this key belongs to another device".into()),
         Conflict::KeySpent => EnrollError::Key("the certificate for this key has ended; renew with a new key".into()),

@@ -33,9 +33,8 @@ impl ChainDocuments {
         // Also those that are in a trust bundle: it was signed before anybody knew.
         let known = |c: &&IssuerCert| c.der() == root.der() || loaded.iter().any(|one| one.der() == c.der());
         let distrusted = |c: &&IssuerCert| issuers.is_distrusted(c.key_identifier());
-        let others = |all: &[IssuerCert]| -> String {
-            all.iter().filter(|c| !known(c) && !distrusted(c)).map(text).collect()
-        };
+        let others =
+            |all: &[IssuerCert]| -> String { all.iter().filter(|c| !known(c) && !distrusted(c)).map(text).collect() };
         let roots = text(root) + &others(trust.roots());
         let trusted: String = issuers.trusted().map(|issuer| text(issuer.certificate())).collect();
         let bundle = roots.clone() + &trusted + &others(trust.issuers());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use signet_pki::UnixTime;
+use signet_pki::crl::Reason;
 use signet_pki::issue::IssueError;
 use signet_pki::ocsp::{self, AnswerPlan, CertId, IssuerIds, OcspRequest, Single, Status, Unsuccessful};
 use signet_pki::profile::BACKDATE;
@@ -25,7 +26,7 @@ use crate::authorize::Context;
 use crate::clock::Clock;
 use crate::enrollment::Road;
 use crate::issuer::Issuer;
-use crate::store::{Standing, Store, StoreError};
+use crate::store::{Stage, Standing, Store, StoreError};
 
 /// Answers for one issuer.
 pub struct Responder {
@@ -151,6 +152,9 @@ impl Responder {
 
     /// A signed answer that says what the store would say.
     fn remembered(&self, id: &CertId, now: UnixTime) -> Option<Arc<Answered>> {
+        if self.distrusted().is_some() {
+            return None;
+        }
         let revision = self.store.counters().revision;
         let entry = self.cache.find(id.der())?;
         let answer = &entry.answer;
@@ -171,6 +175,8 @@ impl Responder {
             standings.push(self.standing(id).await?);
         }
         // A little in the past, like certificates: clocks of clients are behind.
+        let distrusted = self.distrusted();
+        let status = |standing: Option<Standing>| distrusted.unwrap_or_else(|| status(standing));
         let this_update = now.minus(BACKDATE);
         let next_update = this_update.plus(self.lifetime).min(identity.certificate.not_after());
         if next_update <= now {
@@ -191,13 +197,20 @@ impl Responder {
         let statuses = standings.iter().copied().map(status).collect();
         let answer = Arc::new(Answered::new(der, statuses, this_update, next_update));
         // Unknown ones are not kept: anybody can invent them, and one may be issued in the next moment.
-        match shared.filter(|_| standings.iter().all(Option::is_some)) {
+        match shared.filter(|_| distrusted.is_none() && standings.iter().all(Option::is_some)) {
             None => Ok((answer, Source::Private)),
             Some(id) => {
                 self.cache.keep(id.der().into(), Entry { answer: answer.clone(), revision });
                 Ok((answer, Source::Fresh))
             }
         }
+    }
+
+    /// RFC 6960 2.7: all certificates of a CA whose key somebody else has may be told to be revoked.
+    fn distrusted(&self) -> Option<Status> {
+        let record = self.road.issuers.record(self.issuer.certificate().key_identifier())?;
+        let revoked = Status::Revoked { at: record.changed_at, reason: Reason::CaCompromise };
+        (record.stage == Stage::Distrusted).then_some(revoked)
     }
 
     async fn standing(&self, id: &CertId) -> Result<Option<Standing>, StoreError> {

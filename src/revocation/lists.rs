@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
 use signet_pki::pem::{self, Label};
-use signet_pki::UnixTime;
 
 use super::press::{PublishError, Published};
 use super::publish::{Publisher, Standing};

@@ -58,12 +58,7 @@ pub enum Standing {
 }
 
 impl Publisher {
-    pub fn new(
-        issuer: Arc<Issuer>,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        schedule: Schedule,
-    ) -> Publisher {
+    pub fn new(issuer: Arc<Issuer>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, schedule: Schedule) -> Publisher {
         let Schedule { interval, lifetime, shards, directory } = schedule;
         Publisher {
             press: Press { issuer, store, clock, lifetime },

@@ -20,6 +20,7 @@ mod drain;
 mod equal_work;
 mod fleet;
 mod flush;
+mod issuers;
 mod kill;
 mod ocsp;
 mod retry;

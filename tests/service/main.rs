@@ -11,6 +11,7 @@ mod directory;
 mod extensions;
 mod guessing;
 mod inventory;
+mod issuers;
 mod keys;
 mod leaks;
 mod lists;

@@ -26,12 +26,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ("archive", &["audit", "issuer", "store"]),
     // Pure functions over entries.
     ("audit", &[]),
-    ("authorize", &["clock", "config", "credentials", "store"]),
+    ("authorize", &["clock", "config", "credentials", "issuer", "store"]),
     ("clock", &[]),
     ("config", &[]),
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
-    ("housekeeping", &["archive", "server_identity", "store"]),
+    ("housekeeping", &["archive", "config", "server_identity", "store"]),
     (
         "http",
         &[
@@ -42,6 +42,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "config",
             "credentials",
             "enrollment",
+            "issuer",
             "ocsp",
             "random",
             "revocation",
@@ -50,12 +51,13 @@ const MODULES: &[(&str, &[&str])] = &[
             "trust",
         ],
     ),
-    // A head of the log is signed as what it is, not as any octets.
-    ("issuer", &["audit"]),
+    // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
+    ("issuer", &["audit", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
-    ("revocation", &["authorize", "clock", "issuer", "store"]),
+    // Lists of roots are a file of the configuration.
+    ("revocation", &["authorize", "clock", "config", "issuer", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),

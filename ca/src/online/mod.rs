@@ -18,6 +18,7 @@ mod doctor;
 mod duration;
 mod files;
 mod issue;
+pub(crate) mod issuers;
 mod print;
 mod renew;
 mod revoke;

@@ -41,6 +41,11 @@ pub(super) async fn step(
         let hint = format!("{why} If it cannot wait: 'ca issuer activate {id} --force --reason TEXT'");
         return Err(Refusal::told(ErrorCode::Conflict, hint));
     }
+    if change.action == IssuerAction::Distrust && !change.force && admin.record().issuer == record.key_id {
+        let text = "your own certificate ends with it: activate another issuer and run 'ca renew' first; with --force you are \
+                    locked out until 'signetd setup --admin NAME --admin-dir DIR' on the issuing host";
+        return Err(Refusal::told(ErrorCode::Conflict, text));
+    }
     let order = order(&record, &change, waits_for, (&admin, &context), service.clock.now());
     let written = service.store.step_issuer(order).await;
     // Also after an error, which says nothing about whether it happened.
@@ -87,7 +92,8 @@ fn order(
         IssuerAction::Retire => (Stage::Retiring, "issuer.retired"),
         IssuerAction::Distrust => (Stage::Distrusted, "issuer.distrusted"),
     };
-    let mut detail = json!({ "stage": to.as_str(), "from": record.stage.as_str(), "remote": context.remote.to_string() });
+    let mut detail =
+        json!({ "stage": to.as_str(), "from": record.stage.as_str(), "remote": context.remote.to_string() });
     if let Some(reason) = &change.reason {
         detail["reason"] = reason.trim().into();
     }
@@ -136,7 +142,9 @@ async fn waits_for(
     // Of a hundred thousand devices some are always in a drawer.
     let enough = u128::from(seen) * 100 >= u128::from(total) * ENOUGH_PERCENT;
     Ok((!enough).then(|| {
-        format!("{seen} of {total} live devices hold trust bundle {first}, which brings it; {ENOUGH_PERCENT} % are enough.")
+        format!(
+            "{seen} of {total} live devices hold trust bundle {first}, which brings it; {ENOUGH_PERCENT} % are enough."
+        )
     }))
 }
 
@@ -162,6 +170,7 @@ async fn info(service: &App, issuer: &Issuer) -> Result<IssuerInfo, Refusal> {
     let responder = service.ocsp.as_ref().and_then(|responders| responders.of(&id));
     let list = service.publisher.of(&id).and_then(|publisher| publisher.current());
     Ok(IssuerInfo {
+        serial: certificate.view().serial.to_string(),
         subject: certificate.view().subject_text.clone(),
         key: certificate.public_key().algorithm().to_string(),
         not_after: certificate.not_after().to_string(),

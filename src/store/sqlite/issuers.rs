@@ -80,9 +80,11 @@ fn put(tx: &WriteTx<'_>, key_id: &[u8], stage: Stage, draft: &AuditDraft) -> Res
             .prepare_cached("UPDATE issuer SET stage = 'retiring', changed_at = ?1 WHERE stage = 'active'")?
             .execute([draft.at.0])?;
     }
-    tx.connection
-        .prepare_cached("UPDATE issuer SET stage = ?2, changed_at = ?3 WHERE key_id = ?1")?
-        .execute((key_id, stage.as_str(), draft.at.0))?;
+    tx.connection.prepare_cached("UPDATE issuer SET stage = ?2, changed_at = ?3 WHERE key_id = ?1")?.execute((
+        key_id,
+        stage.as_str(),
+        draft.at.0,
+    ))?;
     Ok(())
 }
 
