@@ -4,6 +4,7 @@ mod issuers;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use signet_pki::key_policy::KeyPolicy;
@@ -16,10 +17,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles};
 use crate::credentials::Pepper;
 use crate::enrollment::Road;
+use crate::events::{Connections, Hub};
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::Issuer;
+use crate::latency::Latency;
 use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
@@ -95,7 +98,16 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         Archive::new(plan, store.clone(), issuers.clone())
     });
     let publisher = Arc::new(Lists::new(publishers, issuers, (root, root_lists), interval, directory));
-    let revocation = Arc::new(Revocation { store: store.clone(), clock: clock.clone(), publisher: publisher.clone() });
+    let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
+    let connections = Connections::new(store.audit_head());
+    let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
+    let revocation = Arc::new(Revocation {
+        store: store.clone(),
+        clock: clock.clone(),
+        publisher: publisher.clone(),
+        latency: latency.clone(),
+        published: watch::Sender::new(0),
+    });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
     let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
@@ -114,7 +126,10 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
         doors,
-        metrics: Metrics::default(),
+        metrics: Metrics::new(&latency),
+        latency,
+        hub,
+        connections,
     }))
 }
 
@@ -146,11 +161,13 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     housekeeping::renew_responder(&service).await;
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
-    tasks.spawn(http::serve_tls(tls, state.clone(), http::api(service.clone()), patience, signal.clone()));
+    let (api, connections) = (http::api(service.clone()), service.connections.clone());
+    tasks.spawn(http::serve_tls(tls, state.clone(), api, connections, patience, signal.clone()));
     tasks.spawn(http::serve_plain(plain, http::plain(service.clone()), patience, signal.clone()));
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
+    tasks.spawn(tell(service.hub.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, root, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
@@ -172,6 +189,13 @@ pub async fn close(service: &Service) -> Result<(), ConfigError> {
     let moved = service.config.anchor().advance(service.store.as_ref(), &mut None).await;
     let _ = service.store.close().await;
     moved.map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))
+}
+
+async fn tell(hub: Arc<Hub>, mut stop: Shutdown) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = hub.run() => {}
+    }
 }
 
 /// What the service does on its own account.

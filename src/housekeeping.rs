@@ -136,14 +136,12 @@ pub(crate) async fn archive(service: Arc<Service>, mut stop: Shutdown) {
 
 /// Makes the responder's certificate when it is due; when that fails, the present one goes on and it is tried again.
 pub async fn renew_responder(service: &Service) {
-    let now = service.clock.now();
     for responder in service.ocsp.iter().flat_map(|responders| responders.all()) {
         // One that is distrusted certifies nothing any more; its responder goes on until its certificate is over.
-        let distrusted = service.road.issuers.is_distrusted(responder.issuer().certificate().key_identifier());
-        if distrusted || !responder.is_due(now) {
+        if service.road.issuers.is_distrusted(responder.issuer().certificate().key_identifier()) {
             continue;
         }
-        if let Err(error) = responder.renew(own_context(service)).await {
+        if let Err(error) = responder.renew_when_due(own_context(service)).await {
             tracing::error!(%error, "the OCSP responder's certificate could not be made; it will be tried again");
         }
     }

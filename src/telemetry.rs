@@ -15,6 +15,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::archive::Health;
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
+use crate::events::Watcher;
+use crate::latency::Latency;
 use crate::revocation::Lists;
 use crate::store::StoreCounters;
 
@@ -78,10 +80,12 @@ pub struct Metrics {
     ocsp: Family<OcspLabels, Counter>,
     ocsp_remembered: Counter,
     ocsp_seconds: Histogram,
+    subscribers: Gauge<u64, AtomicU64>,
+    slowest: Gauge<u64, AtomicU64>,
 }
 
-impl Default for Metrics {
-    fn default() -> Metrics {
+impl Metrics {
+    pub fn new(latency: &Latency) -> Metrics {
         let mut registry = Registry::with_prefix("signet");
         let answers = Family::<AnswerLabels, Counter>::default();
         let crl_number = Gauge::<u64, AtomicU64>::default();
@@ -129,6 +133,12 @@ impl Default for Metrics {
         registry.register("ocsp_outcomes", "Certificates asked about, and requests refused", ocsp.clone());
         registry.register("ocsp_cache_hits", "OCSP answers from memory", ocsp_remembered.clone());
         registry.register("ocsp_seconds", "Time to an OCSP answer", ocsp_seconds.clone());
+        let subscribers = Gauge::<u64, AtomicU64>::default();
+        let slowest = Gauge::<u64, AtomicU64>::default();
+        registry.register("event_streams", "Open streams of events", subscribers.clone());
+        let help = "Events that the slowest subscriber has not acknowledged, of those that acknowledge";
+        registry.register("event_acknowledgement_lag", help, slowest.clone());
+        latency.register(&mut registry);
         Metrics {
             registry,
             answers,
@@ -148,11 +158,11 @@ impl Default for Metrics {
             ocsp,
             ocsp_remembered,
             ocsp_seconds,
+            subscribers,
+            slowest,
         }
     }
-}
 
-impl Metrics {
     /// Counts an answer. Routes are a fixed set, so that no caller can make new series.
     pub fn answered(&self, path: &str, status: u16) {
         let known = ROUTES.iter().copied().find(|route| path.starts_with(route));
@@ -176,7 +186,16 @@ impl Metrics {
         self.ocsp_seconds.observe(began.elapsed().as_secs_f64());
     }
 
-    pub fn render(&self, publisher: &Lists, store: StoreCounters, archive: Option<Health>, now: UnixTime) -> String {
+    pub fn render(
+        &self,
+        publisher: &Lists,
+        store: StoreCounters,
+        archive: Option<Health>,
+        watchers: &[Watcher],
+        now: UnixTime,
+    ) -> String {
+        self.subscribers.set(watchers.iter().map(|w| w.streams as u64).sum());
+        self.slowest.set(watchers.iter().filter_map(|w| w.lag).max().unwrap_or(0) as u64);
         self.commits.set(store.commits);
         self.writes.set(store.requests);
         if let Some(list) = publisher.current() {
@@ -212,6 +231,7 @@ const ROUTES: &[&str] = &[
     "/v1/whoami",
     "/v1/admin",
     "/v1/trust",
+    "/v1/events",
     "/crl",
     "/ca",
     "/ocsp",

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use signet_api::ErrorCode;
 use signet_api::client::Clock;
 use signet_keys::KeyKind;
 use signet_pki::bundle::Draft;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::accept::{Expectation, accept};
 use crate::enroll::enroll;
-use crate::fake_server::{Ca, Fake, request, snapshot, token, world};
+use crate::fake_server::{Behaviour, Ca, Fake, request, snapshot, token, world};
 use crate::renew::{Outcome, When, renew};
 use crate::store::{Absent, Request};
 
@@ -143,7 +144,8 @@ async fn a_device_that_was_off_for_twelve_years_follows_three_bundles_and_can_en
             (&[&third], &[&third]),
         ]));
     }
-    // Its certificate is over, so the renewal is refused; the roots are those of today all the same.
+    // Its certificate is over, and too long ago to recover; the roots are those of today all the same.
+    device.server.script([Behaviour::Refuse(ErrorCode::RecoveryTooLate, None)]);
     let failure = device.renew().await.unwrap_err();
     assert!(failure.hint.is_some(), "{failure:?}");
     assert_eq!((device.sequence(), device.roots_pem()), (Some(4), ders(&[&third])));

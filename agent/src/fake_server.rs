@@ -1,5 +1,7 @@
 //! A server in the test's own process: real TLS, real certificates, and the misbehaviour that a test asks for.
 
+mod wire;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +15,7 @@ use rustls::{RootCertStore, ServerConfig};
 use signet_api::client::Clock;
 use signet_api::credential::CredentialKind;
 use signet_api::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RecoverRequest, RenewRequest, WhoAmI};
-use signet_api::{Credential, ErrorCode, Problem};
+use signet_api::{Credential, ErrorCode};
 use signet_keys::{KeyKind, PrivateKey, random};
 use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
 use signet_pki::crl::{self, CrlPlan, Entries};
@@ -25,9 +27,10 @@ use signet_pki::pem::{self, Label};
 use signet_pki::profile::{Profile, Revocation, Usage};
 use signet_pki::view::CertificateView;
 use signet_pki::{DeviceId, DnsName, Fingerprint, TrustDomain, UnixTime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use wire::{json, read_request, refusal, reply};
 
 use crate::enroll::{Existing, Plan};
 use crate::world::{Pause, World};
@@ -461,22 +464,6 @@ fn whoami(peer: &CertificateView) -> WhoAmI {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap()
-}
-
-fn refusal(code: ErrorCode, after: Option<u64>) -> String {
-    let after = after.map(|s| format!("retry-after: {s}\r\n")).unwrap_or_default();
-    let headers = format!("content-type: application/problem+json\r\n{after}");
-    reply(code.status(), &headers, &json(&Problem::new(code, None, "req-7".into())))
-}
-
-fn reply(status: u16, headers: &str, body: &str) -> String {
-    let rfc2822 = time::format_description::well_known::Rfc2822;
-    let date = time::OffsetDateTime::now_utc().format(&rfc2822).unwrap().replace("+0000", "GMT");
-    format!("HTTP/1.1 {status} X\r\ndate: {date}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
-}
-
 /// Trust bundles alone, without TLS.
 async fn serve_plain(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((mut socket, _)) = listener.accept().await {
@@ -485,23 +472,5 @@ async fn serve_plain(listener: TcpListener, shared: Arc<Shared>) {
         shared.log.lock().unwrap().push(format!("GET plain {path}"));
         let answer = shared.bundle(path).unwrap();
         let _ = socket.write_all(&answer).await;
-    }
-}
-
-async fn read_request(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<(String, String)> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).to_string();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                return Some((head.to_owned(), body.to_owned()));
-            }
-        }
-        let mut piece = [0; 4096];
-        match stream.read(&mut piece).await {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&piece[..count]),
-        }
     }
 }

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod client;
 pub mod credential;
 pub mod enroll;
+pub mod events;
 pub mod link;
 pub mod problem;
 

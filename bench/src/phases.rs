@@ -130,13 +130,13 @@ impl<'a> Load<'a> {
 
     /// Over kept connections to the plain listener, about a hundred certificates.
     pub(crate) async fn ocsp(&self, issuer: &IssuerCert, ask: Ask, connections: usize, ops: usize) -> Result<Phase> {
-        let name = match ask {
-            Ask::Remembered => "ocsp, get",
-            Ask::Nonce => "ocsp, nonce",
+        let (name, batch) = match ask {
+            Ask::Remembered => ("ocsp, get", "ocsp-get"),
+            Ask::Nonce => ("ocsp, nonce", "ocsp-nonce"),
         };
         let address = self.server.plain();
         let target = Target { address, name: self.target.name.clone(), authority: address.to_string() };
-        let devices = self.devices(OCSP_CERTIFICATES, name).await?;
+        let devices = self.devices(OCSP_CERTIFICATES, batch).await?;
         let id = |device: &Device| CertId::new(IdHash::Sha1, issuer, &device.serial);
         let ids: Vec<CertId> = devices.iter().map(id).collect();
         let requests = ids.iter().cycle().take(ops).enumerate().map(|(number, id)| match ask {

@@ -39,7 +39,10 @@ pub enum PemError {
 /// One block with lines of 64 characters (RFC 7468).
 pub fn encode(label: Label, der: &[u8]) -> String {
     let base64 = BASE64.encode(der);
-    let mut out = format!("-----BEGIN {}-----\n", label.text());
+    let mut out = String::with_capacity(base64.len() / 64 * 65 + 130 + 2 * label.text().len());
+    out.push_str("-----BEGIN ");
+    out.push_str(label.text());
+    out.push_str("-----\n");
     let mut rest = base64.as_str();
     while !rest.is_empty() {
         let (line, after) = rest.split_at(rest.len().min(64));
@@ -47,7 +50,9 @@ pub fn encode(label: Label, der: &[u8]) -> String {
         out.push('\n');
         rest = after;
     }
-    out.push_str(&format!("-----END {}-----\n", label.text()));
+    out.push_str("-----END ");
+    out.push_str(label.text());
+    out.push_str("-----\n");
     out
 }
 

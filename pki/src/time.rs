@@ -1,6 +1,6 @@
 //! Seconds since 1970, as X.509 and the store count them.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -65,7 +65,15 @@ impl UnixTime {
 impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = self.civil();
-        write!(f, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", c.year, c.month, c.day, c.hour, c.minute, c.second)
+        let year = c.year.unsigned_abs();
+        let (century, year) = ((year / 100) as u8, (year % 100) as u8);
+        let pairs =
+            [(century, ""), (year, "-"), (c.month, "-"), (c.day, "T"), (c.hour, ":"), (c.minute, ":"), (c.second, "Z")];
+        pairs.into_iter().try_for_each(|(value, then)| {
+            f.write_char(char::from(b'0' + value / 10))?;
+            f.write_char(char::from(b'0' + value % 10))?;
+            f.write_str(then)
+        })
     }
 }
 

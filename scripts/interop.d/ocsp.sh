@@ -6,7 +6,8 @@ responder_url() { openssl x509 -in good.leaf.pem -noout -ocsp_uri; }
 openssl_asks() { # DEVICE OPTION...
     local device=$1
     shift
-    openssl ocsp -issuer "$issuer" -cert "$device.leaf.pem" -url "$(responder_url)" -CAfile "$root" -verify_other "$issuer" "$@"
+    # Its digest counts for the certificates behind it.
+    openssl ocsp "$@" -issuer "$issuer" -cert "$device.leaf.pem" -url "$(responder_url)" -CAfile "$root" -verify_other "$issuer"
 }
 # ask_openssl TEXT DEVICE OPTION...: the answer has to verify, whatever it says.
 ask_openssl() {
@@ -44,8 +45,8 @@ responder_certificate() {
 rows_ocsp() {
     row 'openssl ocsp' 'a good device, SHA-1, with a nonce' ask_openssl 'good.leaf.pem: good' good
     row 'openssl ocsp' 'a good device, SHA-256, without a nonce' ask_openssl 'good.leaf.pem: good' good -sha256 -no_nonce
-    row 'openssl ocsp' 'two devices in one request' ask_openssl 'bad.leaf.pem: good' good -cert bad.leaf.pem
-    row 'openssl ocsp' 'a serial number that nobody has is unknown' ask_openssl '0x4f00a1: unknown' good -serial 0x4f00a1
+    row 'openssl ocsp' 'two devices in one request' ask_openssl 'bad.leaf.pem: good' good -issuer "$issuer" -cert bad.leaf.pem
+    row 'openssl ocsp' 'a serial number that nobody has is unknown' ask_openssl '0x4f00a1: unknown' good -issuer "$issuer" -serial 0x4f00a1
     row 'openssl ocsp' 'a foreign issuer is refused' says 'unauthorized (6)' openssl ocsp -issuer "$root" -cert "$issuer" \
         -url "$(responder_url)" -CAfile "$root"
     row 'ocsptool' 'a good device' ask_ocsptool 'Certificate Status: good' good

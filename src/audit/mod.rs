@@ -6,7 +6,9 @@ pub mod merkle;
 pub mod segment;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use serde_json::{Map, Value};
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use serde_json::Value;
 use signet_pki::UnixTime;
 
 /// An entry before the store gives it its place in the chain.
@@ -32,26 +34,71 @@ pub struct Leaf {
     pub hash: [u8; 32],
 }
 
+/// An entry of which everything is written but what its place in the chain decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub kind: &'static str,
+    pub actor: String,
+    pub subject: String,
+    pub request_id: String,
+    pub at: UnixTime,
+    /// Canonical bytes before the previous hash, between it and the sequence, and after the sequence.
+    before: String,
+    between: String,
+    after: String,
+}
+
+impl Entry {
+    /// `detail` is a struct whose fields stand in the order of their names.
+    pub fn new<D: Serialize>(
+        kind: &'static str,
+        (actor, subject, request_id): (String, String, String),
+        at: UnixTime,
+        detail: &D,
+    ) -> Entry {
+        let before = format!(
+            r#"{{"actor":{},"at":{},"detail":{},"kind":{},"prev":""#,
+            json(&actor),
+            at.0,
+            json(detail),
+            json(kind)
+        );
+        let between = format!(r#"","request":{},"seq":"#, json(&request_id));
+        let after = format!(r#","subject":{}}}"#, json(&subject));
+        Entry { kind, actor, subject, request_id, at, before, between, after }
+    }
+
+    /// The leaf after one with hash `previous` and sequence `sequence - 1`.
+    ///
+    /// The canonical bytes are JSON with sorted keys and no spaces, so that anyone can rebuild them.
+    pub fn append(&self, previous: &[u8; 32], sequence: u64) -> Leaf {
+        // A hash in hex and a number.
+        let room = self.before.len() + 64 + self.between.len() + 20 + self.after.len();
+        let mut canonical = String::with_capacity(room);
+        canonical.push_str(&self.before);
+        HEXLOWER.encode_append(previous, &mut canonical);
+        canonical.push_str(&self.between);
+        canonical.push_str(&sequence.to_string());
+        canonical.push_str(&self.after);
+        let hash = leaf_hash(canonical.as_bytes());
+        Leaf { sequence, canonical, hash }
+    }
+}
+
+impl From<&AuditDraft> for Entry {
+    fn from(draft: &AuditDraft) -> Entry {
+        let names = (draft.actor.clone(), draft.subject.clone(), draft.request_id.clone());
+        Entry::new(draft.kind, names, draft.at, &draft.detail)
+    }
+}
+
+#[expect(clippy::expect_used, reason = "text, and structs and maps of it and of numbers, always have a JSON form")]
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("an audit entry as JSON")
+}
+
 /// Hash before the first leaf.
 pub const GENESIS: [u8; 32] = [0; 32];
-
-/// Appends `draft` after a leaf with hash `previous` and sequence `sequence - 1`.
-///
-/// The canonical bytes are JSON with sorted keys and no spaces, so that anyone can rebuild them.
-pub fn append(previous: &[u8; 32], sequence: u64, draft: &AuditDraft) -> Leaf {
-    let mut object = Map::new();
-    object.insert("actor".into(), draft.actor.clone().into());
-    object.insert("at".into(), draft.at.0.into());
-    object.insert("detail".into(), draft.detail.clone());
-    object.insert("kind".into(), draft.kind.into());
-    object.insert("prev".into(), hex(previous).into());
-    object.insert("request".into(), draft.request_id.clone().into());
-    object.insert("seq".into(), sequence.into());
-    object.insert("subject".into(), draft.subject.clone().into());
-    let canonical = Value::Object(object).to_string();
-    let hash = leaf_hash(canonical.as_bytes());
-    Leaf { sequence, canonical, hash }
-}
 
 /// RFC 6962 2.1: the hash of a leaf is SHA-256 over 0x00 and its bytes.
 pub fn leaf_hash(canonical: &[u8]) -> [u8; 32] {
@@ -72,7 +119,7 @@ pub fn follows(previous: &[u8; 32], sequence: u64, canonical: &str, hash: &[u8; 
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(bytes)
+    HEXLOWER.encode(bytes)
 }
 
 #[cfg(test)]
@@ -92,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_changed_leaf_does_not_follow() {
-        let first = append(&GENESIS, 1, &draft("x"));
-        let second = append(&first.hash, 2, &draft("y"));
+        let first = Entry::from(&draft("x")).append(&GENESIS, 1);
+        let second = Entry::from(&draft("y")).append(&first.hash, 2);
         assert!(follows(&GENESIS, 1, &first.canonical, &first.hash));
         assert!(follows(&first.hash, 2, &second.canonical, &second.hash));
         let forged = second.canonical.replace("\"y\"", "\"z\"");
@@ -104,7 +151,7 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_so_that_the_bytes_can_be_rebuilt() {
-        let leaf = append(&GENESIS, 1, &draft("x"));
+        let leaf = Entry::from(&draft("x")).append(&GENESIS, 1);
         let again: Value = serde_json::from_str(&leaf.canonical).unwrap();
         assert_eq!(again.to_string(), leaf.canonical);
         assert!(leaf.canonical.contains(r#""detail":{"a":[2],"b":1}"#));

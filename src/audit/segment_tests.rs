@@ -2,7 +2,7 @@ use serde_json::json;
 use signet_pki::UnixTime;
 
 use super::*;
-use crate::audit::{AuditDraft, GENESIS, Leaf, append};
+use crate::audit::{AuditDraft, Entry, GENESIS, Leaf};
 
 fn log(length: u64) -> Vec<Leaf> {
     let mut leaves: Vec<Leaf> = Vec::new();
@@ -15,7 +15,8 @@ fn log(length: u64) -> Vec<Leaf> {
             detail: json!({}),
             at: UnixTime(5),
         };
-        leaves.push(append(&leaves.last().map_or(GENESIS, |leaf| leaf.hash), sequence, &draft));
+        let previous = leaves.last().map_or(GENESIS, |leaf: &Leaf| leaf.hash);
+        leaves.push(Entry::from(&draft).append(&previous, sequence));
     }
     leaves
 }

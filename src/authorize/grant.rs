@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde::Serialize;
 use signet_pki::TrustDomain;
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
@@ -11,7 +11,7 @@ use signet_pki::issue::{IssueError, LeafPlan, Signed, Subject};
 use signet_pki::profile::Profile;
 
 use super::Context;
-use crate::store::{AuditDraft, IssueCommit, PrincipalRecord, Redemption};
+use crate::store::{AuditEntry, IssueCommit, PrincipalRecord, Redemption};
 
 /// Names, profile and key that were granted, and what has to be redeemed for them.
 pub struct Grant {
@@ -30,6 +30,20 @@ pub(crate) struct Promise {
     request_id: String,
     remote: String,
     wishes: String,
+}
+
+/// In the order of the names, as the audit log wants them.
+#[derive(Serialize)]
+struct IssueDetail<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csr_subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<&'a [String]>,
+    not_after: i64,
+    profile: &'a str,
+    remote: &'a str,
+    serial: &'a str,
+    spki: &'a str,
 }
 
 pub(super) struct Granted {
@@ -82,29 +96,22 @@ impl Promise {
     /// Joins the signed certificate with what has to become durable with it.
     pub(crate) fn commit(self, signed: Signed, now: UnixTime) -> IssueCommit {
         let facts = signed.facts();
-        let mut detail = json!({
-            "serial": facts.serial.to_string(),
-            "spki": facts.spki.to_string(),
-            "profile": facts.profile,
-            "not_after": facts.not_after.0,
-            "remote": self.remote,
-        });
-        // There is one of these for every renewal, so what says nothing is left out.
-        if !self.principal.groups.is_empty() {
-            detail["groups"] = json!(self.principal.groups);
-        }
-        // What the CSR asked for beside its key; it had no effect.
-        if !self.wishes.is_empty() && self.wishes != format!("CN={}", self.principal.id) {
-            detail["csr_subject"] = self.wishes.into();
-        }
-        let draft = AuditDraft {
-            kind: self.kind,
-            actor: self.actor,
-            subject: self.principal.id.to_string(),
-            request_id: self.request_id,
-            detail,
-            at: now,
+        // What the CSR asked for beside its key had no effect. Of renewals there are a thousand for every enrollment, so they
+        // leave out what says nothing.
+        let renewal = matches!(self.redemption, Redemption::Renewal(_));
+        let wishes_nothing = self.wishes.is_empty() || self.wishes == format!("CN={}", self.principal.id);
+        let groups = self.principal.groups.as_slice();
+        let detail = IssueDetail {
+            csr_subject: (!(renewal && wishes_nothing)).then_some(self.wishes.as_str()),
+            groups: (!(renewal && groups.is_empty())).then_some(groups),
+            not_after: facts.not_after.0,
+            profile: &facts.profile,
+            remote: &self.remote,
+            serial: &facts.serial.to_string(),
+            spki: &facts.spki.to_string(),
         };
-        IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, draft }
+        let names = (self.actor, self.principal.id.to_string(), self.request_id);
+        let entry = AuditEntry::new(self.kind, names, now, &detail);
+        IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, entry }
     }
 }

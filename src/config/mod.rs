@@ -63,6 +63,11 @@ pub struct Patience {
     pub answer: Duration,
     /// The age at which a connection takes no more requests: what TLS checked at its beginning is not true for ever.
     pub connection: Duration,
+    /// Between two signs of life in a stream of events.
+    pub heartbeat: Duration,
+    /// Between two looks at whether a stream's reader still has the right to it. Revocations are noticed at once; this is for
+    /// what nobody does, such as the end of a certificate.
+    pub recheck: Duration,
     /// From the signal to stop until what is still open is cut.
     pub drain: Duration,
 }
@@ -76,6 +81,8 @@ impl Default for Patience {
             body: seconds(15),
             answer: seconds(30),
             connection: seconds(3600),
+            heartbeat: seconds(15),
+            recheck: seconds(60),
             drain: seconds(20),
         }
     }
@@ -224,6 +231,10 @@ impl Config {
                 "publication.ocsp_lifetime_seconds is 600 to 86400",
                 "leave it out for an hour",
             ));
+        }
+        if publication.revocation_budget_ms == 0 {
+            let message = "publication.revocation_budget_ms is at least 1";
+            return Err(ConfigError::new(message, "leave it out for a second"));
         }
         if self.raw.retention.certificate_days < 2 {
             // A used token answers its own key for a day.

@@ -117,6 +117,9 @@ pub struct RawPublication {
     pub ocsp: bool,
     #[serde(default = "one_hour")]
     pub ocsp_lifetime_seconds: i64,
+    /// Milliseconds from the receipt of a revocation until a stage of it is late: a counter and a warning, nothing else.
+    #[serde(default = "one_second")]
+    pub revocation_budget_ms: u64,
 }
 
 /// How long what is over is kept in full.
@@ -270,6 +273,10 @@ fn yes() -> bool {
 
 fn one_day() -> u32 {
     24
+}
+
+fn one_second() -> u64 {
+    1000
 }
 
 fn one_hour() -> i64 {

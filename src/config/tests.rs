@@ -62,6 +62,7 @@ fn the_configuration_of_ca_init_is_accepted_with_its_defaults() {
     assert_eq!(config.path(Path::new("/absolute")), Path::new("/absolute"));
     assert_eq!(config.raw.publication.crl_interval_seconds, 3600);
     assert_eq!(config.raw.publication.crl_lifetime_seconds, 7 * DAY);
+    assert_eq!(config.raw.publication.revocation_budget_ms, 1000);
     let profiles = Profiles::compile(&config.raw.profiles).unwrap();
     assert_eq!(profiles.device_names(), ["device", "intermittent", "service"]);
     assert!(profiles.for_devices(ADMIN_PROFILE).is_none() && profiles.for_devices(SERVER_PROFILE).is_none());
@@ -178,6 +179,13 @@ fn lists_live_at_least_two_intervals() {
     {
         assert!(with(interval, lifetime).is_err(), "{interval} {lifetime}");
     }
+}
+
+#[test]
+fn a_revocation_has_some_time() {
+    let with = |budget: i64| parse(&format!("{GOOD}revocation_budget_ms = {budget}\n"));
+    assert_eq!(with(250).unwrap().raw.publication.revocation_budget_ms, 250);
+    assert!(with(0).is_err() && with(-1).is_err());
 }
 
 #[test]
@@ -377,7 +385,8 @@ fn files_that_belong_together_are_opened() {
     let files = Files::new();
     let material = files.material().unwrap();
     assert_eq!(*material.kek, [0x5a; 32]);
-    assert_eq!(material.issuer_key.public_key(), material.issuer.public_key());
+    let (issuer, key) = &material.issuers[0];
+    assert_eq!(key.public_key(), issuer.public_key());
     assert!(material.blocked.is_empty());
 }
 

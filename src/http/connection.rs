@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use rustls::ServerConnection;
 use signet_pki::view::CertificateView;
-use tokio::sync::Notify;
 
 use crate::authorize::PeerCertificate;
+use crate::events::Line;
 
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) remote: IpAddr,
     pub(super) certificate: Option<PeerCertificate>,
-    /// Rung when the identity behind the connection has ended: the connection takes no more requests.
-    pub(super) not_wanted: Arc<Notify>,
+    /// Told when the identity behind the connection has ended: the connection takes no more requests.
+    pub(super) line: Arc<Line>,
 }
 
 impl Peer {
     pub(super) fn plain(remote: SocketAddr) -> Peer {
-        Peer { remote: remote.ip().to_canonical(), certificate: None, not_wanted: Arc::new(Notify::new()) }
+        Peer { remote: remote.ip().to_canonical(), certificate: None, line: Arc::default() }
     }
 
     /// The certificate has been verified by TLS; here it is only read.

@@ -1,5 +1,9 @@
 //! Every limit of the listeners in number and size, with its reason; how long they wait is `config::Patience`.
 
+use std::time::Duration;
+
+use crate::events::Seats;
+
 /// Connections at one time over all listeners: 2 KiB of TLS state and a task each stay far under 100 MiB.
 pub(super) const CONNECTIONS: usize = 10_000;
 /// Of these, what clients without a certificate may hold, so that renewals find a place in a flood of strangers.
@@ -25,3 +29,8 @@ pub(super) const OCSP_BYTES: usize = signet_pki::der::Limits::OCSP_REQUEST.bytes
 pub(super) const ADMIN_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Streams of one HTTP/2 connection.
 pub(super) const STREAMS: u32 = 64;
+/// Streams of events at one time, and those of one identity: a service that runs several times, or a person with two windows. A
+/// stream costs a task, a queue of pointers and a connection.
+pub const SEATS: Seats = Seats { all: 256, each: 8 };
+/// Seconds that a connection whose identity has ended, or whose stream nobody reads, is given for what is under way.
+pub(super) const FAREWELL: Duration = Duration::from_secs(3);

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -22,6 +22,7 @@ use super::connection::Peer;
 use super::limits;
 use super::tls::TlsState;
 use crate::config::Patience;
+use crate::events::{Connections, Ending, Entry, Line};
 
 /// A bound socket with the address that it got.
 pub struct Listener {
@@ -53,29 +54,49 @@ impl Shutdown {
     }
 }
 
-pub async fn serve_tls(listener: Listener, tls: Arc<TlsState>, routes: Router, patience: Patience, shutdown: Shutdown) {
+/// What a connection holds until it ends.
+#[derive(Default)]
+struct Holds {
+    /// Of those without a certificate.
+    _stranger: Option<OwnedSemaphorePermit>,
+    /// Of those with one.
+    _entry: Option<Entry>,
+}
+
+pub async fn serve_tls(
+    listener: Listener,
+    tls: Arc<TlsState>,
+    routes: Router,
+    connections: Connections,
+    patience: Patience,
+    shutdown: Shutdown,
+) {
     let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
     let strangers = Arc::new(Semaphore::new(limits::ANONYMOUS));
     let handler = move |stream: TcpStream, remote: SocketAddr| {
         let acceptor = TlsAcceptor::from(tls.current());
-        let (handshakes, strangers) = (handshakes.clone(), strangers.clone());
+        let (handshakes, strangers, connections) = (handshakes.clone(), strangers.clone(), connections.clone());
         async move {
             let under_way = handshakes.try_acquire_owned().ok()?;
             let stream = tokio::time::timeout(patience.handshake, acceptor.accept(stream)).await.ok()?.ok()?;
             drop(under_way);
             let peer = Peer::tls(remote, stream.get_ref().1);
-            let place = match peer.certificate {
-                Some(_) => None,
-                None => Some(strangers.try_acquire_owned().ok()?),
+            let holds = match &peer.certificate {
+                Some(certificate) => {
+                    let entry = connections.enter(certificate.serial.clone(), peer.line.clone());
+                    Holds { _entry: Some(entry), ..Holds::default() }
+                }
+                None => Holds { _stranger: Some(strangers.try_acquire_owned().ok()?), ..Holds::default() },
             };
-            Some((stream, peer, place))
+            Some((stream, peer, holds))
         }
     };
     accept_loop(listener, routes, patience, shutdown, handler).await;
 }
 
 pub async fn serve_plain(listener: Listener, routes: Router, patience: Patience, shutdown: Shutdown) {
-    let handler = |stream: TcpStream, remote: SocketAddr| async move { Some((stream, Peer::plain(remote), None)) };
+    let handler =
+        |stream: TcpStream, remote: SocketAddr| async move { Some((stream, Peer::plain(remote), Holds::default())) };
     accept_loop(listener, routes, patience, shutdown, handler).await;
 }
 
@@ -87,7 +108,7 @@ async fn accept_loop<S, F, H>(
     handshake: H,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = Option<(S, Peer, Option<OwnedSemaphorePermit>)>> + Send + 'static,
+    F: Future<Output = Option<(S, Peer, Holds)>> + Send + 'static,
     H: Fn(TcpStream, SocketAddr) -> F,
 {
     let places = Places::default();
@@ -115,7 +136,7 @@ async fn accept_loop<S, F, H>(
         let ready = handshake(stream, remote);
         let (routes, stop, open) = (routes.clone(), shutdown.clone(), open.clone());
         tokio::spawn(async move {
-            if let Some((stream, peer, _stranger)) = ready.await {
+            if let Some((stream, peer, _holds)) = ready.await {
                 serve_connection(stream, peer, routes, patience, stop).await;
             }
             drop((place, open));
@@ -129,7 +150,7 @@ async fn serve_connection<S>(stream: S, peer: Peer, routes: Router, patience: Pa
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let not_wanted = peer.not_wanted.clone();
+    let line = peer.line.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
@@ -146,12 +167,20 @@ where
         .keep_alive_timeout(patience.headers);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = until_told(&mut stop, &not_wanted, patience.connection) => {
+        // In this order: an answer that leaves after the end was told says that the connection ends.
+        biased;
+        why = until_told(&mut stop, &line, patience.connection) => {
+            // Streams of this connection end now.
+            line.end(why);
             // No new requests; what is under way is answered.
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                outcome = connection.as_mut() => outcome,
+                // Unless it is a stream that nobody reads, or the answer is for nobody any more.
+                () = farewell(&line) => Ok(()),
+            }
         }
+        outcome = connection.as_mut() => outcome,
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended badly");
@@ -159,12 +188,17 @@ where
 }
 
 /// The service stops, the identity behind the connection has ended, or the connection is old.
-async fn until_told(stop: &mut Shutdown, not_wanted: &Notify, age: Duration) {
+async fn until_told(stop: &mut Shutdown, line: &Line, age: Duration) -> Ending {
     tokio::select! {
-        () = stop.wait() => {}
-        () = not_wanted.notified() => {}
-        () = tokio::time::sleep(age) => {}
+        () = stop.wait() => Ending::Stopping,
+        why = line.ended() => why,
+        () = tokio::time::sleep(age) => Ending::Old,
     }
+}
+
+async fn farewell(line: &Line) {
+    line.ended_hard().await;
+    tokio::time::sleep(limits::FAREWELL).await;
 }
 
 /// Places of one listener, counted overall and by address. The map has at most as many keys as there are connections.

@@ -72,6 +72,7 @@ fn notes(publisher: &Lists) -> String {
 
 async fn metrics(State(service): State<App>) -> impl IntoResponse {
     let archive = service.archive.as_ref().map(|archive| archive.status().health());
-    let text = service.metrics.render(&service.publisher, service.store.counters(), archive, service.clock.now());
+    let (counters, watchers) = (service.store.counters(), service.hub.watchers());
+    let text = service.metrics.render(&service.publisher, counters, archive, &watchers, service.clock.now());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -5,6 +5,7 @@ mod backoff;
 mod connection;
 mod documents;
 mod doors;
+mod events;
 mod leftover;
 mod limits;
 mod listener;
@@ -25,6 +26,7 @@ use axum::Router;
 pub use backoff::Backoff;
 pub use documents::ChainDocuments;
 pub use doors::Doors;
+pub use limits::SEATS;
 pub use listener::{Listener, Shutdown, serve_plain, serve_tls};
 pub use refusal::{Refusal, RefusalLog};
 
@@ -33,6 +35,8 @@ use crate::authorize::Authorizer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Road;
+use crate::events::{Connections, Hub};
+use crate::latency::Latency;
 use crate::ocsp::Responders;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
@@ -60,6 +64,9 @@ pub struct Service {
     pub backoff: Backoff,
     pub doors: Doors,
     pub metrics: Metrics,
+    pub latency: Arc<Latency>,
+    pub hub: Arc<Hub>,
+    pub connections: Connections,
 }
 
 impl Service {
@@ -80,7 +87,8 @@ pub(crate) type App = Arc<Service>;
 
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
-    let routes = Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes());
+    let routes =
+        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
     request::wrap(routes, service)
 }
 

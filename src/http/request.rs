@@ -1,5 +1,7 @@
 //! What surrounds every handler: request id, time limit, problem documents, log line, counters.
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -16,11 +18,16 @@ use super::leftover::Leftover;
 use super::refusal::{Refusal, render, scrub};
 use super::{App, Service};
 use crate::authorize::{Context, Identity};
+use crate::events::Ending;
 use crate::random;
 
 /// The id of the request, known to handlers, the answer, the log and the audit.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(super) struct RequestId {
+    text: String,
+    /// When it came.
+    pub(super) received: Instant,
+}
 
 pub(super) fn wrap(routes: Router<App>, service: App) -> Router {
     routes
@@ -36,10 +43,8 @@ async fn nothing_here() -> Refusal {
 
 async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
     let id = request_id(&service);
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let (method, version) = (request.method().clone(), request.version());
-    // Without the query: secrets do not belong there, and if one strays there it is not logged.
-    let path = scrub(&request.uri().path().chars().take(200).collect::<String>());
+    request.extensions_mut().insert(RequestId { text: id.clone(), received: Instant::now() });
+    let (method, uri, version) = (request.method().clone(), request.uri().clone(), request.version());
     let peer = request.extensions().get::<Peer>().cloned();
     let leftover = Leftover::of(&mut request);
     let is_ambiguous = has_ambiguous_length(request.headers());
@@ -57,7 +62,7 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
             leftover.drain(service.config.patience.body).await;
         }
         if let Some(peer) = peer.as_ref().filter(|_| refusal.ends_connection()) {
-            peer.not_wanted.notify_one();
+            peer.line.end(Ending::Identity(refusal.code.as_str()));
             // Said as well where it can be (RFC 9113 8.2.2 forbids it in HTTP/2), or the client sends its next request into
             // a connection that is going away.
             if version < Version::HTTP_2 {
@@ -65,9 +70,11 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
             }
         }
         let remote = peer.map(|p| p.remote.to_string()).unwrap_or_default();
+        // Without the query: secrets do not belong there, and if one strays there it is not logged.
+        let path = scrub(&uri.path().chars().take(200).collect::<String>());
         note_refusal(&service, &id, &method, &path, remote, refusal);
     }
-    service.metrics.answered(&path, response.status().as_u16());
+    service.metrics.answered(uri.path(), response.status().as_u16());
     if is_ambiguous {
         // Only HTTP/1.1 has this header, and only there is anything behind a body that could pass for a request.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -133,7 +140,7 @@ fn request_id(service: &Service) -> String {
 
 /// Where the request came from, for decisions and audit.
 pub(super) fn context(request_id: &RequestId, peer: &Peer) -> Context {
-    Context { request_id: request_id.0.clone(), remote: peer.remote }
+    Context { request_id: request_id.text.clone(), remote: peer.remote }
 }
 
 /// Reads a body within size and time.
@@ -193,7 +200,9 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Re
 }
 
 pub(super) fn answer<T: serde::Serialize>(value: &T) -> Result<Response<Body>, Refusal> {
-    let body = serde_json::to_vec(value).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
+    // Room for a certificate with its chain: growing to it would copy it several times.
+    let mut body = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut body, value).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((StatusCode::OK, headers, body).into_response())
 }

@@ -108,7 +108,7 @@ impl Issuer {
     pub async fn sign(&self, linted: LintedTbs) -> Result<Signed, SignError> {
         let not_before = linted.facts().not_before;
         let key = self.key.clone();
-        let signed = self.pool.run(move || linted.sign(&key.certificate, key.signer.as_ref())).await??;
+        let signed = self.pool.sign(move || linted.sign(&key.certificate, key.signer.as_ref())).await??;
         self.newest.0.fetch_max(not_before.0, Ordering::SeqCst);
         Ok(signed)
     }

@@ -66,8 +66,7 @@ async fn record(road: &Road, issuer: &Issuer) -> Result<PrincipalRecord, Identit
     let name = format!("ocsp-{}", issuer.certificate().short_id());
     let id = DeviceId::parse(&name).map_err(|_| IdentityError::Name(name))?;
     let found = road.store.principal(&id).await?;
-    let ours = |p: &PrincipalRecord| p.kind == PrincipalKind::Server && p.status == PrincipalStatus::Active;
-    if found.as_ref().is_some_and(|p| !ours(p)) {
+    if found.as_ref().is_some_and(|p| p.kind != PrincipalKind::Server) {
         return Err(IdentityError::Taken(id));
     }
     let new = PrincipalRecord::new(id, PrincipalKind::Server, OCSP_PROFILE, road.clock.now());

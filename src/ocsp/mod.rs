@@ -14,7 +14,7 @@ use signet_pki::crl::Reason;
 use signet_pki::issue::IssueError;
 use signet_pki::ocsp::{self, AnswerPlan, CertId, IssuerIds, OcspRequest, Single, Status, Unsuccessful};
 use signet_pki::profile::BACKDATE;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 pub use cache::Answered;
 use cache::{Cache, Entry};
@@ -26,7 +26,7 @@ use crate::authorize::Context;
 use crate::clock::Clock;
 use crate::enrollment::Road;
 use crate::issuer::Issuer;
-use crate::store::{Stage, Standing, Store, StoreError};
+use crate::store::{CertificateStatus, Stage, Standing, Store, StoreError};
 
 /// Answers for one issuer.
 pub struct Responder {
@@ -38,6 +38,7 @@ pub struct Responder {
     /// Seconds from thisUpdate to nextUpdate.
     lifetime: i64,
     identity: ArcSwapOption<ResponderIdentity>,
+    renewing: Mutex<()>,
     cache: Cache,
     waiting: Semaphore,
     signing: Semaphore,
@@ -79,7 +80,7 @@ enum Failure {
 }
 
 impl Responder {
-    /// Without a certificate until [`renew`](Self::renew) has made one. `lifetime` is 600 seconds to a day.
+    /// Without a certificate until [`renew_when_due`](Self::renew_when_due) has made one. `lifetime` is 600 seconds to a day.
     pub fn new(road: Arc<Road>, issuer: Arc<Issuer>, lifetime: i64) -> Responder {
         Responder {
             ids: IssuerIds::of(issuer.certificate()),
@@ -89,6 +90,7 @@ impl Responder {
             road,
             lifetime,
             identity: ArcSwapOption::empty(),
+            renewing: Mutex::new(()),
             cache: Cache::default(),
             waiting: Semaphore::new(WAITING),
             signing: Semaphore::new(SIGNING),
@@ -138,16 +140,22 @@ impl Responder {
         self.identity.load().as_ref().map(|identity| identity.certificate.not_after())
     }
 
-    /// Whether half of the certificate's life is over, or there is none.
-    pub fn is_due(&self, now: UnixTime) -> bool {
-        self.identity.load().as_ref().is_none_or(|identity| identity.is_due(now))
+    /// A new key with a new certificate, on the road of every other certificate, when they are due. Until it is there the
+    /// present ones go on.
+    pub async fn renew_when_due(&self, context: Context) -> Result<(), IdentityError> {
+        let _alone = self.renewing.lock().await;
+        if self.is_due(self.clock.now()).await {
+            let identity = identity::make(&self.road, &self.issuer, context).await?;
+            self.identity.store(Some(Arc::new(identity)));
+        }
+        Ok(())
     }
 
-    /// A new key with a new certificate, on the road of every other certificate. Until then the present ones go on.
-    pub async fn renew(&self, context: Context) -> Result<(), IdentityError> {
-        let identity = identity::make(&self.road, &self.issuer, context).await?;
-        self.identity.store(Some(Arc::new(identity)));
-        Ok(())
+    /// Whether half of the certificate's life is over, an administrator revoked it, or there is none.
+    async fn is_due(&self, now: UnixTime) -> bool {
+        let Some(identity) = self.identity.load_full().filter(|identity| !identity.is_due(now)) else { return true };
+        let record = self.store.certificate(&identity.certificate.view().serial).await;
+        matches!(record, Ok(Some(record)) if record.status == CertificateStatus::Revoked)
     }
 
     /// A signed answer that says what the store would say.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use signet_pki::crl::Reason;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use directory::Directory;
@@ -21,6 +22,7 @@ pub use publish::{Publisher, Schedule, Standing};
 
 use crate::authorize::Context;
 use crate::clock::Clock;
+use crate::latency::{Latency, List};
 use crate::store::{
     AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeOrder, RevokeTarget, Revoked, Step, Store,
     StoreError,
@@ -30,6 +32,9 @@ pub struct Revocation {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub publisher: Arc<Lists>,
+    pub latency: Arc<Latency>,
+    /// The number of the newest published list.
+    pub published: watch::Sender<u64>,
 }
 
 /// What is to be ended, and why.
@@ -75,6 +80,12 @@ impl Revocation {
         let written = self.store.revoke(RevokeOrder { target, reason, now, mode, draft }).await;
         // An error says nothing about whether it happened.
         let revoked = written.inspect_err(|_| self.publisher.ask())?;
+        if mode == Mode::DryRun || revoked.is_empty() {
+            self.latency.forget(&context.request_id);
+        } else {
+            let list = if revoked.certificates.is_empty() { List::None } else { List::Expected };
+            self.latency.committed(&context.request_id, list);
+        }
         // A repeated order whose first answer was lost changes nothing and still waits for its list.
         let listed = revoked.certificates.is_empty() && !self.publisher.is_behind();
         if mode == Mode::DryRun || listed {
@@ -93,7 +104,12 @@ impl Revocation {
         let work = async move {
             let ends = order.step == Some(Step::Retire);
             let changed = this.store.change_device(order).await.inspect_err(|_| this.publisher.ask())?;
-            if ends && matches!(changed, Some(Ok(_))) {
+            if !matches!(changed, Some(Ok(_))) {
+                this.latency.forget(&context.request_id);
+                return Ok(changed);
+            }
+            this.latency.committed(&context.request_id, if ends { List::Expected } else { List::None });
+            if ends {
                 this.publish(&context).await;
             }
             Ok(changed)
@@ -103,12 +119,26 @@ impl Revocation {
 
     /// Publishes what is new where verifiers look for it; a failure is logged and left to the schedule.
     pub async fn publish(&self, context: &Context) -> Option<u64> {
-        reported(self.publisher.publish(&context.request_id).await)
+        let mark = self.latency.mark();
+        let number = reported(self.publisher.publish(&context.request_id).await)?;
+        self.latency.listed(mark);
+        self.announce(number);
+        Some(number)
+    }
+
+    fn announce(&self, number: u64) {
+        self.published.send_if_modified(|newest| number > std::mem::replace(newest, number.max(*newest)));
     }
 
     /// Publishes every list that is due. Answers whether all of them are there.
     pub async fn keep_up(&self, context: &Context) -> bool {
-        reported(self.publisher.keep_up(&context.request_id).await).is_some()
+        let mark = self.latency.mark();
+        let made = reported(self.publisher.keep_up(&context.request_id).await);
+        if made.is_some() {
+            self.latency.listed(mark);
+            self.announce(self.publisher.current().map_or(0, |list| list.number));
+        }
+        made.is_some()
     }
 }
 

@@ -12,6 +12,7 @@ use signet_api::{CredentialId, admin};
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
+use tokio::sync::watch;
 
 pub use records::*;
 pub use writes::*;
@@ -103,6 +104,9 @@ pub trait Store: Send + Sync {
     fn issuer_use(&self, issuer: &[u8], now: UnixTime, but: &str) -> Answer<'_, IssuerUse>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
+    /// The sequence of the newest audit entry that is durable. It changes after the commit, and before the commit's
+    /// requests are answered.
+    fn audit_head(&self) -> watch::Receiver<u64>;
     /// What the writer has done since it was opened.
     fn counters(&self) -> StoreCounters;
     /// Whether a write would work now.

@@ -5,7 +5,7 @@ use signet_pki::crl::Reason;
 use signet_pki::issue::Signed;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
-pub use crate::audit::AuditDraft;
+pub use crate::audit::{AuditDraft, Entry as AuditEntry};
 
 use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, Stage, TokenRecord};
 
@@ -48,7 +48,8 @@ pub struct IssueCommit {
     /// The record as it should be afterwards; `version` is the one that the decision was made on, 0 for a new one.
     pub principal: PrincipalRecord,
     pub now: UnixTime,
-    pub draft: AuditDraft,
+    /// Written beforehand: the writer is one thread for all.
+    pub entry: AuditEntry,
 }
 
 /// A certificate that is durable. Only a store makes one, and only of committed bytes.

@@ -18,6 +18,7 @@ mod daemon;
 mod disk;
 mod drain;
 mod equal_work;
+mod events;
 mod fleet;
 mod flush;
 mod issuers;

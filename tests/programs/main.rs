@@ -3,6 +3,7 @@
 
 mod archive;
 mod binaries;
+mod events;
 mod help;
 mod lists;
 mod refusals;

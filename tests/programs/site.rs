@@ -102,6 +102,12 @@ impl Site {
         self.run("signetd", line)
     }
 
+    /// `ca` beside everything else; what it says to standard output can be read as it comes.
+    pub(crate) fn ca_in_background(&self, line: &str) -> Child {
+        let mut command = self.command(binaries::path("ca").to_str().unwrap());
+        command.args(line.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     fn run(&self, program: &str, line: &str) -> Run {
         let mut command = self.command(binaries::path(program).to_str().unwrap());
         command.args(line.split_whitespace());

@@ -8,6 +8,8 @@ mod bombs;
 mod clock;
 mod contract;
 mod directory;
+mod event_limits;
+mod events;
 mod extensions;
 mod guessing;
 mod inventory;

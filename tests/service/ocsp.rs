@@ -179,7 +179,17 @@ async fn the_responder_renews_itself_with_a_new_key_and_on_no_disk() {
     let names = service.audit_of("certificate.issued_by_operator").await;
     let own = format!("ocsp-{}", service.issuer.short_id());
     assert_eq!(names.iter().filter(|entry| entry.subject == own).count(), 2);
-    // A responder that was revoked, or whose certificate ended, says nothing.
+    // Revoking it, by number or by name, gets it a new key.
+    let serial = Some(second.view().serial.to_string());
+    service.revoke(&RevokeRequest { serial, ..RevokeRequest::default() }).await.unwrap();
+    signet::housekeeping::renew_responder(&service.running.service).await;
+    let fourth = read(&service, &post(&service, &request.to_der()).await).unwrap().responder;
+    assert_ne!(fourth.public_key(), second.public_key());
+    service.revoke_device(&own).await;
+    signet::housekeeping::renew_responder(&service.running.service).await;
+    let fifth = read(&service, &post(&service, &request.to_der()).await).unwrap().responder;
+    assert_ne!(fifth.public_key(), fourth.public_key());
+    // One whose certificate has ended says nothing.
     service.clock().advance(8 * 86_400);
     let Outcome::Refused(refusal) = service.running.service.ocsp.as_ref().unwrap().answer(request).await else {
         panic!("an ended responder answered")

@@ -22,21 +22,29 @@ async fn open(service: &TestService, device: &Device, protocol: Protocol) -> Wir
     wire
 }
 
+/// The connection ends without a request, and a new one is of no use.
+async fn assert_ended(service: &TestService, device: &Device, wire: Wire, expected: ErrorCode) {
+    assert!(wire.closed().await, "the connection stays open after {expected:?}");
+    assert_refused(service.wire(Some(device.identity()), Protocol::Http1).await, expected).await;
+}
+
 /// The next request is refused and the connection ends.
-async fn assert_ended(mut wire: Wire, expected: ErrorCode) {
+async fn assert_refused(mut wire: Wire, expected: ErrorCode) {
     let refused = wire.get("/v1/whoami").await.unwrap();
     assert_eq!(refused.problem().code, expected);
     assert!(wire.closed().await, "the connection stays open after {expected:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t13_a_revocation_ends_open_connections_at_their_next_request() {
+async fn t13_a_revocation_ends_open_connections_at_once() {
     let service = TestService::start().await;
-    let device = service.device("sensor-1").await;
+    let (device, sibling) = (service.device("sensor-1").await, service.device("sensor-2").await);
     let first = open(&service, &device, Protocol::Http1).await;
-    let mut second = open(&service, &device, Protocol::Http1).await;
+    let mut untouched = open(&service, &sibling, Protocol::Http1).await;
     service.revoke_device("sensor-1").await;
-    assert_ended(first, ErrorCode::DeviceRevoked).await;
+    assert_ended(&service, &device, first, ErrorCode::DeviceRevoked).await;
+    assert_eq!(untouched.get("/v1/whoami").await.unwrap().status, 200);
+    let mut second = service.wire(Some(device.identity()), Protocol::Http1).await;
     let body = TestKey::p256().csr();
     let refused = second.send("POST", "/v1/renew", &[], body.as_bytes()).await.unwrap();
     assert_eq!(refused.problem().code, ErrorCode::DeviceRevoked);
@@ -50,7 +58,7 @@ async fn t13_a_revocation_ends_open_http2_connections_as_well() {
     let device = service.device("sensor-1").await;
     let wire = open(&service, &device, Protocol::Http2).await;
     service.revoke_device("sensor-1").await;
-    assert_ended(wire, ErrorCode::DeviceRevoked).await;
+    assert_ended(&service, &device, wire, ErrorCode::DeviceRevoked).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +67,7 @@ async fn t13_a_suspended_device_is_refused_until_it_is_resumed() {
     let device = service.device("sensor-1").await;
     let wire = open(&service, &device, Protocol::Http1).await;
     assert_eq!(service.change("sensor-1", &action(DeviceAction::Suspend)).await.unwrap().status, "suspended");
-    assert_ended(wire, ErrorCode::DeviceSuspended).await;
+    assert_ended(&service, &device, wire, ErrorCode::DeviceSuspended).await;
     assert_eq!(code(service.renew(&device).await.map(|_| ())), ErrorCode::DeviceSuspended);
     assert!(!service.is_on_crl(device.serial()).await, "a suspension is no revocation");
     assert_eq!(code(service.change("sensor-1", &action(DeviceAction::Suspend)).await), ErrorCode::Conflict);
@@ -77,7 +85,7 @@ async fn t13_a_revoked_certificate_is_refused_and_its_device_is_not() {
     let wire = open(&service, &old, Protocol::Http1).await;
     let report = service.revoke(&by_serial(&old)).await.unwrap();
     assert_eq!((report.devices.len(), report.certificates.as_slice()), (0, &[old.serial().to_owned()][..]));
-    assert_ended(wire, ErrorCode::CertificateRevoked).await;
+    assert_ended(&service, &old, wire, ErrorCode::CertificateRevoked).await;
     assert_eq!(service.as_device(&new).whoami().await.unwrap().serial, new.serial());
     assert!(service.is_on_crl(old.serial()).await && !service.is_on_crl(new.serial()).await);
 }
@@ -90,7 +98,7 @@ async fn t13_an_older_generation_is_refused_once_the_newer_one_was_used() {
     // Two-phase: until the new one is used, the old one is good.
     let wire = open(&service, &old, Protocol::Http1).await;
     service.as_device(&new).whoami().await.unwrap();
-    assert_ended(wire, ErrorCode::CertificateSuperseded).await;
+    assert_refused(wire, ErrorCode::CertificateSuperseded).await;
     assert_eq!(code(service.renew(&old).await.map(|_| ())), ErrorCode::CertificateRevoked);
     let alarms = service.audit_of("alarm.superseded_certificate_used").await;
     assert_eq!(alarms.len(), 1, "one alarm for a clone that knocks again and again");
@@ -135,8 +143,9 @@ async fn t13_the_whole_lineage_of_a_revoked_device_is_dead() {
 async fn t13_a_retired_device_is_revoked_with_its_reason() {
     let service = TestService::start().await;
     let device = service.device("sensor-1").await;
+    let wire = open(&service, &device, Protocol::Http2).await;
     assert_eq!(service.change("sensor-1", &action(DeviceAction::Retire)).await.unwrap().status, "retired");
-    assert_eq!(code(service.as_device(&device).whoami().await), ErrorCode::DeviceRevoked);
+    assert_ended(&service, &device, wire, ErrorCode::DeviceRevoked).await;
     let entries = service.crl().await.entries().unwrap();
     let entry = entries.iter().find(|(serial, _, _)| serial.to_string() == device.serial()).unwrap();
     assert_eq!(entry.2, Reason::CessationOfOperation);

@@ -26,6 +26,7 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/issuers", ""),
     ("POST", "/v1/admin/issuers/{id}", r#"{"action":"distrust","reason":"a thief"}"#),
     ("GET", "/v1/admin/trust/bundles", ""),
+    ("GET", "/v1/admin/events", ""),
 ];
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) async fn an_entry_is_there_exactly_when_its_change_is(bench: Bench) {
     assert_eq!(bench.store.audit_of_request(&request).await.unwrap().len(), 1);
     bench.enroll(&token, &key()).await;
     let refused = issue(Redemption::Token(token.id.clone()), device("a"), &key());
-    let request = refused.draft.request_id.clone();
+    let request = refused.entry.request_id.clone();
     assert!(bench.store.commit(refused).await.unwrap().is_err());
     assert!(bench.store.audit_of_request(&request).await.unwrap().is_empty());
     let dry = revocation(target_device("a"), Mode::DryRun);
@@ -82,4 +82,36 @@ pub(crate) async fn entries_are_found_by_request_and_subject(bench: Bench) {
     let query = AuditQuery { subject: Some("b".into()), ..AuditQuery::default() };
     let found = bench.store.audit(query).await.unwrap();
     assert_eq!(found.iter().map(|row| row.sequence).collect::<Vec<_>>(), [2]);
+}
+
+pub(crate) async fn the_head_moves_with_what_is_durable_and_with_nothing_else(bench: Bench) {
+    let mut head = bench.store.audit_head();
+    assert_eq!(*head.borrow_and_update(), 0);
+    let token = token("a");
+    bench.create(std::slice::from_ref(&token)).await;
+    let issued = bench.enroll(&token, &key()).await;
+    head.wait_for(|newest| *newest == 2).await.unwrap();
+    let refused = issue(Redemption::Token(token.id.clone()), device("a"), &key());
+    assert!(bench.store.commit(refused).await.unwrap().is_err());
+    bench.store.revoke(revocation(target_device("a"), Mode::DryRun)).await.unwrap();
+    bench.used(&issued).await;
+    head.wait_for(|newest| *newest > 2).await.unwrap();
+    assert_eq!(*head.borrow(), 3, "what was taken back left no trace");
+    assert_eq!(bench.audit().await.len(), 3, "what the head says can be read");
+}
+
+pub(crate) async fn a_step_names_the_certificates_that_it_concerns(bench: Bench) {
+    let issued = bench.enrolled("a").await;
+    let old = bench.renew(&issued).await;
+    for order in [step("a", Step::Suspend), step("a", Step::Resume), step("a", Step::Retire)] {
+        bench.store.change_device(order).await.unwrap().unwrap().unwrap();
+        let whole: serde_json::Value = serde_json::from_str(&bench.audit().await.pop().unwrap().canonical).unwrap();
+        let named: Vec<&str> =
+            whole["detail"]["certificates"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+        let mut expected = [issued.serial().to_string(), old.serial().to_string()];
+        let mut named: Vec<String> = named.into_iter().map(str::to_owned).collect();
+        expected.sort();
+        named.sort();
+        assert_eq!(named, expected);
+    }
 }

@@ -201,14 +201,14 @@ pub(crate) fn issue_at(
     let signed = sign(&principal, key, now, unique());
     let detail = json!({ "serial": signed.facts().serial.to_string() });
     let draft = AuditDraft { detail, at: now, ..draft("certificate.enrolled", principal.id.as_str()) };
-    IssueCommit { signed, redemption, principal, now, draft }
+    IssueCommit { signed, redemption, principal, now, entry: (&draft).into() }
 }
 
 /// By an administrator's word, on the list of a shard.
 pub(crate) fn issue_in_shard(principal: PrincipalRecord, shard: u16) -> IssueCommit {
     let signed = sign_in_shard(&principal, &key(), NOW, unique(), Some(shard));
     let draft = draft("certificate.issued", principal.id.as_str());
-    IssueCommit { signed, redemption: Redemption::Manual, principal, now: NOW, draft }
+    IssueCommit { signed, redemption: Redemption::Manual, principal, now: NOW, entry: (&draft).into() }
 }
 
 pub(crate) fn claim(token: &TokenRecord, key: &PrivateKey) -> Claim {

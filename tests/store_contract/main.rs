@@ -31,6 +31,8 @@ macro_rules! holds_for {
                 a_spoiled_segment_is_corrupt,
             }
             auditing {
+                the_head_moves_with_what_is_durable_and_with_nothing_else,
+                a_step_names_the_certificates_that_it_concerns,
                 an_entry_is_there_exactly_when_its_change_is,
                 rolled_back_requests_leave_no_gap_in_the_sequence,
                 every_verb_appends_one_entry_and_the_chain_holds,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderMap;
-use hyper::{Request, Version};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
@@ -150,6 +150,19 @@ impl Wire {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> hyper::Result<Reply> {
+        let (parts, body) = self.begin(method, path, headers, body).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Reply { status: parts.status.as_u16(), version: parts.version, headers: parts.headers, body })
+    }
+
+    /// The head of the answer; its body is still to come.
+    pub(crate) async fn begin(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> hyper::Result<Response<Incoming>> {
         let uri = match self.sender {
             Sender::Http1(_) => path.to_owned(),
             Sender::Http2(_) => format!("https://localhost{path}"),
@@ -162,19 +175,16 @@ impl Wire {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        let response = match &mut self.sender {
+        match &mut self.sender {
             Sender::Http1(sender) => {
                 sender.ready().await?;
-                sender.send_request(request).await?
+                sender.send_request(request).await
             }
             Sender::Http2(sender) => {
                 sender.ready().await?;
-                sender.send_request(request).await?
+                sender.send_request(request).await
             }
-        };
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        Ok(Reply { status: parts.status.as_u16(), version: parts.version, headers: parts.headers, body })
+        }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> hyper::Result<Reply> {

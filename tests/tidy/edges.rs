@@ -31,6 +31,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
+    ("events", &["latency", "store"]),
     ("housekeeping", &["archive", "config", "server_identity", "store"]),
     (
         "http",
@@ -42,7 +43,9 @@ const MODULES: &[(&str, &[&str])] = &[
             "config",
             "credentials",
             "enrollment",
+            "events",
             "issuer",
+            "latency",
             "ocsp",
             "random",
             "revocation",
@@ -53,15 +56,17 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
     ("issuer", &["audit", "store"]),
+    // Measures; knows nothing of what it measures.
+    ("latency", &[]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     // Lists of roots are a file of the configuration.
-    ("revocation", &["authorize", "clock", "config", "issuer", "store"]),
+    ("revocation", &["authorize", "clock", "config", "issuer", "latency", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
 ];
 

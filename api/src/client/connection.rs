@@ -94,7 +94,7 @@ impl Connection {
         outcome.unwrap_or(Err(Failure::Settled(ClientError::Timeout("the answer"))))
     }
 
-    async fn head(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    pub(super) async fn head(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
         if self.sender.ready().await.is_err() {
             return Err(self.ended().await);
         }
@@ -135,7 +135,7 @@ async fn dial(address: &Address) -> Result<TcpStream, ClientError> {
     Ok(socket)
 }
 
-async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer, Failure> {
+pub(super) async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer, Failure> {
     let (head, body) = response.into_parts();
     let too_large =
         || Failure::Settled(ClientError::Protocol(format!("the answer is larger than {max_answer} octets")));
@@ -154,7 +154,7 @@ async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer,
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
 }
 
-fn broken(cause: &hyper::Error) -> Failure {
+pub(super) fn broken(cause: &hyper::Error) -> Failure {
     if cause.is_parse() {
         return Failure::Settled(ClientError::Protocol("the answer is not HTTP".into()));
     }

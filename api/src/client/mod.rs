@@ -11,6 +11,7 @@ mod connection;
 mod error;
 pub mod pin;
 mod plain;
+mod stream;
 mod tls;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use clock::Clock;
 pub use error::ClientError;
 pub use hyper::Method;
 pub use plain::PlainClient;
+pub use stream::{EventStream, StreamEvent};
 
 /// How to reach the service, and whom to believe.
 #[derive(Debug, Clone)]

@@ -51,6 +51,27 @@ impl AdminDir {
         Ok(AdminDir { path: path.to_owned(), server, roots, chain, key })
     }
 
+    /// The directory of a service, as `signet-agent` keeps it.
+    pub(super) fn of_agent(path: &Path) -> Result<AdminDir, Failure> {
+        #[derive(Deserialize)]
+        struct State {
+            server: String,
+        }
+        let refused = |what: String| {
+            Failure::refused(format!("{}: {what}", path.display()))
+                .hint("name a directory that signet-agent made: signet-agent status --dir DIR")
+        };
+        // One generation, whole: a renewal meanwhile makes another one beside it.
+        let current = std::fs::canonicalize(path.join("current")).map_err(|e| refused(e.to_string()))?;
+        let state = files::read(&current.join("state.json"), MAX_PEM)?;
+        let State { server } = serde_json::from_slice(&state).map_err(|e| refused(e.to_string()))?;
+        let roots = roots(&current.join("roots.pem"))?;
+        match read_pair(&current.join("device.pem"), &current.join("device.key"))? {
+            Some((chain, key)) => Ok(AdminDir { path: path.to_owned(), server, roots, chain, key }),
+            None => Err(refused("device.pem and device.key do not belong together".into())),
+        }
+    }
+
     /// The same directory with another certificate and key.
     pub(super) fn with_pair(like: &AdminDir, certificate: &Path, key: &Path) -> Result<AdminDir, Failure> {
         let Some((chain, key)) = read_pair(certificate, key)? else {

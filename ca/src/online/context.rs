@@ -104,6 +104,22 @@ impl Context {
         })
     }
 
+    /// Goes on with a client of its own, for as long as `work` does.
+    pub(super) fn with_client<T>(&self, work: impl AsyncFnOnce(Client) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            let client = Client::open(self.config.clone()).await.map_err(|error| self.failure(error))?;
+            work(client).await
+        })
+    }
+
+    /// The error in this command line's words.
+    pub(super) fn failure(&self, error: ClientError) -> Failure {
+        match error {
+            ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after).into(),
+            other => failure(&self.dir.server, &other),
+        }
+    }
+
     /// The kept connection while the service certainly keeps it too: while a person reads a question it is closed, and
     /// a POST on a dead connection is not repeated.
     async fn client(&self) -> Result<Client, ClientError> {

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use signet_api::admin::{AuditArchive, IssuerInfo};
+use signet_api::events::EventsInfo;
 use signet_pki::UnixTime;
 use signet_pki::view::CertificateView;
 
@@ -120,6 +121,10 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
         Ok(issuers) => checks.extend(judge_issuers(&issuers, now)),
         Err(error) => checks.push(Check::new(Level::Fail, "issuers", error.to_string(), &error.hint())),
     }
+    match service::get::<EventsInfo>(context, "/v1/admin/events") {
+        Ok(info) => checks.push(revocations(&info)),
+        Err(error) => checks.push(Check::failed("revocations", &error.into())),
+    }
     checks.extend(crls(context, context.roots(), now));
     checks.push(archive(context));
     checks
@@ -144,6 +149,23 @@ fn archive(service: &dyn Service) -> Check {
         }
         None => Check::new(Level::Ok, what, format!("{directory} is written"), ""),
     }
+}
+
+/// How fast revocations have counted lately.
+fn revocations(info: &EventsInfo) -> Check {
+    let late: u64 = info.stages.iter().map(|stage| stage.over_budget).sum();
+    let budget = info.budget_ms;
+    let (level, detail) = match &info.last_over_budget {
+        None => (Level::Ok, format!("each counted within {budget} ms since the service was started")),
+        Some(last) => {
+            let level = if last.seconds_ago < 86_400 { Level::Warn } else { Level::Ok };
+            let ago = duration::in_words(-i64::try_from(last.seconds_ago).unwrap_or(i64::MAX).max(1));
+            let (stage, took) = (&last.stage, last.took_ms);
+            (level, format!("{late} over the budget of {budget} ms, the last {ago}: stage {stage} after {took} ms"))
+        }
+    };
+    let hint = "the service's log has a line for each; is its disk or its processor busy?";
+    Check::new(level, "revocations", detail, hint)
 }
 
 fn clock(server: Option<UnixTime>, now: UnixTime) -> Check {

@@ -111,3 +111,21 @@ fn an_archive_that_cannot_be_written_or_lags_is_a_warning() {
     assert!(full.level == Level::Warn && full.line().contains("audit.archive_directory"), "{full:?}");
     assert_eq!(archive(&Fake::default()).level, Level::Fail);
 }
+
+#[test]
+fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
+    use signet_api::events::{OverBudget, StageInfo};
+    let info = |last_over_budget: Option<OverBudget>| EventsInfo {
+        position: 9,
+        subscribers: Vec::new(),
+        budget_ms: 1000,
+        stages: vec![StageInfo { stage: "crl".into(), over_budget: u64::from(last_over_budget.is_some()) }],
+        last_over_budget,
+    };
+    let over = |seconds_ago| Some(OverBudget { stage: "crl".into(), took_ms: 4000, seconds_ago });
+    assert_eq!(revocations(&info(None)).level, Level::Ok);
+    let late = revocations(&info(over(60)));
+    assert_eq!(late.level, Level::Warn);
+    assert!(late.detail.contains("stage crl after 4000 ms"), "{late:?}");
+    assert_eq!(revocations(&info(over(86_400))).level, Level::Ok);
+}

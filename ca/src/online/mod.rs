@@ -16,6 +16,7 @@ mod device;
 mod device_csv;
 mod doctor;
 mod duration;
+mod events;
 mod files;
 mod issue;
 pub(crate) mod issuers;
@@ -54,6 +55,9 @@ pub(crate) enum OnlineCommand {
     /// The audit log: tail, verify, export, search
     #[command(after_help = "Example:\n  ca audit verify")]
     Audit(Noun<audit::AuditCommand>),
+    /// What ends devices, as it happens: tail
+    #[command(after_help = "Example:\n  ca events tail")]
+    Events(Noun<events::EventsCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -70,6 +74,7 @@ impl OnlineCommand {
             OnlineCommand::CrlSync(command) => command.run(),
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Events(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

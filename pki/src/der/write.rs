@@ -151,6 +151,13 @@ pub(crate) fn time(at: UnixTime) -> Vec<u8> {
     out.finish()
 }
 
+/// GeneralizedTime whatever the year: what OCSP writes (RFC 6960 4.2.1).
+pub(crate) fn generalized_time(at: UnixTime) -> Vec<u8> {
+    let t = at.civil();
+    let text = format!("{:04}{:02}{:02}{:02}{:02}{:02}Z", t.year, t.month, t.day, t.hour, t.minute, t.second);
+    tlv(0x18, text.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,11 +183,4 @@ mod tests {
         assert_eq!(written("2050-01-01T00:00:00Z"), "20500101000000Z");
         assert_eq!(written("9999-12-31T23:59:59Z"), "99991231235959Z");
     }
-}
-
-/// GeneralizedTime whatever the year: what OCSP writes (RFC 6960 4.2.1).
-pub(crate) fn generalized_time(at: UnixTime) -> Vec<u8> {
-    let t = at.civil();
-    let text = format!("{:04}{:02}{:02}{:02}{:02}{:02}Z", t.year, t.month, t.day, t.hour, t.minute, t.second);
-    tlv(0x18, text.as_bytes())
 }

@@ -83,7 +83,7 @@ fn a_plan_that_makes_no_sense_is_not_signed() {
     refused(&[single(1, Status::Revoked { at: UnixTime(-1), reason: Reason::Superseded })]);
     refused(&[single(1, Status::Revoked { at: UnixTime(UnixTime::MAX.0 + 1), reason: Reason::Superseded })]);
     for nonce in [&[][..], &[1; 129]] {
-        assert!(matches!(answer(&responder, &[good.clone()], Some(nonce)), Err(IssueError::Lint(_))));
+        assert!(matches!(answer(&responder, std::slice::from_ref(&good), Some(nonce)), Err(IssueError::Lint(_))));
     }
     let at = |produced_at| {
         let [this_update, next_update] = [produced_at, UnixTime::plus(produced_at, 60)];

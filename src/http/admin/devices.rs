@@ -69,6 +69,7 @@ pub(super) async fn change(
 ) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
     let device = segment(DeviceId::parse(&id))?;
+    let received = asked.received;
     let (admin, context, change) = asked.json::<DeviceChange>(&service).await?;
     if change == DeviceChange::default() {
         return Err(Refusal::told(ErrorCode::InvalidArgument, "the change is empty"));
@@ -105,16 +106,21 @@ pub(super) async fn change(
     };
     let DeviceChange { groups, profile, recoveries, .. } = change;
     let order = ChangeDevice { device, step, groups, profile, recoveries, now, draft };
+    if matches!(step, Some(Step::Suspend | Step::Retire)) {
+        service.latency.begin(&context.request_id, received);
+    }
     let changed = service.revocation.change(order, &context).await?.ok_or_else(|| not_found("device"))?;
     let record = changed.map_err(|conflict| match conflict {
         Conflict::Status(status) => Refusal::told(ErrorCode::Conflict, format!("the device is {}", status.as_str())),
         other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
     })?;
+    service.hub.has_told().await;
     answer(&views::principal(record, None))
 }
 
 pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
+    let received = asked.received;
     let (admin, context, order) = asked.json::<RevokeRequest>(&service).await?;
     let target = match (order.device, order.serial, order.batch) {
         (Some(device), None, None) => RevokeTarget::Device(device),
@@ -128,10 +134,12 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
     let reason = order.reason.unwrap_or(Reason::Unspecified);
     let mode = if order.dry_run { Mode::DryRun } else { Mode::Apply };
     let wish = Wish { target, reason, mode };
+    service.latency.begin(&context.request_id, received);
     let report = service.revocation.revoke(wish, admin.actor(), &context).await?;
     if !report.revoked.known {
         return Err(not_found("device, certificate or batch"));
     }
+    service.hub.has_told().await;
     answer(&RevokeReport {
         dry_run: order.dry_run,
         devices: report.revoked.devices,

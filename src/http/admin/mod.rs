@@ -7,6 +7,8 @@ mod trust;
 mod views;
 mod watch;
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -40,12 +42,14 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/issuers", get(issuers::list))
         .route("/v1/admin/issuers/{id}", post(issuers::step))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
+        .route("/v1/admin/events", get(watch::events))
 }
 
 /// A request whose administrator is known.
 struct Asked {
     admin: Identity,
     context: Context,
+    received: Instant,
     parts: Parts,
     body: Body,
 }
@@ -56,7 +60,7 @@ impl Asked {
         let (id, peer) = known(&parts.extensions)?;
         let context = request::context(&id, &peer);
         let admin = request::administrator(service, &peer, &context).await?;
-        Ok(Asked { admin, context, parts, body })
+        Ok(Asked { admin, context, received: id.received, parts, body })
     }
 
     /// The parameters of the query; unknown ones are refused.

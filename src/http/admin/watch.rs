@@ -6,6 +6,7 @@ use axum::http::Response;
 use signet_api::admin::{
     AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, Page, WhyReport,
 };
+use signet_api::events::{EventsInfo, OverBudget, StageInfo, SubscriberInfo};
 
 use super::{Asked, not_found, views};
 use crate::archive::{Health, probe};
@@ -13,6 +14,7 @@ use crate::audit::{self, GENESIS, hex};
 use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
+use crate::latency::Stage;
 
 pub(super) async fn audit(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::by_administrator(&service, incoming).await?;
@@ -102,4 +104,30 @@ pub(super) async fn crl(State(service): State<App>, incoming: Request) -> Result
         })
     });
     answer(&lists.collect::<Vec<_>>())
+}
+
+/// Who follows the events, and how long revocations take.
+pub(super) async fn events(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    Asked::by_administrator(&service, incoming).await?;
+    let latency = &service.latency;
+    let milliseconds = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let subscribers = service.hub.watchers().into_iter().map(|watcher| SubscriberInfo {
+        identity: watcher.identity,
+        streams: watcher.streams as u64,
+        acknowledged: watcher.acknowledged,
+        lag: watcher.lag.map(|lag| lag as u64),
+    });
+    let stages =
+        Stage::ALL.map(|stage| StageInfo { stage: stage.as_str().to_owned(), over_budget: latency.over_budget(stage) });
+    answer(&EventsInfo {
+        position: service.hub.position(),
+        subscribers: subscribers.collect(),
+        budget_ms: milliseconds(latency.budget()),
+        stages: stages.to_vec(),
+        last_over_budget: latency.last_over().map(|over| OverBudget {
+            stage: over.stage.as_str().to_owned(),
+            took_ms: milliseconds(over.took),
+            seconds_ago: over.noticed.elapsed().as_secs(),
+        }),
+    })
 }

@@ -31,17 +31,20 @@ pub(super) fn render(service: &App, outcome: Outcome, form: Form) -> Result<Resp
             return Ok(response);
         }
     };
-    let renew = renew_after(issued.serial(), issued.not_before(), issued.not_after()).to_string();
-    let mut response = match form {
-        Form::Json => crate::http::request::answer(&certificate(service, &issued)?)?,
+    let (mut response, renew) = match form {
+        Form::Json => {
+            let body = certificate(service, &issued)?;
+            (crate::http::request::answer(&body)?, body.renew_after)
+        }
         Form::Bare => {
             let chain = leaf_pem(&issued) + &issuer_pem(service, &issued)?;
             let headers =
                 [(header::CONTENT_TYPE, "application/pem-certificate-chain"), (header::CACHE_CONTROL, "no-store")];
-            (StatusCode::OK, headers, chain).into_response()
+            let renew = renew_after(issued.serial(), issued.not_before(), issued.not_after());
+            ((StatusCode::OK, headers, chain).into_response(), renew.to_string())
         }
     };
-    if let Ok(value) = HeaderValue::from_str(&renew) {
+    if let Ok(value) = HeaderValue::try_from(renew) {
         response.headers_mut().insert(HEADER_RENEW_AFTER, value);
     }
     if replayed {

@@ -12,18 +12,36 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use super::super::*;
 
 /// Columns of a principal, aliased `p`.
-pub(super) const PRINCIPAL: &str = "p.id, p.kind, p.status, p.profile, p.groups, p.dns_names, p.addresses, \
-     p.hardware_serial, p.created_at, p.version, p.bundle_seen, p.recoveries";
+macro_rules! principal_columns {
+    () => {
+        "p.id, p.kind, p.status, p.profile, p.groups, p.dns_names, p.addresses, \
+     p.hardware_serial, p.created_at, p.version, p.bundle_seen, p.recoveries"
+    };
+}
+pub(super) use principal_columns;
+pub(super) const PRINCIPAL: &str = principal_columns!();
 const PRINCIPAL_WIDTH: usize = 12;
 
 /// Columns of a certificate, aliased `c`.
-pub(super) const CERTIFICATE: &str = "c.serial, c.profile, c.status, c.generation, c.spki, c.not_before, c.not_after, \
-     c.issued_at, c.first_used_at, c.revoked_at, c.reason, c.review, c.der, c.issuer";
+macro_rules! certificate_columns {
+    () => {
+        "c.serial, c.profile, c.status, c.generation, c.spki, c.not_before, c.not_after, \
+     c.issued_at, c.first_used_at, c.revoked_at, c.reason, c.review, c.der, c.issuer"
+    };
+}
+pub(super) use certificate_columns;
+pub(super) const CERTIFICATE: &str = certificate_columns!();
 
 /// Columns of a token, aliased `t`.
-pub(super) const TOKEN: &str = "t.id, t.kind, t.hash, t.status, t.batch, t.device, t.profile, t.groups, t.dns_names, \
+macro_rules! token_columns {
+    () => {
+        "t.id, t.kind, t.hash, t.status, t.batch, t.device, t.profile, t.groups, t.dns_names, \
      t.hardware_serial, t.spki, t.cidr, t.approval, t.replace, t.created_at, t.created_by, t.expires_at, \
-     t.claimed_spki, t.redeemed_at, t.redeemed_serial";
+     t.claimed_spki, t.redeemed_at, t.redeemed_serial"
+    };
+}
+pub(super) use token_columns;
+pub(super) const TOKEN: &str = token_columns!();
 
 /// Expects the columns of [`PRINCIPAL`] first.
 pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<PrincipalRecord> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use signet_pki::issue::Facts;
-use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+use signet_pki::{Fingerprint, Serial, UnixTime};
 
 use super::super::*;
 use super::issuers;
@@ -27,52 +27,97 @@ impl Verdict for () {
     }
 }
 
-pub(super) fn commit(tx: &mut WriteTx<'_>, issue: IssueCommit) -> Result<Result<Committed, Conflict>, WriteError> {
+/// Everything that can be in the way is read before the first change, so that a conflict has nothing to take back.
+pub(super) fn commit(tx: &mut WriteTx<'_>, issue: &IssueCommit) -> Result<Result<Committed, Conflict>, WriteError> {
     let facts = issue.signed.facts();
-    let redeemed = match &issue.redemption {
-        Redemption::Token(id) => redeem_token(tx.connection, id, facts, issue.now)?,
-        Redemption::Renewal(parent) | Redemption::Recovery { parent, .. } => {
-            check_parent(tx.connection, parent, &facts.spki)?
-        }
-        Redemption::Manual => Redeemed::Now,
-    };
-    match redeemed {
-        Redeemed::Now => {}
-        Redeemed::Before(issued) => return Ok(Ok(Committed::Replayed(issued))),
-        Redeemed::Never(conflict) => return Ok(Err(conflict)),
-    }
     if issuers::is_distrusted(tx.connection, &facts.issuer_key_id)? {
         return Ok(Err(Conflict::IssuerDistrusted));
     }
-    if key_taken(tx.connection, &facts.spki, &issue.principal.id)? {
-        return Ok(Err(Conflict::KeyTaken));
-    }
-    let Some(principal) = put_principal(tx.connection, &issue)? else {
-        return Ok(Err(Conflict::PrincipalChanged));
+    let (connection, found) = (tx.connection, Found::read(tx.connection, issue)?);
+    let redeemed = match (&issue.redemption, &found) {
+        // The UPDATE decides as well; a token that cannot be redeemed has more to say than what else is in the way.
+        (Redemption::Token(id), Ok(_)) => redeem_token(connection, id, facts, issue.now)?,
+        (Redemption::Token(id), Err(_)) => examine_token(connection, id, facts, issue.now)?,
+        (Redemption::Renewal(parent) | Redemption::Recovery { parent, .. }, _) => {
+            check_parent(connection, parent, &facts.spki)?
+        }
+        (Redemption::Manual, _) => Redeemed::Now,
+    };
+    let found = match (redeemed, found) {
+        (Redeemed::Now, Ok(found)) => found,
+        (Redeemed::Now, Err(conflict)) | (Redeemed::Never(conflict), _) => return Ok(Err(conflict)),
+        (Redeemed::Before(issued), _) => return Ok(Ok(Committed::Replayed(issued))),
     };
     if let Redemption::Recovery { allowance, .. } = issue.redemption
-        && !use_recovery(tx.connection, principal, allowance)?
+        && !use_recovery(connection, &issue.principal.id, allowance)?
     {
         return Ok(Err(Conflict::RecoveryExhausted));
     }
-    match insert_certificate(tx.connection, &issue, principal) {
+    let principal = put_principal(connection, issue, found.principal)?;
+    match insert_certificate(connection, issue, principal, &found) {
         Ok(()) => {}
         Err(WriteError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
             return Ok(Err(Conflict::SerialTaken));
         }
         Err(error) => return Err(error),
     }
-    tx.audit(&issue.draft)?;
-    let (der, facts) = issue.signed.into_parts();
+    tx.append(&issue.entry)?;
     let validity = (facts.not_before, facts.not_after);
-    let Facts { serial, subject, profile, issuer_key_id, .. } = facts;
-    Ok(Ok(Committed::New(Issued::committed(der, serial, subject.id, profile, validity, issuer_key_id))))
+    let (der, device) = (issue.signed.der().to_vec(), facts.subject.id.clone());
+    let (serial, profile, issuer) = (facts.serial.clone(), facts.profile.clone(), facts.issuer_key_id.clone());
+    Ok(Ok(Committed::New(Issued::committed(der, serial, device, profile, validity, issuer))))
+}
+
+/// What a commit finds, when nothing is in its way.
+struct Found {
+    /// Row of the principal, unless it is new.
+    principal: Option<i64>,
+    newest_generation: i64,
+    has_live_certificate: bool,
+}
+
+impl Found {
+    /// The principal as it was decided upon, and a key that is nobody else's.
+    fn read(connection: &Connection, issue: &IssueCommit) -> Result<Result<Found, Conflict>, WriteError> {
+        let (p, spki) = (&issue.principal, &issue.signed.facts().spki);
+        let row: Option<(Found, Option<i64>)> = connection
+            .prepare_cached(
+                "SELECT p.rowid,
+                        (SELECT generation FROM certificate WHERE principal = p.rowid ORDER BY generation DESC LIMIT 1),
+                        EXISTS (SELECT 1 FROM certificate
+                                WHERE principal = p.rowid AND status IN ('active', 'pending') AND not_after > ?3),
+                        (SELECT principal FROM certificate WHERE spki = ?4 LIMIT 1)
+                 FROM principal p WHERE p.id = ?1 AND p.version = ?2",
+            )?
+            .query_row((p.id.as_str(), p.version as i64, issue.now.0, spki.0.as_slice()), |row| {
+                let (principal, newest): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
+                let newest_generation = newest.unwrap_or(0);
+                let found = Found { principal: Some(principal), newest_generation, has_live_certificate: row.get(2)? };
+                Ok((found, row.get(3)?))
+            })
+            .optional()?;
+        Ok(match row {
+            Some((found, owner)) if owner.is_none_or(|owner| Some(owner) == found.principal) => Ok(found),
+            Some(_) => Err(Conflict::KeyTaken),
+            None if reads::key_owner(connection, spki)?.is_some_and(|owner| owner != p.id) => Err(Conflict::KeyTaken),
+            None if p.version > 0 || reads::principal(connection, &p.id)?.is_some() => Err(Conflict::PrincipalChanged),
+            None => Ok(Found { principal: None, newest_generation: 0, has_live_certificate: false }),
+        })
+    }
 }
 
 enum Redeemed {
     Now,
     Before(Issued),
     Never(Conflict),
+}
+
+/// Of token `?1` at `?2` for key `?3`.
+macro_rules! redeemable {
+    () => {
+        "id = ?1 AND expires_at > ?2
+         AND ((status = 'active' AND approval = 0) OR (status = 'approved' AND claimed_spki = ?3))"
+    };
 }
 
 /// One conditional UPDATE decides; only when it matched nothing does anything look for the reason.
@@ -82,16 +127,30 @@ fn redeem_token(
     facts: &Facts,
     now: UnixTime,
 ) -> Result<Redeemed, WriteError> {
-    let changed = connection
-        .prepare_cached(
-            "UPDATE token SET status = 'redeemed', redeemed_at = ?2, redeemed_serial = ?3
-             WHERE id = ?1 AND expires_at > ?2
-               AND ((status = 'active' AND approval = 0) OR (status = 'approved' AND claimed_spki = ?4))",
-        )?
-        .execute((id.as_str(), now.0, facts.serial.as_bytes(), facts.spki.0.as_slice()))?;
-    if changed == 1 {
-        return Ok(Redeemed::Now);
-    }
+    const SQL: &str =
+        concat!("UPDATE token SET status = 'redeemed', redeemed_at = ?2, redeemed_serial = ?4 WHERE ", redeemable!());
+    let changed = connection.prepare_cached(SQL)?.execute((
+        id.as_str(),
+        now.0,
+        facts.spki.0.as_slice(),
+        facts.serial.as_bytes(),
+    ))?;
+    if changed == 1 { Ok(Redeemed::Now) } else { why_not(connection, id, facts) }
+}
+
+/// Whether the token could be redeemed, without doing it.
+fn examine_token(
+    connection: &Connection,
+    id: &CredentialId,
+    facts: &Facts,
+    now: UnixTime,
+) -> Result<Redeemed, WriteError> {
+    const SQL: &str = concat!("SELECT 1 FROM token WHERE ", redeemable!());
+    let redeemable = connection.prepare_cached(SQL)?.exists((id.as_str(), now.0, facts.spki.0.as_slice()))?;
+    if redeemable { Ok(Redeemed::Now) } else { why_not(connection, id, facts) }
+}
+
+fn why_not(connection: &Connection, id: &CredentialId, facts: &Facts) -> Result<Redeemed, WriteError> {
     let Some(token) = reads::token(connection, id)? else { return Ok(Redeemed::Never(Conflict::TokenGone)) };
     let Some(serial) = token.redeemed_serial else {
         let other = token.claimed_spki.is_some_and(|claimed| claimed != facts.spki);
@@ -113,57 +172,47 @@ fn check_parent(connection: &Connection, parent: &Serial, spki: &Fingerprint) ->
         let repeat = child.can_be_repeated();
         return Ok(if repeat { Redeemed::Before(Issued::from(child)) } else { Redeemed::Never(Conflict::KeySpent) });
     }
-    match reads::certificate(connection, parent)? {
-        Some(c) if matches!(c.status, CertificateStatus::Active | CertificateStatus::Pending) => Ok(Redeemed::Now),
-        _ => Ok(Redeemed::Never(Conflict::ParentGone)),
-    }
+    let live = connection
+        .prepare_cached("SELECT 1 FROM certificate WHERE serial = ?1 AND status IN ('active', 'pending')")?
+        .exists([parent.as_bytes()])?;
+    Ok(if live { Redeemed::Now } else { Redeemed::Never(Conflict::ParentGone) })
 }
 
-fn key_taken(connection: &Connection, spki: &Fingerprint, id: &DeviceId) -> Result<bool, WriteError> {
-    Ok(reads::key_owner(connection, spki)?.is_some_and(|owner| owner != *id))
-}
-
-/// Inserts, updates or, for a renewal, merely finds the principal when it still is as it was decided upon. Its row id, or `None`.
-fn put_principal(connection: &Connection, issue: &IssueCommit) -> Result<Option<i64>, WriteError> {
+/// Inserts or updates the principal; a renewal leaves it as it is. Its row id. Without RETURNING, for which SQLite makes a
+/// table in memory at every call.
+fn put_principal(connection: &Connection, issue: &IssueCommit, found: Option<i64>) -> Result<i64, WriteError> {
     let p = &issue.principal;
-    if matches!(issue.redemption, Redemption::Renewal(_) | Redemption::Recovery { .. }) {
-        let found = connection
-            .prepare_cached("SELECT rowid FROM principal WHERE id = ?1 AND version = ?2")?
-            .query_row((p.id.as_str(), p.version as i64), |row| row.get(0))
-            .optional()?;
-        if let (Some(rowid), Some(bundle)) = (found, p.bundle_seen) {
-            note_bundle(connection, rowid, bundle)?;
+    let sql = match (found, &issue.redemption) {
+        (Some(row), Redemption::Renewal(_) | Redemption::Recovery { .. }) => {
+            if let Some(bundle) = p.bundle_seen {
+                note_bundle(connection, row, bundle)?;
+            }
+            return Ok(row);
         }
-        return Ok(found);
-    }
-    let sql = if p.version == 0 {
-        "INSERT INTO principal (id, kind, status, profile, groups, dns_names, addresses, hardware_serial, created_at, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 + 1)
-         ON CONFLICT (id) DO NOTHING RETURNING rowid"
-    } else {
-        "UPDATE principal SET kind = ?2, status = ?3, profile = ?4, groups = ?5, dns_names = ?6, addresses = ?7,
-                hardware_serial = ?8, created_at = ?9, version = ?10 + 1
-         WHERE id = ?1 AND version = ?10 RETURNING rowid"
+        (Some(_), _) => {
+            "UPDATE principal SET kind = ?2, status = ?3, profile = ?4, groups = ?5, dns_names = ?6, addresses = ?7,
+                    hardware_serial = ?8, created_at = ?9, version = ?10 + 1
+             WHERE id = ?1 AND version = ?10"
+        }
+        (None, _) => {
+            "INSERT INTO principal (id, kind, status, profile, groups, dns_names, addresses, hardware_serial, created_at,
+                                    version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 + 1)"
+        }
     };
-    let rowid = connection
-        .prepare_cached(sql)?
-        .query_row(
-            (
-                p.id.as_str(),
-                p.kind.as_str(),
-                p.status.as_str(),
-                &p.profile,
-                json(&p.groups)?,
-                json(&p.dns_names)?,
-                json(&p.addresses)?,
-                &p.hardware_serial,
-                p.created_at.0,
-                p.version as i64,
-            ),
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(rowid)
+    connection.prepare_cached(sql)?.execute((
+        p.id.as_str(),
+        p.kind.as_str(),
+        p.status.as_str(),
+        &p.profile,
+        json(&p.groups)?,
+        json(&p.dns_names)?,
+        json(&p.addresses)?,
+        &p.hardware_serial,
+        p.created_at.0,
+        p.version as i64,
+    ))?;
+    Ok(found.unwrap_or_else(|| connection.last_insert_rowid()))
 }
 
 /// Written when it changed, which is once in years. No decision is made on it, so the version stays.
@@ -175,27 +224,25 @@ fn note_bundle(connection: &Connection, principal: i64, bundle: u64) -> Result<(
 }
 
 /// Takes one of the recoveries that are left; `false` when none is.
-fn use_recovery(connection: &Connection, principal: i64, allowance: u32) -> Result<bool, WriteError> {
+fn use_recovery(connection: &Connection, device: &DeviceId, allowance: u32) -> Result<bool, WriteError> {
     let changed = connection
         .prepare_cached(
             "UPDATE principal SET recoveries = coalesce(recoveries, ?2) - 1
-             WHERE rowid = ?1 AND coalesce(recoveries, ?2) > 0",
+             WHERE id = ?1 AND coalesce(recoveries, ?2) > 0",
         )?
-        .execute((principal, allowance))?;
+        .execute((device.as_str(), allowance))?;
     Ok(changed == 1)
 }
 
 /// Beside a live certificate a new one starts as `pending`: the old stays good until the new one is used.
-fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i64) -> Result<(), WriteError> {
+fn insert_certificate(
+    connection: &Connection,
+    issue: &IssueCommit,
+    principal: i64,
+    found: &Found,
+) -> Result<(), WriteError> {
     let facts = issue.signed.facts();
-    let (newest, live): (Option<i64>, bool) = connection
-        .prepare_cached(
-            "SELECT (SELECT generation FROM certificate WHERE principal = ?1 ORDER BY generation DESC LIMIT 1),
-                    EXISTS (SELECT 1 FROM certificate
-                            WHERE principal = ?1 AND status IN ('active', 'pending') AND not_after > ?2)",
-        )?
-        .query_row((principal, issue.now.0), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let status = if live { CertificateStatus::Pending } else { CertificateStatus::Active };
+    let status = if found.has_live_certificate { CertificateStatus::Pending } else { CertificateStatus::Active };
     let parent = match &issue.redemption {
         Redemption::Renewal(parent) | Redemption::Recovery { parent, .. } => Some(parent.as_bytes()),
         Redemption::Token(_) | Redemption::Manual => None,
@@ -210,7 +257,7 @@ fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i
             facts.serial.as_bytes(),
             &facts.issuer_key_id,
             principal,
-            newest.unwrap_or(0) + 1,
+            found.newest_generation + 1,
             facts.spki.0.as_slice(),
             &facts.profile,
             status.as_str(),
@@ -225,16 +272,18 @@ fn insert_certificate(connection: &Connection, issue: &IssueCommit, principal: i
 }
 
 pub(super) fn mark_used(tx: &mut WriteTx<'_>, serial: &Serial, draft: &AuditDraft) -> Result<(), WriteError> {
-    let used: Option<(i64, i64)> = tx
+    let unused: Option<(i64, i64, i64)> = tx
         .connection
         .prepare_cached(
-            "UPDATE certificate SET first_used_at = ?2, status = 'active'
-             WHERE serial = ?1 AND first_used_at IS NULL AND status IN ('active', 'pending')
-             RETURNING principal, generation",
+            "SELECT rowid, principal, generation FROM certificate
+             WHERE serial = ?1 AND first_used_at IS NULL AND status IN ('active', 'pending')",
         )?
-        .query_row((serial.as_bytes(), draft.at.0), |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([serial.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((principal, generation)) = used else { return Ok(()) };
+    let Some((row, principal, generation)) = unused else { return Ok(()) };
+    tx.connection
+        .prepare_cached("UPDATE certificate SET first_used_at = ?2, status = 'active' WHERE rowid = ?1")?
+        .execute((row, draft.at.0))?;
     tx.connection
         .prepare_cached(
             "UPDATE certificate SET status = 'superseded'

@@ -23,6 +23,7 @@ use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
+use tokio::sync::watch;
 
 use super::*;
 pub use migrate::{MigrationReport, migrate};
@@ -211,7 +212,7 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, issue: IssueCommit) -> Answer<'_, Result<Committed, Conflict>> {
-        self.writer.submit(move |tx| issuing::commit(tx, issue))
+        self.writer.submit(move |tx| issuing::commit(tx, &issue))
     }
 
     fn claim(&self, claim: Claim) -> Answer<'_, Result<(), Conflict>> {
@@ -369,6 +370,10 @@ impl Store for SqliteStore {
 
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>> {
         self.read(reads::last_issued_at)
+    }
+
+    fn audit_head(&self) -> watch::Receiver<u64> {
+        self.writer.head()
     }
 
     fn counters(&self) -> StoreCounters {

@@ -7,18 +7,23 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::super::*;
 use super::ReadError;
-use super::decode::{self, CERTIFICATE, PRINCIPAL, TOKEN};
+use super::decode::{self, CERTIFICATE, PRINCIPAL, TOKEN, certificate_columns, principal_columns, token_columns};
 use super::sharding;
 
 pub(super) fn token(c: &Connection, id: &CredentialId) -> Result<Option<TokenRecord>, ReadError> {
-    one(c, &format!("SELECT {TOKEN} FROM token t WHERE t.id = ?1"), [id.as_str()], decode::token)
+    const SQL: &str = concat!("SELECT ", token_columns!(), " FROM token t WHERE t.id = ?1");
+    one(c, SQL, [id.as_str()], decode::token)
 }
 
 pub(super) fn certificate(c: &Connection, serial: &Serial) -> Result<Option<CertificateRecord>, ReadError> {
-    let sql = format!(
-        "SELECT {PRINCIPAL}, {CERTIFICATE} FROM certificate c JOIN principal p ON p.rowid = c.principal WHERE c.serial = ?1"
+    const SQL: &str = concat!(
+        "SELECT ",
+        principal_columns!(),
+        ", ",
+        certificate_columns!(),
+        " FROM certificate c JOIN principal p ON p.rowid = c.principal WHERE c.serial = ?1"
     );
-    one(c, &sql, [serial.as_bytes()], decode::certificate)
+    one(c, SQL, [serial.as_bytes()], decode::certificate)
 }
 
 pub(super) fn standing(c: &Connection, issuer: &[u8], serial: &Serial) -> Result<Option<Standing>, ReadError> {
@@ -27,7 +32,8 @@ pub(super) fn standing(c: &Connection, issuer: &[u8], serial: &Serial) -> Result
 }
 
 pub(super) fn principal(c: &Connection, id: &DeviceId) -> Result<Option<PrincipalRecord>, ReadError> {
-    one(c, &format!("SELECT {PRINCIPAL} FROM principal p WHERE p.id = ?1"), [id.as_str()], decode::principal)
+    const SQL: &str = concat!("SELECT ", principal_columns!(), " FROM principal p WHERE p.id = ?1");
+    one(c, SQL, [id.as_str()], decode::principal)
 }
 
 pub(super) fn key_owner(c: &Connection, spki: &Fingerprint) -> Result<Option<DeviceId>, ReadError> {
@@ -40,11 +46,14 @@ pub(super) fn renewed(
     parent: &Serial,
     spki: &Fingerprint,
 ) -> Result<Option<CertificateRecord>, ReadError> {
-    let sql = format!(
-        "SELECT {PRINCIPAL}, {CERTIFICATE} FROM certificate c JOIN principal p ON p.rowid = c.principal
-         WHERE c.parent = ?1 AND c.spki = ?2"
+    const SQL: &str = concat!(
+        "SELECT ",
+        principal_columns!(),
+        ", ",
+        certificate_columns!(),
+        " FROM certificate c JOIN principal p ON p.rowid = c.principal WHERE c.parent = ?1 AND c.spki = ?2"
     );
-    one(c, &sql, (parent.as_bytes(), spki.0.as_slice()), decode::certificate)
+    one(c, SQL, (parent.as_bytes(), spki.0.as_slice()), decode::certificate)
 }
 
 pub(super) fn certificates_of(c: &Connection, id: &DeviceId) -> Result<Vec<CertificateRecord>, ReadError> {

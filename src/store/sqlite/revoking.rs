@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use signet_pki::crl::{Reason, encode_entry};
-use signet_pki::{DeviceId, Serial};
+use signet_pki::{DeviceId, Serial, UnixTime};
 
 use super::super::*;
 use super::decode;
@@ -166,10 +166,16 @@ pub(super) fn change_device(
     order: &ChangeDevice,
 ) -> Result<Option<Result<PrincipalRecord, Conflict>>, WriteError> {
     let Some(found) = reads::principal(tx.connection, &order.device)? else { return Ok(None) };
-    if let Some(step) = order.step
-        && let Some(conflict) = take_step(tx.connection, &found, step, order)?
-    {
-        return Ok(Some(Err(conflict)));
+    let mut draft = order.draft.clone();
+    if let Some(step) = order.step {
+        match take_step(tx.connection, &found, step, order)? {
+            Err(conflict) => return Ok(Some(Err(conflict))),
+            // Whoever follows the log has to know which connections and handshakes the step concerns.
+            Ok(serials) if !serials.is_empty() => {
+                draft.detail["certificates"] = serials.iter().map(Serial::to_string).collect();
+            }
+            Ok(_) => {}
+        }
     }
     let groups = order.groups.as_ref().unwrap_or(&found.groups);
     let profile = order.profile.as_ref().unwrap_or(&found.profile);
@@ -179,18 +185,19 @@ pub(super) fn change_device(
              WHERE id = ?1",
         )?
         .execute((order.device.as_str(), json(groups)?, profile, order.recoveries))?;
-    tx.audit(&order.draft)?;
+    tx.audit(&draft)?;
     Ok(reads::principal(tx.connection, &order.device)?.map(Ok))
 }
 
+/// The serial numbers of the certificates that the step takes away or gives back.
 fn take_step(
     connection: &Connection,
     found: &PrincipalRecord,
     step: Step,
     order: &ChangeDevice,
-) -> Result<Option<Conflict>, WriteError> {
+) -> Result<Result<Vec<Serial>, Conflict>, WriteError> {
     use PrincipalStatus::*;
-    let refused = Some(Conflict::Status(found.status));
+    let refused = Err(Conflict::Status(found.status));
     let set = |status: PrincipalStatus| {
         connection
             .prepare_cached("UPDATE principal SET status = ?2 WHERE id = ?1")?
@@ -204,8 +211,14 @@ fn take_step(
         ))
     };
     match (step, found.status) {
-        (Step::Suspend, Active) => set(Suspended)?,
-        (Step::Resume, Suspended) => set(Active)?,
+        (Step::Suspend, Active) => {
+            set(Suspended)?;
+            return Ok(Ok(unrevoked(connection, &found.id, order.now)?));
+        }
+        (Step::Resume, Suspended) => {
+            set(Active)?;
+            return Ok(Ok(unrevoked(connection, &found.id, order.now)?));
+        }
         (Step::Retire, Revoked | Retired) => return Ok(refused),
         (Step::Retire, _) => {
             let revocation = RevokeOrder {
@@ -215,8 +228,9 @@ fn take_step(
                 mode: Mode::Apply,
                 draft: order.draft.clone(),
             };
-            end_device(connection, &found.id, Retired, &revocation, &mut super::super::Revoked::default())?;
-            1
+            let mut outcome = super::super::Revoked::default();
+            end_device(connection, &found.id, Retired, &revocation, &mut outcome)?;
+            return Ok(Ok(outcome.certificates));
         }
         (Step::Approve, _) if decide("pending", "approved")? > 0 => 1,
         (Step::Deny, status) if decide("pending", "denied")? > 0 => {
@@ -228,7 +242,17 @@ fn take_step(
         }
         _ => return Ok(refused),
     };
-    Ok(None)
+    Ok(Ok(Vec::new()))
+}
+
+/// Neither revoked nor expired: whoever checks offline accepts them.
+fn unrevoked(connection: &Connection, id: &DeviceId, now: UnixTime) -> Result<Vec<Serial>, WriteError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT serial FROM certificate
+         WHERE principal = (SELECT rowid FROM principal WHERE id = ?1) AND status <> 'revoked' AND not_after > ?2",
+    )?;
+    let serials = statement.query_map((id.as_str(), now.0), |row| decode::serial(row, 0))?;
+    Ok(serials.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn next_crl_number(

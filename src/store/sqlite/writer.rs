@@ -1,8 +1,10 @@
 //! The writer: one thread, one connection, many requests to a transaction.
 //!
-//! Requests that wait are carried out in one transaction and share its fsync. Each runs in its own savepoint, so that one
-//! request's conflict or error takes back its own changes and no one else's. Answers leave after the commit; when the
-//! commit fails, every request of the group is told so and none of its effects is there.
+//! Requests that wait are carried out in one transaction and share its fsync. One that changes nothing has nothing to take
+//! back, and requests look for conflicts before their first change; so a group runs without savepoints. Should one have to be
+//! taken back after it changed something, the whole group is rolled back and carried out again, each in its own savepoint:
+//! one request's conflict, error or panic takes back its own changes and no one else's. Answers leave after the commit; when
+//! the commit fails, every request of the group is told so and none of its effects is there.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{Answer, AuditDraft, StoreCounters, StoreError};
-use crate::audit::{self, GENESIS};
+use crate::audit::{Entry, GENESIS};
 
 /// What a request may do inside the transaction.
 pub(super) struct WriteTx<'a> {
@@ -66,7 +68,11 @@ pub(super) trait Verdict {
 impl WriteTx<'_> {
     /// Appends the audit entry of this request.
     pub(super) fn audit(&mut self, draft: &AuditDraft) -> Result<(), WriteError> {
-        let leaf = audit::append(&self.chain.hash, self.chain.sequence + 1, draft);
+        self.append(&Entry::from(draft))
+    }
+
+    pub(super) fn append(&mut self, entry: &Entry) -> Result<(), WriteError> {
+        let leaf = entry.append(&self.chain.hash, self.chain.sequence + 1);
         self.connection
             .prepare_cached(
                 "INSERT INTO audit (sequence, at, kind, actor, subject, request, canonical, leaf_hash)
@@ -74,11 +80,11 @@ impl WriteTx<'_> {
             )?
             .execute((
                 leaf.sequence as i64,
-                draft.at.0,
-                draft.kind,
-                &draft.actor,
-                &draft.subject,
-                &draft.request_id,
+                entry.at.0,
+                entry.kind,
+                &entry.actor,
+                &entry.subject,
+                &entry.request_id,
                 &leaf.canonical,
                 leaf.hash.as_slice(),
             ))?;
@@ -87,9 +93,37 @@ impl WriteTx<'_> {
     }
 }
 
-/// Runs inside the transaction; the box that it returns is called with the fate of the commit.
-type Job = Box<dyn FnOnce(&mut WriteTx<'_>) -> (Keep, Reply) + Send>;
-type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// A queued request.
+trait Job: Send {
+    /// Carries it out, and says whether its changes stay. Called again when the transaction was rolled back.
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> Keep;
+    /// Tells the caller, once the fate of the commit is known.
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>);
+}
+
+struct Request<W, T> {
+    work: W,
+    result: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<W, T> Job for Request<W, T>
+where
+    W: FnMut(&mut WriteTx<'_>) -> Result<T, WriteError> + Send,
+    T: Verdict + Send,
+{
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> Keep {
+        let result = (self.work)(tx).map_err(StoreError::from);
+        let keep = if result.as_ref().is_ok_and(Verdict::keeps_changes) { Keep::Changes } else { Keep::Nothing };
+        self.result = Some(result);
+        keep
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
+        // A request that never ran was in a transaction that failed.
+        let _ = self.answer.send(commit.and(self.result.unwrap_or_else(|| Err(closed_error()))));
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
@@ -115,10 +149,12 @@ struct Shared {
     commits: AtomicU64,
     requests: AtomicU64,
     revision: AtomicU64,
+    /// The newest audit entry that is durable.
+    head: watch::Sender<u64>,
 }
 
 enum Message {
-    Work(Job),
+    Work(Box<dyn Job>),
     Close(oneshot::Sender<()>),
 }
 
@@ -129,6 +165,7 @@ impl Writer {
         let revoked = newest_revocation(&connection)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared::default());
+        shared.head.send_replace(chain.sequence);
         let seen_by_thread = shared.clone();
         let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let closing = run(connection, State { chain, revoked }, jobs, &seen_by_thread);
@@ -147,6 +184,10 @@ impl Writer {
         self.shared.closed.load(Ordering::SeqCst)
     }
 
+    pub(super) fn head(&self) -> watch::Receiver<u64> {
+        self.shared.head.subscribe()
+    }
+
     pub(super) fn counters(&self) -> StoreCounters {
         StoreCounters {
             commits: self.shared.commits.load(Ordering::Relaxed),
@@ -156,20 +197,14 @@ impl Writer {
         }
     }
 
-    /// Queues a request. The changes of a request whose answer [`Verdict::keeps_changes`] denies are taken back.
+    /// Queues a request. The changes of a request whose answer [`Verdict::keeps_changes`] denies are taken back. It may run
+    /// twice, the second time after everything that the first did was rolled back.
     pub(super) fn submit<T: Verdict + Send + 'static>(
         &self,
-        work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, WriteError> + Send + 'static,
+        work: impl FnMut(&mut WriteTx<'_>) -> Result<T, WriteError> + Send + 'static,
     ) -> Answer<'static, T> {
         let (answer, waiting) = oneshot::channel();
-        let job: Job = Box::new(move |tx| {
-            let result = work(tx).map_err(StoreError::from);
-            let keep = if result.as_ref().is_ok_and(Verdict::keeps_changes) { Keep::Changes } else { Keep::Nothing };
-            let reply: Reply = Box::new(move |commit| {
-                let _ = answer.send(commit.and(result));
-            });
-            (keep, reply)
-        });
+        let job = Box::new(Request { work, result: None, answer });
         let queued = self.queue.try_send(Message::Work(job)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => closed_error(),
@@ -253,61 +288,103 @@ fn run(
     closing
 }
 
-fn commit_group(connection: &Connection, state: &mut State, group: Vec<Job>, shared: &Shared) {
+fn commit_group(connection: &Connection, state: &mut State, group: Vec<Box<dyn Job>>, shared: &Shared) {
     let before = state.chain;
-    let mut replies = Vec::with_capacity(group.len());
-    let outcome = run_group(connection, &mut state.chain, group, &mut replies);
+    // A place is empty once its request has panicked: its caller hears that there is no answer.
+    let mut group: Vec<Option<Box<dyn Job>>> = group.into_iter().map(Some).collect();
+    let mut outcome = run_group(connection, &mut state.chain, &mut group, Guard::Transaction);
+    if matches!(outcome, Ok(Ran::Spoiled)) {
+        state.chain = before;
+        outcome = run_group(connection, &mut state.chain, &mut group, Guard::Savepoints);
+    }
     // However a revocation came in. A commit that failed may have happened all the same.
-    if !matches!(outcome, Ok(revoked) if revoked == state.revoked) {
-        state.revoked = outcome.as_ref().ok().copied().flatten();
+    let revoked = match outcome {
+        Ok(Ran::Committed(newest)) => Some(newest),
+        Ok(Ran::Spoiled) | Err(_) => None,
+    };
+    if revoked != Some(state.revoked) {
+        state.revoked = revoked.flatten();
         shared.revision.fetch_add(1, Ordering::SeqCst);
     }
-    let fate = outcome.map(|_| ()).map_err(|error| {
-        state.chain = before;
-        // Harmless when no transaction is open any more.
-        let _ = connection.execute_batch("ROLLBACK");
-        StoreError::Unavailable(error.to_string())
-    });
-    for reply in replies {
-        reply(fate.clone());
+    let fate = match outcome {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            state.chain = before;
+            // Harmless when no transaction is open any more.
+            let _ = connection.execute_batch("ROLLBACK");
+            Err(StoreError::Unavailable(error.to_string()))
+        }
+    };
+    // Before the answers: who has one finds the head at least where it belongs. After a failure the chain is where it was.
+    let newest = state.chain.sequence;
+    shared.head.send_if_modified(|head| std::mem::replace(head, newest) != newest);
+    for job in group.into_iter().flatten() {
+        job.answer(fate.clone());
     }
 }
 
-/// Answers the newest row of the revocations.
+/// What a request's changes can be taken back with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    /// Together with those of the whole group.
+    Transaction,
+    /// Alone. It costs a copy of every page that is touched.
+    Savepoints,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    /// With the newest row of the revocations.
+    Committed(Option<i64>),
+    /// A request had to be taken back and took the others along: nothing has happened.
+    Spoiled,
+}
+
 fn run_group(
     connection: &Connection,
     chain: &mut Chain,
-    group: Vec<Job>,
-    replies: &mut Vec<Reply>,
-) -> rusqlite::Result<Option<i64>> {
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    group: &mut [Option<Box<dyn Job>>],
+    guard: Guard,
+) -> rusqlite::Result<Ran> {
+    let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]);
+    execute("BEGIN IMMEDIATE")?;
     // Alone in its transaction a request needs no savepoint: the transaction is one.
     let alone = group.len() == 1;
-    for job in group {
-        let before = *chain;
-        if !alone {
-            connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+    for place in group {
+        let Some(job) = place else { continue };
+        if guard == Guard::Savepoints {
+            execute("SAVEPOINT request")?;
         }
-        // A fault of ours in one request must not end the writer for all others; its caller hears that there is no answer.
-        let ran = catch_unwind(AssertUnwindSafe(|| job(&mut WriteTx { connection, chain: &mut *chain })));
-        let keep = match ran {
-            Ok((keep, reply)) => {
-                replies.push(reply);
-                keep
+        let (before, changes) = (*chain, connection.total_changes());
+        // A fault of ours in one request must not end the writer for all others.
+        let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut WriteTx { connection, chain: &mut *chain })));
+        if ran.is_err() {
+            *place = None;
+        }
+        let keep = ran.unwrap_or(Keep::Nothing);
+        match guard {
+            Guard::Transaction if keep == Keep::Changes => {}
+            Guard::Transaction if connection.total_changes() == changes && !connection.is_autocommit() => {}
+            Guard::Transaction => {
+                *chain = before;
+                // Fails when SQLite has rolled back by itself (a full disk, say), and then nobody's changes are there.
+                execute("ROLLBACK")?;
+                return if alone { newest_revocation(connection).map(Ran::Committed) } else { Ok(Ran::Spoiled) };
             }
-            Err(_) => Keep::Nothing,
-        };
-        if keep == Keep::Nothing {
-            *chain = before;
-            connection.prepare_cached(if alone { "ROLLBACK" } else { "ROLLBACK TO request" })?.execute([])?;
-        }
-        if !alone {
-            connection.prepare_cached("RELEASE request")?.execute([])?;
+            Guard::Savepoints => {
+                if keep == Keep::Nothing {
+                    *chain = before;
+                    execute("ROLLBACK TO request")?;
+                }
+                execute("RELEASE request")?;
+            }
         }
     }
     let revoked = newest_revocation(connection)?;
-    if !connection.is_autocommit() {
-        connection.prepare_cached("COMMIT")?.execute([])?;
-    }
-    Ok(revoked)
+    execute("COMMIT")?;
+    Ok(Ran::Committed(revoked))
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

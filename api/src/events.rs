@@ -1,0 +1,63 @@
+//! `/v1/events`: what services subscribe to.
+
+use serde::{Deserialize, Serialize};
+
+/// Query of `GET /v1/events`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    /// Begin after this audit sequence; the header `Last-Event-ID` says the same and goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
+
+/// `POST /v1/events/ack`: everything up to `id` has been acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledge {
+    pub id: u64,
+}
+
+/// The answer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    pub id: u64,
+}
+
+/// `GET /v1/admin/events`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsInfo {
+    /// The audit sequence up to which events were handed out.
+    pub position: u64,
+    pub subscribers: Vec<SubscriberInfo>,
+    /// Milliseconds that a revocation may take to each stage.
+    pub budget_ms: u64,
+    pub stages: Vec<StageInfo>,
+    /// What was late last since the service was started.
+    pub last_over_budget: Option<OverBudget>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriberInfo {
+    /// `service:api`, `admin:alice`.
+    pub identity: String,
+    pub streams: u64,
+    pub acknowledged: Option<u64>,
+    /// Events that it got and has not acknowledged; absent when it never acknowledges.
+    pub lag: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageInfo {
+    /// `committed`, `crl`, `handed`, `acknowledged` or `ocsp`.
+    pub stage: String,
+    /// Revocations that reached it too late since the service was started.
+    pub over_budget: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverBudget {
+    pub stage: String,
+    pub took_ms: u64,
+    pub seconds_ago: u64,
+}

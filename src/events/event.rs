@@ -1,0 +1,179 @@
+//! An audit entry as a verifier may see it. What is not named here never leaves.
+
+use axum::body::Bytes;
+use serde_json::{Map, Value};
+use signet_pki::Serial;
+use signet_pki::crl::Reason;
+
+use super::line::Ending;
+use crate::store::AuditRow;
+
+/// What happened, under the name that subscribers see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Revocation,
+    Suspended,
+    Resumed,
+    Retired,
+    /// A superseded certificate came back and was revoked.
+    Quarantined,
+    /// A backup was put back: revocations may have been adopted, and positions before it may not be those of now.
+    Restored,
+}
+
+impl Kind {
+    /// `None` for what verifiers have no use for.
+    fn of(kind: &str) -> Option<Kind> {
+        Some(match kind {
+            "revocation" => Kind::Revocation,
+            "device.suspended" => Kind::Suspended,
+            "device.resumed" => Kind::Resumed,
+            "device.retired" => Kind::Retired,
+            "alarm.superseded_certificate_used" => Kind::Quarantined,
+            "store.restored" => Kind::Restored,
+            _ => return None,
+        })
+    }
+
+    /// Stable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Revocation => "revocation",
+            Kind::Suspended => "device.suspended",
+            Kind::Resumed => "device.resumed",
+            Kind::Retired => "device.retired",
+            Kind::Quarantined => "certificate.quarantined",
+            Kind::Restored => "gap",
+        }
+    }
+
+    /// What becomes of open connections with these certificates.
+    pub fn ending(self) -> Option<Ending> {
+        match self {
+            Kind::Revocation => Some(Ending::Identity("revoked")),
+            Kind::Suspended => Some(Ending::Identity("suspended")),
+            Kind::Retired => Some(Ending::Identity("retired")),
+            Kind::Quarantined => Some(Ending::Identity("superseded")),
+            Kind::Resumed | Kind::Restored => None,
+        }
+    }
+}
+
+/// One entry, rendered once for all who get it.
+#[derive(Debug)]
+pub struct Event {
+    pub sequence: u64,
+    pub kind: Kind,
+    pub serials: Vec<Serial>,
+    /// Stays inside: the latency of the request is measured by it.
+    pub request: String,
+    for_services: Bytes,
+    for_administrators: Bytes,
+}
+
+/// What a subscriber may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Service,
+    Administrator,
+}
+
+impl Event {
+    /// `None` for entries that concern no verifier, and for those that ended unused tokens alone.
+    pub fn of(row: &AuditRow) -> Option<Event> {
+        let kind = Kind::of(&row.kind)?;
+        // The canonical text is JSON of our own making.
+        let whole: Value = serde_json::from_str(&row.canonical).unwrap_or_default();
+        let detail = &whole["detail"];
+        let listed = |key: &str| -> Vec<&str> {
+            detail[key].as_array().map(|all| all.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+        };
+        let (devices, serials) = match kind {
+            Kind::Revocation => (listed("devices"), listed("certificates")),
+            Kind::Suspended | Kind::Resumed | Kind::Retired => (vec![row.subject.as_str()], listed("certificates")),
+            // The device stays good; only this certificate of it is not.
+            Kind::Quarantined => (Vec::new(), detail["serial"].as_str().into_iter().collect()),
+            Kind::Restored => (Vec::new(), Vec::new()),
+        };
+        if kind != Kind::Restored && devices.is_empty() && serials.is_empty() {
+            return None;
+        }
+        let reason = match kind {
+            Kind::Revocation => detail["reason"].as_str(),
+            Kind::Retired => Some(Reason::CessationOfOperation.as_str()),
+            Kind::Quarantined => Some(Reason::Superseded.as_str()),
+            Kind::Restored => Some("restored"),
+            Kind::Suspended | Kind::Resumed => None,
+        };
+        let render = |actor| {
+            let common = Common { row, kind, reason, actor };
+            common.frames(&devices, &serials).into()
+        };
+        Some(Event {
+            sequence: row.sequence,
+            kind,
+            serials: serials.iter().filter_map(|s| Serial::parse(s).ok()).collect(),
+            request: whole["request"].as_str().unwrap_or_default().to_owned(),
+            for_services: render(None),
+            for_administrators: render(Some(row.actor.as_str())),
+        })
+    }
+
+    /// The octets of the event in a stream.
+    pub fn frames(&self, scope: Scope) -> Bytes {
+        match scope {
+            Scope::Service => self.for_services.clone(),
+            Scope::Administrator => self.for_administrators.clone(),
+        }
+    }
+}
+
+struct Common<'a> {
+    row: &'a AuditRow,
+    kind: Kind,
+    reason: Option<&'a str>,
+    actor: Option<&'a str>,
+}
+
+impl Common<'_> {
+    /// A large batch is told in parts, so that no line is longer than a reader accepts. Only the last carries the id: who is
+    /// cut off between them gets all of them again.
+    fn frames(&self, devices: &[&str], serials: &[&str]) -> String {
+        let parts = devices.len().max(serials.len()).div_ceil(PART).max(1);
+        let mut text = String::new();
+        for part in 0..parts {
+            let mut data = Map::new();
+            data.insert("time".into(), self.row.at.to_string().into());
+            data.insert("devices".into(), piece(devices, part).into());
+            data.insert("serials".into(), piece(serials, part).into());
+            data.insert("reason".into(), self.reason.into());
+            if let Some(actor) = self.actor {
+                data.insert("actor".into(), actor.into());
+            }
+            if parts > 1 {
+                data.insert("part".into(), (part + 1).into());
+                data.insert("parts".into(), parts.into());
+            }
+            let id = (part + 1 == parts).then_some(self.row.sequence);
+            text += &frame(self.kind.as_str(), id, &Value::Object(data));
+        }
+        text
+    }
+}
+
+fn piece(all: &[&str], part: usize) -> Vec<Value> {
+    all.iter().skip(part * PART).take(PART).map(|one| Value::from(*one)).collect()
+}
+
+/// One event of a stream (WHATWG HTML 9.2.6). JSON text has no line breaks, so `data` is one line.
+pub(super) fn frame(name: &str, id: Option<u64>, data: &Value) -> String {
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    format!("{id}event: {name}\ndata: {data}\n\n")
+}
+
+/// Devices and serial numbers to a line: at 66 and 43 octets each it stays below 48 KiB.
+const PART: usize = 400;
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

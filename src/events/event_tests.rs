@@ -1,0 +1,103 @@
+use serde_json::json;
+use signet_pki::UnixTime;
+
+use super::*;
+use crate::audit::{self, AuditDraft};
+
+fn row(kind: &'static str, subject: &str, detail: Value) -> AuditRow {
+    let draft = AuditDraft {
+        kind,
+        actor: "admin:alice".into(),
+        subject: subject.into(),
+        request_id: "req-1".into(),
+        detail,
+        at: UnixTime(1_800_000_000),
+    };
+    let leaf = audit::Entry::from(&draft).append(&audit::GENESIS, 7);
+    AuditRow {
+        sequence: 7,
+        at: draft.at,
+        kind: kind.into(),
+        actor: draft.actor,
+        subject: draft.subject,
+        canonical: leaf.canonical,
+        leaf_hash: leaf.hash,
+    }
+}
+
+fn text(event: &Event, scope: Scope) -> String {
+    String::from_utf8(event.frames(scope).to_vec()).unwrap()
+}
+
+#[test]
+fn a_revocation_tells_devices_serials_reason_and_nothing_else() {
+    let detail = json!({
+        "devices": ["sensor-1"], "certificates": ["0a01"], "tokens": ["t0ken"], "reason": "key-compromise",
+        "remote": "192.0.2.7", "note": "secret",
+    });
+    let event = Event::of(&row("revocation", "batch:lot-1", detail)).unwrap();
+    let data = r#"{"devices":["sensor-1"],"reason":"key-compromise","serials":["0a01"],"time":"2027-01-15T08:00:00Z"}"#;
+    assert_eq!(text(&event, Scope::Service), format!("id: 7\nevent: revocation\ndata: {data}\n\n"));
+    let told = text(&event, Scope::Administrator);
+    assert!(told.contains(r#""actor":"admin:alice""#), "{told}");
+    for hidden in ["192.0.2.7", "req-1", "lot-1", "t0ken", "secret"] {
+        assert!(!told.contains(hidden), "{told}");
+    }
+    assert_eq!((event.request.as_str(), event.serials.len()), ("req-1", 1));
+}
+
+#[test]
+fn a_step_tells_the_device_and_not_what_else_changed() {
+    let detail = json!({ "certificates": ["0a01", "0a02"], "groups": ["vault"], "profile": "secret" });
+    for kind in ["device.suspended", "device.resumed", "device.retired"] {
+        let event = Event::of(&row(kind, "sensor-1", detail.clone())).unwrap();
+        let told = text(&event, Scope::Administrator);
+        assert!(told.contains(r#""devices":["sensor-1"]"#) && told.contains(r#""serials":["0a01","0a02"]"#), "{told}");
+        assert!(!told.contains("vault") && !told.contains("secret"), "{told}");
+        assert_eq!((event.kind.as_str(), event.kind.ending().is_some()), (kind, kind != "device.resumed"));
+    }
+}
+
+#[test]
+fn a_quarantine_names_the_certificate_and_spares_the_device() {
+    let detail = json!({ "serial": "0a01", "remote": "192.0.2.7" });
+    let event = Event::of(&row("alarm.superseded_certificate_used", "sensor-1", detail)).unwrap();
+    let told = text(&event, Scope::Administrator);
+    assert!(told.contains("event: certificate.quarantined\n") && told.contains(r#""serials":["0a01"]"#), "{told}");
+    assert!(told.contains(r#""devices":[]"#) && !told.contains("192.0.2.7"), "{told}");
+}
+
+#[test]
+fn what_concerns_no_verifier_is_no_event() {
+    let issued = json!({ "serial": "0a01", "devices": ["a"], "certificates": ["0a01"] });
+    for kind in
+        ["certificate.enrolled", "token.created", "crl.numbered", "alarm.token_reuse_other_key", "device.changed"]
+    {
+        assert!(Event::of(&row(kind, "a", issued.clone())).is_none(), "{kind}");
+    }
+    let tokens_alone = json!({ "devices": [], "certificates": [], "tokens": ["t"], "reason": "unspecified" });
+    assert!(Event::of(&row("revocation", "batch:lot-1", tokens_alone)).is_none());
+}
+
+#[test]
+fn a_large_batch_comes_in_parts_and_the_last_has_the_id() {
+    let devices: Vec<String> = (0..1001).map(|n| format!("{n:063}")).collect();
+    let serials: Vec<String> = (0..1201).map(|n| format!("{n:040x}")).collect();
+    let detail = json!({ "devices": devices, "certificates": serials, "reason": "unspecified" });
+    let event = Event::of(&row("revocation", "batch:lot-1", detail)).unwrap();
+    let told = text(&event, Scope::Administrator);
+    let frames: Vec<&str> = told.split_terminator("\n\n").collect();
+    assert_eq!(frames.len(), 4);
+    assert!(frames.iter().all(|f| f.lines().all(|l| l.len() < 50_000)));
+    let with_id: Vec<bool> = frames.iter().map(|f| f.contains("id: 7\n")).collect();
+    assert_eq!(with_id, [false, false, false, true]);
+    let mut found = (Vec::new(), Vec::new());
+    for frame in frames {
+        let data: Value = serde_json::from_str(frame.lines().last().unwrap().strip_prefix("data: ").unwrap()).unwrap();
+        let all = |key: &str| data[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned());
+        found.0.extend(all("devices").collect::<Vec<_>>());
+        found.1.extend(all("serials").collect::<Vec<_>>());
+        assert_eq!(data["parts"], 4);
+    }
+    assert_eq!(found, (devices, serials));
+}
