@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -14,14 +15,14 @@ use tokio::task::JoinSet;
 use crate::archive::{self, Archive};
 use crate::authorize::{Authorizer, Context, RecoveryRules};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigError, Material, Profiles};
+use crate::config::{Config, ConfigError, Material, Profiles, RootLists};
 use crate::credentials::Pepper;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, Issuers};
 use crate::latency::Latency;
 use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
@@ -84,20 +85,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
     };
     let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
-    let directory = publication.directory.as_deref().map(|path| Arc::new(Directory::new(config.path(path))));
-    let interval = publication.crl_interval_seconds;
-    let publisher = |(issuer, shards): (&Arc<Issuer>, u16)| {
-        let lifetime = publication.crl_lifetime_seconds;
-        let schedule = Schedule { interval, lifetime, shards, directory: directory.clone() };
-        Arc::new(Publisher::new(issuer.clone(), store.clone(), clock.clone(), schedule))
-    };
-    let publishers = issuers.all().iter().zip(opened.shards).map(publisher).collect();
-    let archive = config.audit_archive().map(|directory| {
-        let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
-        let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
-        Archive::new(plan, store.clone(), issuers.clone())
-    });
-    let publisher = Arc::new(Lists::new(publishers, issuers, (root, root_lists), interval, directory));
+    let archive = archive_of(&config, &store, &issuers);
+    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers, opened.shards), (root, root_lists)));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
     let connections = Connections::new(store.audit_head());
     let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
@@ -131,6 +120,31 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         hub,
         connections,
     }))
+}
+
+/// A publisher for each issuer, with as many lists of shards as it has to have.
+fn lists_of(
+    config: &Config,
+    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
+    (issuers, shards): (Arc<Issuers>, Vec<u16>),
+    root: (IssuerCert, RootLists),
+) -> Lists {
+    let publication = &config.raw.publication;
+    let directory = publication.directory.as_deref().map(|path| Arc::new(Directory::new(config.path(path))));
+    let (interval, lifetime) = (publication.crl_interval_seconds, publication.crl_lifetime_seconds);
+    let publisher = |(issuer, shards): (&Arc<Issuer>, u16)| {
+        let schedule = Schedule { interval, lifetime, shards, directory: directory.clone() };
+        Arc::new(Publisher::new(issuer.clone(), store.clone(), clock.clone(), schedule))
+    };
+    let publishers = issuers.all().iter().zip(shards).map(publisher).collect();
+    Lists::new(publishers, issuers, root, interval, directory)
+}
+
+fn archive_of(config: &Config, store: &Arc<dyn Store>, issuers: &Arc<Issuers>) -> Option<Archive> {
+    let directory = config.audit_archive()?;
+    let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
+    let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
+    Some(Archive::new(plan, store.clone(), issuers.clone()))
 }
 
 /// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 use signet_pki::UnixTime;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -87,57 +87,36 @@ pub struct Metrics {
 impl Metrics {
     pub fn new(latency: &Latency) -> Metrics {
         let mut registry = Registry::with_prefix("signet");
+        let r = &mut registry;
         let answers = Family::<AnswerLabels, Counter>::default();
-        let crl_number = Gauge::<u64, AtomicU64>::default();
-        let crl_entries = Gauge::<u64, AtomicU64>::default();
-        let crl_age = Gauge::default();
-        registry.register("answers", "Answers by route and status", answers.clone());
-        registry.register("crl_number", "Number of the published CRL", crl_number.clone());
-        registry.register("crl_entries", "Entries of the published CRL", crl_entries.clone());
-        registry.register("crl_age_seconds", "Seconds since thisUpdate of the published CRL", crl_age.clone());
-        let (crl_behind, crl_shards, crl_oldest_shard) = (Gauge::default(), Gauge::default(), Gauge::default());
-        registry.register(
-            "crl_behind",
-            "Whether a revocation is not on every list that has to carry it",
-            crl_behind.clone(),
-        );
-        registry.register("crl_shards", "Published lists of shards", crl_shards.clone());
+        r.register("answers", "Answers by route and status", answers.clone());
+        let crl_number = gauge(r, "crl_number", "Number of the published CRL");
+        let crl_entries = gauge(r, "crl_entries", "Entries of the published CRL");
+        let crl_age = gauge(r, "crl_age_seconds", "Seconds since thisUpdate of the published CRL");
+        let crl_behind = gauge(r, "crl_behind", "Whether a revocation is not on every list that has to carry it");
+        let crl_shards = gauge(r, "crl_shards", "Published lists of shards");
         let help = "Seconds since thisUpdate of the oldest list of a shard";
-        registry.register("crl_oldest_shard_age_seconds", help, crl_oldest_shard.clone());
-        let (directory_failing, directory_writes) = (Gauge::default(), Gauge::<u64, AtomicU64>::default());
+        let crl_oldest_shard = gauge(r, "crl_oldest_shard_age_seconds", help);
         let help = "Whether the publication directory could not be written";
-        registry.register("publication_directory_failing", help, directory_failing.clone());
+        let directory_failing = gauge(r, "publication_directory_failing", help);
         let help = "Times that the publication directory was brought up to date";
-        registry.register("publication_directory_writes", help, directory_writes.clone());
-        let commits = Gauge::<u64, AtomicU64>::default();
-        let writes = Gauge::<u64, AtomicU64>::default();
-        registry.register("store_commits_total", "Transactions, each with one flush to disk", commits.clone());
-        registry.register("store_requests_total", "Writes that these transactions carried", writes.clone());
-        let archived = Gauge::<u64, AtomicU64>::default();
-        let archive_failures = Gauge::<u64, AtomicU64>::default();
-        let archive_overdue = Gauge::default();
-        registry.register("audit_archived_entries", "Audit entries that stand in the archive", archived.clone());
-        registry.register(
-            "audit_archive_failures_total",
-            "Runs of the audit archive that failed since the start",
-            archive_failures.clone(),
-        );
-        registry.register(
-            "audit_archive_overdue_seconds",
-            "Seconds since the oldest segment that is not archived could have been",
-            archive_overdue.clone(),
-        );
+        let directory_writes = gauge(r, "publication_directory_writes", help);
+        let commits = gauge(r, "store_commits_total", "Transactions, each with one flush to disk");
+        let writes = gauge(r, "store_requests_total", "Writes that these transactions carried");
+        let archived = gauge(r, "audit_archived_entries", "Audit entries that stand in the archive");
+        let help = "Runs of the audit archive that failed since the start";
+        let archive_failures = gauge(r, "audit_archive_failures_total", help);
+        let help = "Seconds since the oldest segment that is not archived could have been";
+        let archive_overdue = gauge(r, "audit_archive_overdue_seconds", help);
         let ocsp = Family::<OcspLabels, Counter>::default();
         let ocsp_remembered = Counter::default();
         let ocsp_seconds = Histogram::new(OCSP_SECONDS);
-        registry.register("ocsp_outcomes", "Certificates asked about, and requests refused", ocsp.clone());
-        registry.register("ocsp_cache_hits", "OCSP answers from memory", ocsp_remembered.clone());
-        registry.register("ocsp_seconds", "Time to an OCSP answer", ocsp_seconds.clone());
-        let subscribers = Gauge::<u64, AtomicU64>::default();
-        let slowest = Gauge::<u64, AtomicU64>::default();
-        registry.register("event_streams", "Open streams of events", subscribers.clone());
+        r.register("ocsp_outcomes", "Certificates asked about, and requests refused", ocsp.clone());
+        r.register("ocsp_cache_hits", "OCSP answers from memory", ocsp_remembered.clone());
+        r.register("ocsp_seconds", "Time to an OCSP answer", ocsp_seconds.clone());
+        let subscribers = gauge(r, "event_streams", "Open streams of events");
         let help = "Events that the slowest subscriber has not acknowledged, of those that acknowledge";
-        registry.register("event_acknowledgement_lag", help, slowest.clone());
+        let slowest = gauge(r, "event_acknowledgement_lag", help);
         latency.register(&mut registry);
         Metrics {
             registry,
@@ -224,6 +203,16 @@ impl Metrics {
 
 /// Bounds of buckets: from memory, with a signature, in a queue, too late.
 const OCSP_SECONDS: [f64; 6] = [0.000_1, 0.000_3, 0.001, 0.01, 0.1, 1.0];
+
+/// A new one, registered.
+fn gauge<N, A>(registry: &mut Registry, name: &str, help: &str) -> Gauge<N, A>
+where
+    Gauge<N, A>: Metric + Clone + Default,
+{
+    let gauge = Gauge::<N, A>::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
 
 const ROUTES: &[&str] = &[
     "/v1/enroll",

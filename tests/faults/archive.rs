@@ -176,6 +176,18 @@ async fn every_call_of_the_archive_may_fail_once_in_both_ways() {
                 verbs.extend(failed);
             }
         }
+        // Whoever follows the events reads the log as well, at any time; so its reads are not counted, and fail by name.
+        for _ in 0..50 {
+            bench.entries(20).await;
+            bench.faulty.fail_next("audit", fault);
+            let outcome = bench.work().await;
+            let failed = bench.faulty.recover();
+            bench.assert_clean();
+            if outcome.is_err() {
+                verbs.extend(failed);
+                break;
+            }
+        }
         for verb in ["audit", "audit_segments", "last_audit_segment", "record_audit_segment", "prune_audit"] {
             assert!(verbs.contains(&verb), "{fault:?}: {verb} never failed: {verbs:?}");
         }

@@ -1,6 +1,6 @@
 //! An event is told when its change is durable: not before, not without it, and also when the answer was lost.
 
-use signet_api::admin::{DeviceAction, DeviceChange, RevokeRequest};
+use signet_api::admin::{DeviceAction, DeviceChange, RevokeReport, RevokeRequest};
 
 use crate::equal_work::watched;
 use crate::faulty::Fault;
@@ -48,7 +48,9 @@ async fn an_event_comes_after_its_commit() {
     let mut stream = listen(&service).await;
     let held = store.hold("revoke");
     let order = revocation("held");
-    let revoking = async { service.revoke(&order).await };
+    // On a connection of its own: the administrator's carries one request at a time.
+    let other = service.client(Some(service.installation.administrator()));
+    let revoking = async { other.post_json::<_, RevokeReport>("/v1/admin/revocations", &order).await };
     let meanwhile = async {
         held.arrived().await;
         suspend(&service, "marker").await;

@@ -70,6 +70,9 @@ async fn t13_connections_of_either_version_end_with_the_identity_behind_them() {
         assert_eq!(wire.get("/v1/whoami").await.unwrap().status, 200);
         let suspend = DeviceChange { action: Some(DeviceAction::Suspend), ..DeviceChange::default() };
         service.change(&id, &suspend).await.unwrap();
+        // Without a request of the device's.
+        assert!(wire.closed().await, "{protocol:?}");
+        let mut wire = service.wire(Some(device.identity()), protocol).await;
         let refused = wire.get("/v1/whoami").await.unwrap();
         assert_eq!(refused.problem().code, ErrorCode::DeviceSuspended);
         // In HTTP/2 the header is forbidden, and a frame says it.
