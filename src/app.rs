@@ -1,11 +1,13 @@
 //! Wiring: the only file that names concrete backends.
 
+mod issuers;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-use signet_pki::UnixTime;
+use arc_swap::ArcSwap;
+use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -13,21 +15,21 @@ use tokio::task::JoinSet;
 use crate::archive::{self, Archive};
 use crate::authorize::{Authorizer, Context, RecoveryRules};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigError, Material, Profiles};
+use crate::config::{Config, ConfigError, Material, Profiles, RootLists};
 use crate::credentials::Pepper;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, Issuers};
 use crate::latency::Latency;
-use crate::ocsp::Responder;
+use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
-use crate::revocation::{Publisher, Revocation, Schedule};
+use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
+use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{AuditDraft, Store};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
 
@@ -52,20 +54,17 @@ impl Surroundings {
 /// The service without its listeners: enough to issue and to revoke.
 pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<Service>, ConfigError> {
     let Surroundings { clock, random, store } = surroundings;
-    let Material { kek, root, issuer, issuer_key, root_crl, blocked } = config.material(clock.now())?;
+    let Material { kek, root, issuers, root_lists, blocked } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let mut reserved = vec![root.public_key().fingerprint(), issuer.public_key().fingerprint()];
+    let mut reserved = vec![root.public_key().fingerprint()];
+    reserved.extend(issuers.iter().map(|(issuer, _)| issuer.public_key().fingerprint()));
     reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
     reserved.extend(blocked);
-    let last_issued = store.last_issued_at().await.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?;
-    let shards = config.raw.publication.crl_shards;
-    let lists = note_shards(store.as_ref(), issuer.key_identifier(), shards, clock.now()).await?;
-    let locations = config.locations(&issuer);
-    let issuer = Issuer::new(issuer, Box::new(issuer_key), locations, shards, last_issued)
-        .map_err(|e| ConfigError::new(format!("no thread for signing: {e}"), "check the limits of the process"))?;
-    let issuer = Arc::new(issuer);
+    let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
+    let issuers = opened.issuers;
     let authorizer = Arc::new(Authorizer {
         store: store.clone(),
+        issuers: issuers.clone(),
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
         recovery: RecoveryRules::from(config.raw.recovery),
@@ -75,17 +74,19 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let road = Arc::new(Road {
         door: KeyPolicy::any().blocking(reserved),
         authorizer: authorizer.clone(),
-        issuer: issuer.clone(),
+        issuers: issuers.clone(),
         store: store.clone(),
         domain: config.raw.trust_domain.clone(),
         clock: clock.clone(),
         random: random.clone(),
     });
     let publication = &config.raw.publication;
-    let ocsp = publication.ocsp.then(|| Arc::new(Responder::new(road.clone(), publication.ocsp_lifetime_seconds)));
-    let archive = archive_of(&config, &store, &issuer);
-    let schedule = schedule(&config, lists);
-    let publisher = Arc::new(Publisher::new(issuer, store.clone(), clock.clone(), root, root_crl, schedule));
+    let responder = |issuer: &Arc<Issuer>| {
+        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
+    };
+    let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
+    let archive = archive_of(&config, &store, &issuers);
+    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers, opened.shards), (root, root_lists)));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
     let connections = Connections::new(store.audit_head());
     let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
@@ -96,7 +97,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         latency: latency.clone(),
         published: watch::Sender::new(0),
     });
-    let documents = ChainDocuments::of(&publisher, &trust);
+    let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
     let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
         config,
@@ -121,35 +122,29 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     }))
 }
 
-fn schedule(config: &Config, shards: u16) -> Schedule {
+/// A publisher for each issuer, with as many lists of shards as it has to have.
+fn lists_of(
+    config: &Config,
+    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
+    (issuers, shards): (Arc<Issuers>, Vec<u16>),
+    root: (IssuerCert, RootLists),
+) -> Lists {
     let publication = &config.raw.publication;
-    Schedule {
-        interval: publication.crl_interval_seconds,
-        lifetime: publication.crl_lifetime_seconds,
-        shards,
-        directory: publication.directory.as_deref().map(|path| config.path(path)),
-    }
+    let directory = publication.directory.as_deref().map(|path| Arc::new(Directory::new(config.path(path))));
+    let (interval, lifetime) = (publication.crl_interval_seconds, publication.crl_lifetime_seconds);
+    let publisher = |(issuer, shards): (&Arc<Issuer>, u16)| {
+        let schedule = Schedule { interval, lifetime, shards, directory: directory.clone() };
+        Arc::new(Publisher::new(issuer.clone(), store.clone(), clock.clone(), schedule))
+    };
+    let publishers = issuers.all().iter().zip(shards).map(publisher).collect();
+    Lists::new(publishers, issuers, root, interval, directory)
 }
 
-fn archive_of(config: &Config, store: &Arc<dyn Store>, issuer: &Arc<Issuer>) -> Option<Archive> {
+fn archive_of(config: &Config, store: &Arc<dyn Store>, issuers: &Arc<Issuers>) -> Option<Archive> {
     let directory = config.audit_archive()?;
     let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
     let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
-    Some(Archive::new(plan, store.clone(), issuer.clone()))
-}
-
-/// Before the first certificate names a shard, the store knows how many there are. How many lists there have to be.
-async fn note_shards(store: &dyn Store, issuer: &[u8], configured: u16, now: UnixTime) -> Result<u16, ConfigError> {
-    let draft = AuditDraft {
-        kind: "crl.sharded",
-        actor: "signetd".into(),
-        subject: "crl".into(),
-        request_id: "own-start".into(),
-        detail: json!({}),
-        at: now,
-    };
-    let noted = store.shard(issuer, configured, draft).await;
-    Ok(noted.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?.lists)
+    Some(Archive::new(plan, store.clone(), issuers.clone()))
 }
 
 /// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.
@@ -171,6 +166,8 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     let listen = service.config.raw.listen.clone();
     let (tls, plain, local) = (bind(listen.tls).await?, bind(listen.plain).await?, bind(listen.local).await?);
     let addresses = (tls.address, plain.address, local.address);
+    let mut root = housekeeping::RootWatch::default();
+    root.look(&service).await;
     let state = Arc::new(TlsState::new(identity.tls_config(&service)?));
     if !service.revocation.keep_up(&own_context(&service)).await {
         tracing::error!("the first CRLs could not be published; it will be tried again");
@@ -185,7 +182,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
     tasks.spawn(tell(service.hub.clone(), signal.clone()));
-    tasks.spawn(housekeeping::run(service.clone(), identity, state, signal));
+    tasks.spawn(housekeeping::run(service.clone(), identity, state, root, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
 }

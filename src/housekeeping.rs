@@ -1,9 +1,13 @@
 //! What the service does by itself, by the clock: lists, its own certificate, retention.
 
+mod root_lists;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use signet_pki::UnixTime;
+
+pub use root_lists::RootWatch;
 
 use crate::app::own_context;
 use crate::archive::Worked;
@@ -25,26 +29,46 @@ const PRUNE_INTERVAL: i64 = 600;
 const INTERVALS_AFTER_EXPIRY: i64 = 2;
 const DAY: i64 = 86_400;
 
-pub(crate) async fn run(service: Arc<Service>, mut identity: ServerIdentity, tls: Arc<TlsState>, mut stop: Shutdown) {
+pub(crate) async fn run(
+    service: Arc<Service>,
+    mut identity: ServerIdentity,
+    tls: Arc<TlsState>,
+    mut root: RootWatch,
+    mut stop: Shutdown,
+) {
     let mut tick = tokio::time::interval(TICK);
     let mut pruned_at = service.clock.now();
     let anchor = service.config.anchor();
     let mut marked = None;
+    let (mut changes, mut moved) = (service.road.issuers.changes(), service.road.issuers.changes());
+    // What happened between the first TLS configuration and here.
+    changes.mark_changed();
     loop {
         tokio::select! {
             () = stop.wait() => return,
             _ = tick.tick() => {}
             () = service.authorizer.list_wanted.notified() => service.publisher.ask(),
+            _ = moved.changed() => {}
         }
         // However a revocation came into the store, and whatever became of the request that brought it.
-        if let Ok(true) = service.publisher.has_news().await {
-            service.publisher.ask();
-        }
+        service.publisher.ask_where_new().await;
         let now = service.clock.now();
         if service.publisher.is_due(now) {
             service.revocation.keep_up(&own_context(&service)).await;
         }
-        if identity.is_due(now) {
+        root.look(&service).await;
+        // Whatever became of the request that moved an issuer.
+        if let Err(error) = service.follow_issuers().await {
+            tracing::error!(%error, "the stages of the issuers could not be read; it will be tried again");
+        }
+        if changes.has_changed().unwrap_or(false) {
+            changes.borrow_and_update();
+            match identity.tls_config(&service) {
+                Ok(config) => tls.swap(config),
+                Err(error) => tracing::error!(%error, "TLS goes on with the CAs of before"),
+            }
+        }
+        if identity.is_due(&service, now) {
             match server_identity::renew(&service, &mut identity).await {
                 Ok(config) => tls.swap(config),
                 Err(error) => tracing::error!(%error, "the service's own certificate could not be renewed"),
@@ -112,9 +136,14 @@ pub(crate) async fn archive(service: Arc<Service>, mut stop: Shutdown) {
 
 /// Makes the responder's certificate when it is due; when that fails, the present one goes on and it is tried again.
 pub async fn renew_responder(service: &Service) {
-    let Some(responder) = &service.ocsp else { return };
-    if let Err(error) = responder.renew_when_due(own_context(service)).await {
-        tracing::error!(%error, "the OCSP responder's certificate could not be made; it will be tried again");
+    for responder in service.ocsp.iter().flat_map(|responders| responders.all()) {
+        // One that is distrusted certifies nothing any more; its responder goes on until its certificate is over.
+        if service.road.issuers.is_distrusted(responder.issuer().certificate().key_identifier()) {
+            continue;
+        }
+        if let Err(error) = responder.renew_when_due(own_context(service)).await {
+            tracing::error!(%error, "the OCSP responder's certificate could not be made; it will be tried again");
+        }
     }
 }
 

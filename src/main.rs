@@ -141,7 +141,9 @@ fn check(common: &Common) -> Result<(), ConfigError> {
     }
     println!("configuration: ok");
     println!("root:          {}", material.root.view().fingerprint().colons());
-    println!("issuer:        {} until {}", material.issuer.view().subject_text, material.issuer.not_after());
+    for (issuer, _) in &material.issuers {
+        println!("issuer:        {} until {}", issuer.view().subject_text, issuer.not_after());
+    }
     let trust = TrustBundles::load(&config, &material.root)?;
     if let Some(newest) = trust.newest() {
         println!("trust bundle:  {} with {} roots", newest.sequence(), newest.roots().len());

@@ -16,7 +16,7 @@ pub async fn accept(service: &Service, crl: Option<&[u8]>) -> Result<Adopted, Co
     let unusable = |e: CrlError| {
         ConfigError::new(e.to_string(), "give the newest list of this issuer, from a mirror or a verifier")
     };
-    let list = crl.map(|der| CrlView::verified(der, service.publisher.issuer())).transpose().map_err(unusable)?;
+    let (issuer, list) = read(service, crl).map_err(unusable)?;
     let revocations = match &list {
         None => Vec::new(),
         Some(list) => list.entries().map_err(unusable)?,
@@ -31,9 +31,19 @@ pub async fn accept(service: &Service, crl: Option<&[u8]>) -> Result<Adopted, Co
         detail: json!({ "revocations_in_list": revocations.len() }),
         at: now,
     };
-    let issuer = service.publisher.issuer().key_identifier().to_vec();
     let adopted = service.store.restored(Restoration { issuer, revocations, crl_number, now, draft }).await;
     adopted.map_err(|e: StoreError| ConfigError::new(e.to_string(), "nothing was changed; try again"))
+}
+
+/// Whose list it is, which its signature says.
+fn read(service: &Service, crl: Option<&[u8]>) -> Result<(Vec<u8>, Option<CrlView>), CrlError> {
+    let issuers = service.road.issuers.all();
+    // Never empty: the configuration has an [issuer].
+    let first = issuers[0].certificate();
+    let Some(der) = crl else { return Ok((first.key_identifier().to_vec(), None)) };
+    let mine = issuers.iter().map(|issuer| issuer.certificate()).find(|issuer| CrlView::verified(der, issuer).is_ok());
+    let issuer = mine.unwrap_or(first);
+    Ok((issuer.key_identifier().to_vec(), Some(CrlView::verified(der, issuer)?)))
 }
 
 /// Writes down that an operator vouches for the clock as it stands now.

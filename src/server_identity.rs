@@ -6,7 +6,6 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use signet_keys::files::{self, Mode};
 use signet_keys::{KeyKind, PrivateKey};
-use signet_pki::ca::IssuerCert;
 use signet_pki::csr;
 use signet_pki::name::PrincipalKind;
 use signet_pki::pem::{self, Label};
@@ -51,15 +50,25 @@ impl ServerIdentity {
     }
 
     /// Half of life is over, or the certificate is another issuer's.
-    pub fn is_due(&self, now: UnixTime) -> bool {
+    pub fn is_due(&self, service: &Service, now: UnixTime) -> bool {
+        let active = service.road.issuers.active();
+        if active.is_some_and(|active| self.chain.get(1).is_none_or(|above| above != active.certificate().der())) {
+            return true;
+        }
         let life = self.certificate.not_after.since(self.certificate.not_before);
         now.since(self.certificate.not_before) > life / 2
     }
 
     pub fn tls_config(&self, service: &Service) -> Result<Arc<ServerConfig>, ConfigError> {
         let root = service.publisher.root();
-        let mut cas = vec![root.der(), service.publisher.issuer().der()];
-        cas.extend(service.trust.authorities().map(IssuerCert::der).filter(|der| *der != root.der()));
+        let issuers = &service.road.issuers;
+        let mut cas = vec![root.der()];
+        cas.extend(issuers.trusted().map(|issuer| issuer.certificate().der()));
+        for other in service.trust.authorities().filter(|ca| !issuers.is_distrusted(ca.key_identifier())) {
+            if !cas.contains(&other.der()) {
+                cas.push(other.der());
+            }
+        }
         // With them, devices that know an older root alone accept this chain.
         let crosses = service.trust.crosses_to(root).map(|cross| cross.der().to_vec());
         let chain = self.chain.iter().cloned().chain(crosses).collect();
@@ -180,7 +189,9 @@ fn record(
 }
 
 fn chain_pem(service: &Service, issued: &Issued) -> String {
-    pem::encode(Label::Certificate, issued.der()) + &pem::encode(Label::Certificate, service.publisher.issuer().der())
+    let issuer = service.road.issuers.certificate(issued.issuer());
+    let above = issuer.map(|issuer| pem::encode(Label::Certificate, issuer.der())).unwrap_or_default();
+    pem::encode(Label::Certificate, issued.der()) + &above
 }
 
 fn paths(service: &Service) -> (PathBuf, PathBuf) {

@@ -17,7 +17,7 @@ use crate::archive::Health;
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
 use crate::events::Watcher;
 use crate::latency::Latency;
-use crate::revocation::{Directory, Publisher};
+use crate::revocation::Lists;
 use crate::store::StoreCounters;
 
 /// Sends log lines to standard error. The only use of a process-wide setting, made by `main`.
@@ -167,7 +167,7 @@ impl Metrics {
 
     pub fn render(
         &self,
-        publisher: &Publisher,
+        publisher: &Lists,
         store: StoreCounters,
         archive: Option<Health>,
         watchers: &[Watcher],
@@ -188,7 +188,7 @@ impl Metrics {
         self.crl_oldest_shard.set(ages.into_iter().max().unwrap_or(0));
         let directory = publisher.directory();
         self.directory_failing.set(i64::from(directory.is_some_and(|d| d.failure().is_some())));
-        self.directory_writes.set(directory.map_or(0, Directory::writes));
+        self.directory_writes.set(directory.map_or(0, |d| d.writes()));
         if let Some(health) = archive {
             self.archived.set(health.archived);
             self.archive_failures.set(health.failures);

@@ -99,7 +99,7 @@ pub(crate) async fn renew<P: Pause>(
     let request = Request::Renew(current.number);
     let (mut key, age) = store.request_key(&request, current.key().kind())?;
     let mut outcome = ask(&server, &current, &key, wait, world).await?;
-    if age == KeyAge::Kept && is_key_refused(&outcome) {
+    if age == KeyAge::Kept && is_refused_with(&outcome, ErrorCode::KeyRefused) {
         // The key of a lost answer may be certified already, and no key is certified twice: take a new one.
         store.drop_request_key(&request)?;
         key = store.request_key(&request, current.key().kind())?.0;
@@ -194,7 +194,12 @@ async fn ask<P: Pause>(
     let body = RenewRequest { csr: signing_request(key)?, device: None, profile: None, groups: None };
     let held = current.held().map(|held| held.bundle().sequence());
     let attempt = async || client.renew_holding(&body, held).await.map(|i| Attempt::Done(Box::new(i)));
-    Ok(persist(&mut world.pause, wait, attempt).await)
+    let outcome = persist(&mut world.pause, wait, attempt).await;
+    if is_refused_with(&outcome, ErrorCode::IssuerDistrusted) {
+        eprintln!("signet-agent: the issuer of the certificate is not trusted any more; recovering with its key");
+        return recover(current, key, wait, world).await;
+    }
+    Ok(outcome)
 }
 
 async fn recover<P: Pause>(
@@ -215,8 +220,8 @@ async fn recover<P: Pause>(
     Ok(persist(&mut world.pause, wait, async || client.recover(&body).await.map(|i| Attempt::Done(Box::new(i)))).await)
 }
 
-fn is_key_refused(outcome: &Issued) -> bool {
-    matches!(outcome, Err(Unfinished::Failed(ClientError::Refused(problem, _))) if problem.code == ErrorCode::KeyRefused)
+fn is_refused_with(outcome: &Issued, code: ErrorCode) -> bool {
+    matches!(outcome, Err(Unfinished::Failed(ClientError::Refused(problem, _))) if problem.code == code)
 }
 
 #[cfg(test)]

@@ -145,6 +145,17 @@ async fn a_device_that_was_off_too_long_recovers_with_its_old_key_and_shows_no_o
 }
 
 #[tokio::test]
+async fn a_device_whose_issuer_was_stolen_recovers_before_its_certificate_ends() {
+    let device = Device::enrolled().await;
+    let old = device.current();
+    device.server.script([Behaviour::Refuse(signet_api::ErrorCode::IssuerDistrusted, None)]);
+    let Ok(Outcome::Renewed(new)) = device.renew(When::Now, Clock::System).await else { panic!() };
+    assert_ne!(new.key().public_key(), old.key().public_key());
+    assert_eq!((device.server.calls("/v1/renew"), device.server.calls("/v1/recover")), (1, 1));
+    assert!(device.server.log().contains(&"POST /v1/recover".to_owned()), "without a client certificate");
+}
+
+#[tokio::test]
 async fn a_refused_recovery_leaves_everything_as_it_was_and_says_whom_to_ask() {
     let device = Device::enrolled().await;
     let now = Clock::Fixed(device.server.pass(40 * 86_400));

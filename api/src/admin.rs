@@ -389,16 +389,62 @@ pub struct CrlInfo {
 }
 
 /// `GET /v1/admin/issuers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuerInfo {
     pub id: String,
     pub subject: String,
     pub key: String,
     pub not_after: String,
     pub active: bool,
+    /// Of its certificate: what the root revokes.
+    #[serde(default)]
+    pub serial: String,
+    /// `published`, `active`, `retiring` or `distrusted`; absent from an older service.
+    #[serde(default)]
+    pub stage: String,
+    /// When it came to this stage.
+    #[serde(default)]
+    pub since: String,
+    /// Certificates that are neither over nor revoked.
+    #[serde(default)]
+    pub live: u64,
+    /// The end of the last certificate that is not over yet; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_not_after: Option<String>,
+    /// Octets of its full list; absent while none is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl_bytes: Option<u64>,
+    /// Nothing depends on its key any more: its table may leave the configuration.
+    #[serde(default)]
+    pub removable: bool,
+    /// Why it may not be activated yet, with figures; absent when it may, or when nobody has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// Who answers for it by OCSP; absent when the configuration wants nobody to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responder: Option<ResponderInfo>,
+}
+
+/// `POST /v1/admin/issuers/{id}`: the answer is the list of all issuers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerChange {
+    pub action: IssuerAction,
+    /// Activate although verifiers or devices may not know it yet; distrust although one's own certificate ends with it.
+    /// Needs a reason.
+    #[serde(default)]
+    pub force: bool,
+    /// Stands in the audit log; required to distrust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssuerAction {
+    Activate,
+    Retire,
+    Distrust,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

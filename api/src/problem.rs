@@ -60,6 +60,8 @@ codes! {
         "Ask an administrator.";
     CertificateRevoked = "certificate_revoked", 403, "The client certificate was revoked.",
         "Enroll again with a new token.";
+    IssuerDistrusted = "issuer_distrusted", 403, "The issuer of the certificate is not trusted any more.",
+        "Recover with the certificate's key and a new key, at /v1/recover, or enroll with a new token.";
     CertificateSuperseded = "certificate_superseded", 403, "The client certificate was replaced by a newer one.",
         "Use the newer certificate. If this device never got it, tell an administrator: the key may have been copied.";
     CertificateUnknown = "certificate_unknown", 403, "The client certificate is not known here.",

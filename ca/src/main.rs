@@ -30,10 +30,23 @@ enum Command {
     #[command(subcommand)]
     Root(offline::root::RootCommand),
     #[command(subcommand)]
-    Issuer(offline::issuer::IssuerCommand),
+    Issuer(IssuerCommand),
     #[cfg(feature = "online")]
     #[command(flatten)]
     Online(online::OnlineCommand),
+}
+
+/// The issuers: their keys and certificates (offline), and which of them signs
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Examples:\n  ca issuer request --dir issuer --name 'Acme Issuing CA' --passphrase-file secrets/kek\n  ca issuer list"
+)]
+enum IssuerCommand {
+    #[command(flatten)]
+    Offline(offline::issuer::IssuerCommand),
+    #[cfg(feature = "online")]
+    #[command(flatten)]
+    Online(online::issuers::IssuersCommand),
 }
 
 fn main() -> ExitCode {
@@ -42,7 +55,9 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Init(command) => command.run(),
         Command::Root(command) => command.run(),
-        Command::Issuer(command) => command.run(),
+        Command::Issuer(IssuerCommand::Offline(command)) => command.run(),
+        #[cfg(feature = "online")]
+        Command::Issuer(IssuerCommand::Online(command)) => command.run(),
         #[cfg(feature = "online")]
         Command::Online(command) => command.run(),
     };

@@ -10,26 +10,36 @@ use signet_pki::pem::{self, Label};
 use super::{ArchiveError, Digest};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::segment::{self, Built, SegmentName};
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, Issuers};
 use crate::store::AuditSegment;
 
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     directory: PathBuf,
-    issuer: PublicKey,
+}
+
+/// Whose signature a checkpoint may carry.
+pub(super) struct Signers {
+    /// One that was written before a rotation is good: every issuer that is loaded.
+    keys: Vec<PublicKey>,
     /// Name and content of the file by which a reader of the checkpoints gets from a root to the key.
     certificate: (String, String),
 }
 
-impl Files {
-    pub(super) fn new(directory: PathBuf, issuer: &Issuer) -> Files {
-        let certificate = issuer.certificate();
+impl Signers {
+    pub(super) fn of(active: &Issuer, all: &Issuers) -> Signers {
+        let certificate = active.certificate();
         let name = format!("issuer-{}.pem", certificate.short_id());
-        Files {
-            directory,
-            issuer: certificate.public_key().clone(),
+        Signers {
+            keys: all.all().iter().map(|issuer| issuer.certificate().public_key().clone()).collect(),
             certificate: (name, pem::encode(Label::Certificate, certificate.der())),
         }
+    }
+}
+
+impl Files {
+    pub(super) fn new(directory: PathBuf) -> Files {
+        Files { directory }
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -60,10 +70,10 @@ impl Files {
         name: SegmentName,
         built: &Built,
         anchor: [u8; 32],
-        head: &Checkpoint,
-        note: &str,
+        (head, note): (&Checkpoint, &str),
+        signers: &Signers,
     ) -> Result<Digest, ArchiveError> {
-        let (certificate, pem) = &self.certificate;
+        let (certificate, pem) = &signers.certificate;
         self.put(certificate, pem.as_bytes())?;
         self.put(&name.file(), &built.bytes)?;
         self.put(&name.checkpoint(), note.as_bytes())?;
@@ -77,7 +87,7 @@ impl Files {
             return Err(foreign(name.file(), "it holds other entries than the database".into()));
         }
         let note = self.get(&name.checkpoint(), MAX_SMALL)?;
-        if !std::str::from_utf8(&note).is_ok_and(|note| head.is_in(note, &self.issuer)) {
+        if !std::str::from_utf8(&note).is_ok_and(|note| signers.keys.iter().any(|key| head.is_in(note, key))) {
             return Err(foreign(name.checkpoint(), "it is not the issuer's checkpoint of this segment".into()));
         }
         Ok(Fingerprint::of(&bytes))

@@ -19,11 +19,11 @@ use crate::audit::checkpoint::{self, Checkpoint};
 use crate::audit::merkle::Frontier;
 use crate::audit::segment::{Broken, Built, SegmentBuilder, SegmentName};
 use crate::audit::{AuditDraft, GENESIS, hex};
-use crate::issuer::{Issuer, SignError};
+use crate::issuer::{Issuers, SignError};
 use crate::store::{AuditRow, AuditSegment, SegmentConflict, Store, StoreError};
 
-use files::Files;
 pub use files::probe;
+use files::{Files, Signers};
 pub use status::{ArchiveStatus, Health};
 
 #[derive(Debug, Error)]
@@ -44,6 +44,8 @@ pub enum ArchiveError {
     Lost { path: PathBuf, what: String },
     #[error("the database did not take the segment: {0:?}")]
     Conflict(SegmentConflict),
+    #[error("no issuer is active, so nothing signs the head of the log")]
+    NoIssuer,
     #[error("{0}")]
     Failed(String),
 }
@@ -63,7 +65,7 @@ pub struct Archive {
     segment_entries: u64,
     origin: String,
     store: Arc<dyn Store>,
-    issuer: Arc<Issuer>,
+    issuers: Arc<Issuers>,
     status: ArchiveStatus,
 }
 
@@ -77,14 +79,14 @@ pub struct Plan<'a> {
 }
 
 impl Archive {
-    pub fn new(plan: Plan<'_>, store: Arc<dyn Store>, issuer: Arc<Issuer>) -> Archive {
+    pub fn new(plan: Plan<'_>, store: Arc<dyn Store>, issuers: Arc<Issuers>) -> Archive {
         Archive {
-            files: Files::new(plan.directory, &issuer),
+            files: Files::new(plan.directory),
             keep: i64::from(plan.keep_days) * DAY,
             segment_entries: u64::from(plan.segment_entries),
             origin: checkpoint::origin(plan.domain),
             store,
-            issuer,
+            issuers,
             status: ArchiveStatus::default(),
         }
     }
@@ -216,10 +218,11 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         let (last_hash, frontier) = (built.last_hash, built.frontier.clone());
         let head = Checkpoint { origin: self.origin.clone(), size: frontier.size(), root: frontier.root() };
-        let note = self.issuer.sign_checkpoint(head.clone()).await?;
-        let files = self.files.clone();
+        let issuer = self.issuers.active().ok_or(ArchiveError::NoIssuer)?;
+        let note = issuer.sign_checkpoint(head.clone()).await?;
+        let (files, signers) = (self.files.clone(), Signers::of(&issuer, &self.issuers));
         let root = head.root;
-        let sha256 = blocking(move || files.write(name, &built, anchor, &head, &note)).await?;
+        let sha256 = blocking(move || files.write(name, &built, anchor, (&head, &note), &signers)).await?;
         let segment = AuditSegment { name, last_hash, frontier, file_sha256: sha256.0, at: now };
         let draft = AuditDraft {
             kind: "audit.archived",

@@ -14,6 +14,8 @@ pub struct PeerCertificate {
     pub serial: Serial,
     pub spki: Fingerprint,
     pub not_after: UnixTime,
+    /// The issuer's name, DER: TLS found the CA by it.
+    pub issuer: Vec<u8>,
 }
 
 /// A certificate that is good now, with its principal. Made by [`Authorizer::identify`] only.
@@ -41,6 +43,7 @@ impl Authorizer {
         if record.spki != peer.spki {
             return Err(EnrollError::CertificateUnknown);
         }
+        self.check_issuer(peer, &record)?;
         let now = self.clock.now();
         // A connection may outlive the certificate that opened it.
         if now > peer.not_after {
@@ -64,6 +67,17 @@ impl Authorizer {
             self.store.mark_used(&record.serial, first_use(&record, now, context)).await?;
         }
         Ok(Identity { record: Box::new(record) })
+    }
+
+    /// Whoever has the key of a distrusted issuer can write our serials and any dates; the name of that issuer gives it away.
+    fn check_issuer(&self, peer: &PeerCertificate, record: &CertificateRecord) -> Result<(), EnrollError> {
+        if self.issuers.is_distrusted(&record.issuer) {
+            return Err(EnrollError::IssuerDistrusted);
+        }
+        match self.issuers.certificate(&record.issuer) {
+            Some(issuer) if issuer.subject() != peer.issuer => Err(EnrollError::CertificateUnknown),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// An older generation after a newer one was used: a copy of the device, or a backup brought back. That certificate is

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::config::Profiles;
 use crate::credentials::Pepper;
 use crate::enrollment::EnrollError;
+use crate::issuer::Issuers;
 use crate::store::{Issued, PrincipalRecord, Store};
 
 /// Room 1's result: what somebody asks for and with what evidence. Nothing about it is decided.
@@ -112,6 +113,7 @@ pub struct Pending {
 
 pub struct Authorizer {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) issuers: Arc<Issuers>,
     pub(crate) profiles: Profiles,
     pub(crate) pepper: Pepper,
     pub(crate) recovery: RecoveryRules,

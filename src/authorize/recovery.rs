@@ -53,7 +53,9 @@ impl Authorizer {
             return Ok(Decision::Replay(before));
         }
         let now = self.clock.now();
-        if now <= record.not_after {
+        // It ended with its issuer, through no fault of the device: that is no recovery to be counted.
+        let ended = now > record.not_after;
+        if !ended && !self.issuers.is_distrusted(&record.issuer) {
             return Err(EnrollError::RecoveryNotNeeded);
         }
         if now.since(record.not_after) > self.recovery.max_age {
@@ -61,7 +63,7 @@ impl Authorizer {
         }
         let allowance = self.recovery.allowance;
         // The commit decides; this saves a signature.
-        if record.principal.recoveries.unwrap_or(allowance) == 0 {
+        if ended && record.principal.recoveries.unwrap_or(allowance) == 0 {
             return Err(EnrollError::RecoveryExhausted);
         }
         let profile = self.profile_for(&record.principal)?;
@@ -72,7 +74,10 @@ impl Authorizer {
             profile,
             csr,
             wanted: None,
-            redemption: Redemption::Recovery { parent: record.serial.clone(), allowance },
+            redemption: match ended {
+                true => Redemption::Recovery { parent: record.serial.clone(), allowance },
+                false => Redemption::Renewal(record.serial.clone()),
+            },
             actor: format!("{}:{}", record.principal.kind.as_str(), record.principal.id),
             principal: record.principal,
             kind: "certificate.recovered",

@@ -2,13 +2,13 @@
 
 mod profiles;
 pub mod raw;
+mod root_lists;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use signet_keys::{Passphrase, PrivateKey, files};
 use signet_pki::ca::IssuerCert;
-use signet_pki::crl::CrlView;
 use signet_pki::issue::Locations;
 use signet_pki::pem::{self, Label};
 use signet_pki::signer::Signer;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub use profiles::{ADMIN_PROFILE, OCSP_PROFILE, Profiles, SERVER_PROFILE};
 use raw::RawConfig;
+pub use root_lists::RootLists;
 
 use crate::anchor::Anchor;
 
@@ -91,9 +92,9 @@ impl Default for Patience {
 pub struct Material {
     pub kek: Zeroizing<[u8; 32]>,
     pub root: IssuerCert,
-    pub issuer: IssuerCert,
-    pub issuer_key: PrivateKey,
-    pub root_crl: Vec<u8>,
+    /// `[issuer]` first, then each of `[[issuers]]`; at least one.
+    pub issuers: Vec<(IssuerCert, PrivateKey)>,
+    pub root_lists: RootLists,
     pub blocked: Vec<Fingerprint>,
 }
 
@@ -161,20 +162,33 @@ impl Config {
     pub fn material(&self, now: UnixTime) -> Result<Material, ConfigError> {
         let kek = self.kek()?;
         let root = self.ca(&self.raw.issuer.root)?;
-        let issuer = self.ca(&self.raw.issuer.certificate)?;
-        IssuerCert::below(issuer.der(), &root, now).map_err(|e| {
+        let first = (&self.raw.issuer.certificate, &self.raw.issuer.key);
+        let next = self.raw.issuers.iter().map(|issuer| (&issuer.certificate, &issuer.key));
+        let mut issuers: Vec<(IssuerCert, PrivateKey)> = Vec::new();
+        for (certificate, key) in std::iter::once(first).chain(next) {
+            let loaded = self.issuer(certificate, key)?;
+            apart(&loaded.0, &issuers)?;
+            issuers.push(loaded);
+        }
+        IssuerCert::below(issuers[0].0.der(), &root, now).map_err(|e| {
             let install = "install a certificate from your root with 'ca issuer install'";
             ConfigError::new(format!("the issuer's certificate is not usable: {e}"), install)
         })?;
-        let issuer_key = self.issuer_key()?;
-        if issuer_key.public_key() != issuer.public_key() {
+        let root_lists = self.root_lists(&root)?;
+        Ok(Material { kek, root, issuers, root_lists, blocked: self.blocked()? })
+    }
+
+    /// A certificate with its key.
+    fn issuer(&self, certificate: &Path, key: &Path) -> Result<(IssuerCert, PrivateKey), ConfigError> {
+        let issuer = self.ca(certificate)?;
+        let opened = self.issuer_key(key)?;
+        if opened.public_key() != issuer.public_key() {
             return Err(ConfigError::new(
-                format!("{} is not the key of the issuer's certificate", self.path(&self.raw.issuer.key).display()),
+                format!("{} is not the key of the issuer's certificate", self.path(key).display()),
                 "install the certificate that was made for this key, with 'ca issuer install'",
             ));
         }
-        let root_crl = self.root_crl(&root)?;
-        Ok(Material { kek, root, issuer, issuer_key, root_crl, blocked: self.blocked()? })
+        Ok((issuer, opened))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -271,8 +285,8 @@ impl Config {
         IssuerCert::from_der(&der).map_err(|e| named(e.to_string()))
     }
 
-    fn issuer_key(&self) -> Result<PrivateKey, ConfigError> {
-        let text = Zeroizing::new(self.read(&self.raw.issuer.key, 64 * 1024)?);
+    fn issuer_key(&self, path: &Path) -> Result<PrivateKey, ConfigError> {
+        let text = Zeroizing::new(self.read(path, 64 * 1024)?);
         let kek_text = Zeroizing::new(self.read(&self.raw.keys.kek_file, 4096)?);
         let kek_text = std::str::from_utf8(&kek_text).unwrap_or_default().trim().to_owned();
         let passphrase = Passphrase::new(kek_text);
@@ -280,19 +294,8 @@ impl Config {
         let text = std::str::from_utf8(&text).unwrap_or_default();
         PrivateKey::open(text, Some(&passphrase)).map_err(|e| {
             let hint = "the issuing key is encrypted under keys.kek_file: both must come from the same installation";
-            ConfigError::new(format!("{}: {e}", self.path(&self.raw.issuer.key).display()), hint)
+            ConfigError::new(format!("{}: {e}", self.path(path).display()), hint)
         })
-    }
-
-    fn root_crl(&self, root: &IssuerCert) -> Result<Vec<u8>, ConfigError> {
-        let bytes = self.read(&self.raw.issuer.root_crl, 16 << 20)?;
-        let named = |e: String| {
-            let hint = "make one offline with 'ca root crl' and install it with 'ca issuer install --root-crl'";
-            ConfigError::new(format!("{}: {e}", self.path(&self.raw.issuer.root_crl).display()), hint)
-        };
-        let der = pem::pem_or_der(Label::Crl, &bytes).map_err(|e| named(e.to_string()))?;
-        CrlView::verified(&der, root).map_err(|e| named(e.to_string()))?;
-        Ok(der)
     }
 
     fn blocked(&self) -> Result<Vec<Fingerprint>, ConfigError> {
@@ -307,6 +310,20 @@ impl Config {
                 Fingerprint::parse(line).ok_or_else(|| ConfigError::new(message, "one fingerprint a line, in hex"))
             })
             .collect()
+    }
+}
+
+/// Verifiers look for a list by its issuer's name, and some take the first that fits.
+fn apart(issuer: &IssuerCert, others: &[(IssuerCert, PrivateKey)]) -> Result<(), ConfigError> {
+    let same = |(other, _): &&(IssuerCert, PrivateKey)| {
+        other.subject() == issuer.subject() || other.key_identifier() == issuer.key_identifier()
+    };
+    match others.iter().find(same) {
+        None => Ok(()),
+        Some(_) => Err(ConfigError::new(
+            format!("two issuers have the name {} or the same key", issuer.view().subject_text),
+            "give every issuer a key and a name of its own: 'ca issuer request --name' with a number or a year",
+        )),
     }
 }
 

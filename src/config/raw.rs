@@ -19,6 +19,9 @@ pub struct RawConfig {
     pub store: RawStore,
     pub keys: RawKeys,
     pub issuer: RawIssuer,
+    /// More issuers, below the same root or one of the newest trust bundle.
+    #[serde(default)]
+    pub issuers: Vec<RawIssuers>,
     pub tls: RawTls,
     pub publication: RawPublication,
     #[serde(default)]
@@ -71,6 +74,16 @@ pub struct RawIssuer {
     pub key: PathBuf,
     pub root: PathBuf,
     pub root_crl: PathBuf,
+    /// Hours that an issuer is published before it may become active: verifiers need its list by then.
+    #[serde(default = "one_day")]
+    pub activation_delay_hours: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawIssuers {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -256,6 +269,10 @@ fn anchor() -> PathBuf {
 
 fn yes() -> bool {
     true
+}
+
+fn one_day() -> u32 {
+    24
 }
 
 fn one_second() -> u64 {

@@ -385,7 +385,8 @@ fn files_that_belong_together_are_opened() {
     let files = Files::new();
     let material = files.material().unwrap();
     assert_eq!(*material.kek, [0x5a; 32]);
-    assert_eq!(material.issuer_key.public_key(), material.issuer.public_key());
+    let (issuer, key) = &material.issuers[0];
+    assert_eq!(key.public_key(), issuer.public_key());
     assert!(material.blocked.is_empty());
 }
 

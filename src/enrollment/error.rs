@@ -36,6 +36,10 @@ pub enum EnrollError {
     DeviceRevoked,
     #[error("the client certificate is revoked")]
     CertificateRevoked,
+    #[error("the issuer of the certificate is distrusted")]
+    IssuerDistrusted,
+    #[error("no issuer is active")]
+    NoIssuer,
     #[error("the client certificate was superseded by a newer generation")]
     CertificateSuperseded,
     #[error("the client certificate has expired on this connection")]
@@ -87,6 +91,8 @@ impl EnrollError {
             EnrollError::DeviceSuspended => ErrorCode::DeviceSuspended,
             EnrollError::DeviceRevoked => ErrorCode::DeviceRevoked,
             EnrollError::CertificateRevoked => ErrorCode::CertificateRevoked,
+            EnrollError::IssuerDistrusted => ErrorCode::IssuerDistrusted,
+            EnrollError::NoIssuer => ErrorCode::SignerUnavailable,
             EnrollError::CertificateSuperseded => ErrorCode::CertificateSuperseded,
             EnrollError::CertificateExpired => ErrorCode::NotAuthenticated,
             EnrollError::CertificateUnknown => ErrorCode::CertificateUnknown,

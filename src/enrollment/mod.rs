@@ -12,7 +12,7 @@ pub use error::EnrollError;
 
 use crate::authorize::{Authorizer, Decision, Enrollment, Grant, Pending};
 use crate::clock::Clock;
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, Issuers};
 use crate::random::{self, Random};
 use crate::store::{Committed, Conflict, Issued, Store};
 
@@ -20,7 +20,7 @@ pub struct Road {
     /// What the door accepts before the profile is known: any type of key that some profile may allow, none that is blocked.
     pub door: KeyPolicy,
     pub authorizer: Arc<Authorizer>,
-    pub issuer: Arc<Issuer>,
+    pub issuers: Arc<Issuers>,
     pub store: Arc<dyn Store>,
     pub domain: TrustDomain,
     pub clock: Arc<dyn Clock>,
@@ -37,11 +37,17 @@ pub enum Outcome {
 
 impl Road {
     pub async fn walk(&self, enrollment: Enrollment) -> Result<Outcome, EnrollError> {
+        let active = self.issuers.active().ok_or(EnrollError::NoIssuer)?;
+        self.walk_under(&active, enrollment).await
+    }
+
+    /// Under an issuer that is not the active one: for the certificate of its own responder.
+    pub async fn walk_under(&self, issuer: &Issuer, enrollment: Enrollment) -> Result<Outcome, EnrollError> {
         let Enrollment { csr, evidence, context } = enrollment;
         let checked = CheckedCsr::parse(&csr, &self.door)?;
         let (token, spki) = (evidence.token(), checked.public_key().fingerprint());
         match self.authorizer.decide(evidence, checked, &context).await? {
-            Decision::Issue(grant) => match (self.issue(*grant).await, token) {
+            Decision::Issue(grant) => match (self.issue(issuer, *grant).await, token) {
                 // Lost by a hair: the same alarm as for one who comes a minute later.
                 (Err(EnrollError::TokenBoundToOtherKey), Some(token)) => {
                     Err(self.authorizer.lost_race(&token, &spki, &context).await)
@@ -49,19 +55,23 @@ impl Road {
                 (Err(EnrollError::TokenRevoked), Some(token)) => Err(self.authorizer.gone_meanwhile(&token).await),
                 (outcome, _) => outcome,
             },
+            // Good for nothing any more, and another key gets a new one.
+            Decision::Replay(issued) if self.issuers.is_distrusted(issued.issuer()) => {
+                Err(EnrollError::IssuerDistrusted)
+            }
             Decision::Replay(issued) => Ok(Outcome::Replayed(issued)),
             Decision::Pend(pending) => Ok(Outcome::Pending(pending)),
         }
     }
 
     /// Rooms 4 to 6. What is signed and not committed is dropped here: it was never anybody's.
-    async fn issue(&self, grant: Grant) -> Result<Outcome, EnrollError> {
+    async fn issue(&self, issuer: &Issuer, grant: Grant) -> Result<Outcome, EnrollError> {
         let now = self.clock.now();
-        self.issuer.check_clock(now)?;
+        issuer.check_clock(now)?;
         let random = random::bytes(self.random.as_ref())?;
-        let issuer = self.issuer.certificate();
-        let (linted, promise) = grant.plan(&self.domain, issuer, now, random, |plan| self.issuer.prepare(plan))?;
-        let signed = self.issuer.sign(linted).await?;
+        let certificate = issuer.certificate();
+        let (linted, promise) = grant.plan(&self.domain, certificate, now, random, |plan| issuer.prepare(plan))?;
+        let signed = issuer.sign(linted).await?;
         match self.store.commit(promise.commit(signed, now)).await? {
             Ok(Committed::New(issued)) => Ok(Outcome::Issued(issued)),
             Ok(Committed::Replayed(issued)) => Ok(Outcome::Replayed(issued)),
@@ -76,6 +86,9 @@ fn refuse(conflict: Conflict) -> EnrollError {
         Conflict::TokenGone => EnrollError::TokenRevoked,
         Conflict::OtherKey => EnrollError::TokenBoundToOtherKey,
         Conflict::ParentGone => EnrollError::CertificateRevoked,
+        Conflict::IssuerDistrusted => {
+            EnrollError::Conflict("the issuer was taken away at the same moment; send the request again".into())
+        }
         Conflict::RecoveryExhausted => EnrollError::RecoveryExhausted,
         Conflict::KeyTaken => EnrollError::Key("this key belongs to another device".into()),
         Conflict::KeySpent => EnrollError::Key("the certificate for this key has ended; renew with a new key".into()),

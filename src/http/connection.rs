@@ -29,6 +29,7 @@ impl Peer {
             spki: view.public_key.fingerprint(),
             serial: view.serial,
             not_after: view.not_after,
+            issuer: view.issuer,
         });
         Peer { certificate, ..Peer::plain(remote) }
     }

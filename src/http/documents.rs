@@ -1,45 +1,64 @@
 //! Answers that are made once and handed out as they are: validators, ranges, cache headers.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use signet_pki::ca::IssuerCert;
 use signet_pki::pem::{self, Label};
 
-use crate::revocation::{Document, Publisher};
+use crate::issuer::Issuers;
+use crate::revocation::{Document, Lists};
 use crate::trust::TrustBundles;
 
-/// The documents of the chain above the leaves. They change with the configuration only.
+/// The documents of the chain above the leaves. They change with the configuration and the stages of the issuers.
 pub struct ChainDocuments {
     pub(super) root_cer: Document,
     pub(super) root_pem: Document,
     /// Every root of the newest trust bundle.
     pub(super) roots_pem: Document,
-    pub(super) issuer_cer: Document,
-    pub(super) issuer_pem: Document,
-    /// Roots, issuers and cross certificates: for verifiers whose clients send their leaf alone.
+    /// Of each issuer that is loaded, by its short id, whatever its stage: `.cer` and `.pem`.
+    issuers: BTreeMap<String, (Document, Document)>,
+    /// Roots, issuers that are trusted and cross certificates: for verifiers whose clients send their leaf alone.
     pub(super) bundle_pem: Document,
     pub(super) root_crl: Document,
     pub(super) root_crl_pem: Document,
 }
 
 impl ChainDocuments {
-    pub fn of(publisher: &Publisher, trust: &TrustBundles) -> ChainDocuments {
+    pub fn of(issuers: &Issuers, lists: &Lists, trust: &TrustBundles) -> ChainDocuments {
         let text = |c: &IssuerCert| pem::encode(Label::Certificate, c.der());
-        let (root, issuer) = (publisher.root(), publisher.issuer());
-        let others = |all: &[IssuerCert]| -> String {
-            all.iter().filter(|c| ![root.der(), issuer.der()].contains(&c.der())).map(text).collect()
-        };
+        let root = lists.root();
+        let loaded: Vec<_> = issuers.all().iter().map(|issuer| issuer.certificate()).collect();
+        // Also those that are in a trust bundle: it was signed before anybody knew.
+        let known = |c: &&IssuerCert| c.der() == root.der() || loaded.iter().any(|one| one.der() == c.der());
+        let distrusted = |c: &&IssuerCert| issuers.is_distrusted(c.key_identifier());
+        let others =
+            |all: &[IssuerCert]| -> String { all.iter().filter(|c| !known(c) && !distrusted(c)).map(text).collect() };
         let roots = text(root) + &others(trust.roots());
-        let bundle = roots.clone() + &text(issuer) + &others(trust.issuers());
+        let trusted: String = issuers.trusted().map(|issuer| text(issuer.certificate())).collect();
+        let bundle = roots.clone() + &trusted + &others(trust.issuers());
+        let both = |c: &IssuerCert| (Document::certificate(c.der().to_vec()), Document::pem(text(c)));
+        let root_lists = lists.root_lists();
         ChainDocuments {
             root_cer: Document::certificate(root.der().to_vec()),
             root_pem: Document::pem(text(root)),
-            issuer_cer: Document::certificate(issuer.der().to_vec()),
-            issuer_pem: Document::pem(text(issuer)),
             roots_pem: Document::pem(roots),
+            issuers: loaded.iter().map(|c| (c.short_id(), both(c))).collect(),
             bundle_pem: Document::pem(bundle),
-            root_crl: Document::crl(publisher.root_crl().to_vec()),
-            root_crl_pem: Document::pem(pem::encode(Label::Crl, publisher.root_crl())),
+            root_crl: Document::crl(root_lists.own.clone()),
+            root_crl_pem: Document::pem(root_lists.pem()),
+        }
+    }
+
+    /// `<id>.cer` or `<id>.pem`.
+    pub(super) fn issuer(&self, file: &str) -> Option<&Document> {
+        let (id, form) = file.split_once('.')?;
+        let (cer, pem) = self.issuers.get(id)?;
+        match form {
+            "cer" => Some(cer),
+            "pem" => Some(pem),
+            _ => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::App;
-use crate::revocation::{Directory, Publisher, Standing};
+use crate::revocation::{Lists, Standing};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/metrics", get(metrics)).route("/healthz", get(healthy)).route("/readyz", get(ready))
@@ -24,21 +24,27 @@ async fn ready(State(service): State<App>) -> impl IntoResponse {
     if let Err(error) = service.store.health().await {
         failing.push(format!("store: {error}"));
     }
-    if let Err(error) = service.road.issuer.check_clock(service.clock.now()) {
-        failing.push(format!("clock: {error}"));
+    match service.road.issuers.active() {
+        None => failing.push("issuer: none is active".to_owned()),
+        Some(issuer) => {
+            if let Err(error) = issuer.check_clock(service.clock.now()) {
+                failing.push(format!("clock: {error}"));
+            }
+        }
     }
     let publisher = &service.publisher;
-    let lists: Vec<_> = publisher.current().into_iter().chain(publisher.all_shards().map(|(_, list)| list)).collect();
+    let full = publisher.full();
+    let lists: Vec<_> = full.iter().flatten().cloned().chain(publisher.all_shards().map(|(_, list)| list)).collect();
     let now = service.clock.now();
-    if lists.len() <= publisher.shard_count() {
+    if full.is_none() || lists.len() <= publisher.shard_count() {
         failing.push("crl: none published yet".to_owned());
     } else if publisher.standing() == Standing::Behind {
         failing.push("crl: behind the revocations".to_owned());
     } else if lists.iter().any(|list| now > list.next_update) {
         failing.push("crl: expired".to_owned());
     }
-    if let Some(responder) = &service.ocsp {
-        match responder.not_after() {
+    if let Some(responders) = &service.ocsp {
+        match responders.first_end() {
             None => failing.push("ocsp: the responder has no certificate yet".to_owned()),
             Some(end) if service.clock.now() >= end => {
                 failing.push("ocsp: the responder's certificate ended".to_owned())
@@ -53,12 +59,12 @@ async fn ready(State(service): State<App>) -> impl IntoResponse {
 }
 
 /// What is not as it should be and keeps no certificate and no list from anybody.
-fn notes(publisher: &Publisher) -> String {
+fn notes(publisher: &Lists) -> String {
     let mut notes = String::new();
     if publisher.standing() == Standing::FullFollows {
         notes += "crl: the full list follows the lists of the shards\n";
     }
-    if let Some(failure) = publisher.directory().and_then(Directory::failure) {
+    if let Some(failure) = publisher.directory().and_then(|directory| directory.failure()) {
         notes += &format!("publication.directory: {failure}\n");
     }
     notes

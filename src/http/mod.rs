@@ -20,6 +20,7 @@ mod trust;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 
 pub use backoff::Backoff;
@@ -36,10 +37,10 @@ use crate::config::Config;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::latency::Latency;
-use crate::ocsp::Responder;
+use crate::ocsp::Responders;
 use crate::random::Random;
-use crate::revocation::{Publisher, Revocation};
-use crate::store::Store;
+use crate::revocation::{Lists, Revocation};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
 
@@ -49,15 +50,15 @@ pub struct Service {
     pub road: Arc<Road>,
     pub authorizer: Arc<Authorizer>,
     pub revocation: Arc<Revocation>,
-    pub publisher: Arc<Publisher>,
+    pub publisher: Arc<Lists>,
     /// `None`: every entry of the audit log stays in the database.
     pub archive: Option<Archive>,
     /// `None` when the configuration wants none.
-    pub ocsp: Option<Arc<Responder>>,
+    pub ocsp: Option<Responders>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
-    pub documents: ChainDocuments,
+    pub documents: ArcSwap<ChainDocuments>,
     pub trust: TrustBundles,
     pub refusals: RefusalLog,
     pub backoff: Backoff,
@@ -66,6 +67,20 @@ pub struct Service {
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
+}
+
+impl Service {
+    /// Reads the stages of the issuers again, and serves what follows from them.
+    pub async fn follow_issuers(&self) -> Result<(), StoreError> {
+        self.road.issuers.update(self.store.issuers().await?);
+        self.refresh_documents();
+        Ok(())
+    }
+
+    /// After a stage or a list of a root has changed.
+    pub fn refresh_documents(&self) {
+        self.documents.store(Arc::new(ChainDocuments::of(&self.road.issuers, &self.publisher, &self.trust)));
+    }
 }
 
 pub(crate) type App = Arc<Service>;

@@ -54,12 +54,12 @@ async fn fetched(
 
 /// `fetched` are the headers of a GET, whose answer caches may keep.
 async fn answer(service: &App, bytes: &[u8], fetched: Option<&HeaderMap>) -> Result<Response<Body>, Refusal> {
-    let Some(responder) = &service.ocsp else {
+    let Some(responders) = &service.ocsp else {
         return Err(Refusal::new(ErrorCode::NotFound, "publication.ocsp is false"));
     };
     let began = service.metrics.ocsp_begins();
     let outcome = match OcspRequest::parse(bytes) {
-        Ok(request) => responder.answer(request).await,
+        Ok(request) => responders.answer(request).await,
         Err(_) => Outcome::Refused(Unsuccessful::MalformedRequest),
     };
     let response = match outcome {

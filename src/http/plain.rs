@@ -1,8 +1,6 @@
 //! `:8080`: revocation lists and CA certificates over plain HTTP, because verifiers fetch them before they trust anything.
 //! There is no route to anything else.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -13,7 +11,7 @@ use signet_api::ErrorCode;
 use super::App;
 use super::documents::send;
 use super::refusal::Refusal;
-use crate::revocation::{Document, Published};
+use crate::revocation::Document;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -29,20 +27,26 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
     match file.as_str() {
-        "root.crl" => return Ok(send(&service.documents.root_crl, &headers)),
-        "root.pem" => return Ok(send(&service.documents.root_crl_pem, &headers)),
+        "root.crl" => return Ok(send(&service.documents.load().root_crl, &headers)),
+        "root.pem" => return Ok(send(&service.documents.load().root_crl_pem, &headers)),
+        "all.pem" => return all(&service, &headers),
         _ => {}
     }
-    let publisher = &service.publisher;
-    let issuer = publisher.issuer().short_id();
-    let published = published(&service)?;
-    let found = match file.as_str() {
-        "all.pem" => publisher.all_pem(&published),
-        name if name == format!("{issuer}.crl") => &published.der,
-        name if name == format!("{issuer}.pem") => published.pem(),
-        _ => return Err(Refusal::new(ErrorCode::NotFound, "no such list")),
+    let absent = || Refusal::new(ErrorCode::NotFound, "no such list");
+    let (id, form) = file.split_once('.').ok_or_else(absent)?;
+    let list = service.publisher.of(id).ok_or_else(absent)?.current().ok_or_else(unpublished)?;
+    let found = match form {
+        "crl" => &list.der,
+        "pem" => list.pem(),
+        _ => return Err(absent()),
     };
-    Ok(numbered(found, &published, &headers))
+    Ok(numbered(found, list.number, &headers))
+}
+
+/// The lists of every CA of the chain.
+pub(super) fn all(service: &App, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
+    let (document, number) = service.publisher.all_pem().ok_or_else(unpublished)?;
+    Ok(numbered(&document, number, headers))
 }
 
 /// The list of a shard: the same certificates as long as there is one of them.
@@ -51,18 +55,18 @@ async fn shard(
     Path((issuer, file)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
-    let known = issuer == service.publisher.issuer().short_id();
-    let parts = file.split_once('.').filter(|_| known);
+    let absent = || Refusal::new(ErrorCode::NotFound, "no such list");
+    let publisher = service.publisher.of(&issuer).ok_or_else(absent)?;
+    let (number, form) = file.split_once('.').ok_or_else(absent)?;
     // One spelling each: `7.crl`, not `07.crl`.
-    let number = parts.and_then(|(number, _)| number.parse::<u16>().ok().filter(|n| n.to_string() == number));
-    let list = number.and_then(|number| service.publisher.shard(number));
-    let found = match (&list, parts) {
-        (Some(list), Some((_, "crl"))) => &list.der,
-        (Some(list), Some((_, "pem"))) => list.pem(),
-        _ => return Err(Refusal::new(ErrorCode::NotFound, "no such list")),
+    let number = number.parse::<u16>().ok().filter(|n| n.to_string() == number).ok_or_else(absent)?;
+    let list = publisher.shard(number).ok_or_else(absent)?;
+    let found = match form {
+        "crl" => &list.der,
+        "pem" => list.pem(),
+        _ => return Err(absent()),
     };
-    let list = list.as_deref().ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no such list"))?;
-    Ok(numbered(found, list, &headers))
+    Ok(numbered(found, list.number, &headers))
 }
 
 async fn certificate(
@@ -70,30 +74,24 @@ async fn certificate(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
-    let documents = &service.documents;
-    let id = service.publisher.issuer().short_id();
+    let documents = service.documents.load();
     let found = match file.as_str() {
         "root.cer" => &documents.root_cer,
         "root.pem" => &documents.root_pem,
         // Its certificates prove themselves to whoever knows the root.
         "bundle.pem" => &documents.bundle_pem,
-        name if name == format!("{id}.cer") => &documents.issuer_cer,
-        name if name == format!("{id}.pem") => &documents.issuer_pem,
-        _ => return Err(Refusal::new(ErrorCode::NotFound, "no such certificate")),
+        name => documents.issuer(name).ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no such certificate"))?,
     };
     Ok(send(found, &headers))
 }
 
-pub(super) fn published(service: &App) -> Result<Arc<Published>, Refusal> {
-    service
-        .publisher
-        .current()
-        .ok_or_else(|| Refusal::new(ErrorCode::StoreUnavailable, "no list has been published yet"))
+fn unpublished() -> Refusal {
+    Refusal::new(ErrorCode::StoreUnavailable, "no list has been published yet")
 }
 
 /// A list with its number in a header, so that a mirror can tell the newer one without parsing.
-pub(super) fn numbered(document: &Document, list: &Published, request: &HeaderMap) -> Response<Body> {
+fn numbered(document: &Document, number: u64, request: &HeaderMap) -> Response<Body> {
     let mut response = send(document, request);
-    response.headers_mut().insert("crl-number", HeaderValue::from(list.number));
+    response.headers_mut().insert("crl-number", HeaderValue::from(number));
     response
 }

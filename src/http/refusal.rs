@@ -124,6 +124,7 @@ impl Refusal {
             ErrorCode::DeviceRevoked
                 | ErrorCode::DeviceSuspended
                 | ErrorCode::CertificateRevoked
+                | ErrorCode::IssuerDistrusted
                 | ErrorCode::CertificateSuperseded
                 | ErrorCode::CertificateUnknown
         )

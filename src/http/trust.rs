@@ -12,7 +12,7 @@ use signet_pki::ca::IssuerCert;
 
 use super::App;
 use super::documents::send;
-use super::plain::{numbered, published};
+use super::plain::all;
 use super::refusal::Refusal;
 use crate::revocation::Document;
 
@@ -26,17 +26,16 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn roots(State(service): State<App>, headers: HeaderMap) -> Response<Body> {
-    send(&service.documents.roots_pem, &headers)
+    send(&service.documents.load().roots_pem, &headers)
 }
 
 async fn bundle(State(service): State<App>, headers: HeaderMap) -> Response<Body> {
-    send(&service.documents.bundle_pem, &headers)
+    send(&service.documents.load().bundle_pem, &headers)
 }
 
 /// The lists of every CA of the chain.
 async fn lists(State(service): State<App>, headers: HeaderMap) -> Result<Response<Body>, Refusal> {
-    let published = published(&service)?;
-    Ok(numbered(service.publisher.all_pem(&published), &published, &headers))
+    all(&service, &headers)
 }
 
 /// A trust bundle, by its sequence or as `latest`. Whoever follows checks it by what it trusts already, so the same is on

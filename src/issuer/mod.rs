@@ -1,6 +1,7 @@
 //! Issuing keys: the bounded queue in front of them, and the clock that must be right before they sign.
 
 mod pool;
+mod set;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use crate::audit::checkpoint::Checkpoint;
 use pool::SigningPool;
+pub use set::Issuers;
 
 /// 2026-11-01: no clock that is right shows an earlier time than this program's first release.
 pub const BUILD_FLOOR: UnixTime = UnixTime(1_793_491_200);
@@ -52,27 +54,37 @@ pub struct ListOrder {
     pub entries: Entries,
 }
 
+/// The newest `notBefore` that any issuer of the service signed.
+#[derive(Debug, Clone, Default)]
+pub struct Newest(Arc<AtomicI64>);
+
+impl Newest {
+    /// `last_issued` is when the store saw the newest certificate.
+    pub fn at(last_issued: Option<UnixTime>) -> Newest {
+        Newest(Arc::new(AtomicI64::new(last_issued.map_or(0, |t| t.0 - signet_pki::profile::BACKDATE))))
+    }
+}
+
 /// One issuing key with its certificate and its queue.
 pub struct Issuer {
     key: Arc<IssuingKey>,
     pool: SigningPool,
-    newest_not_before: AtomicI64,
+    newest: Newest,
 }
 
 impl Issuer {
-    /// `last_issued` is when the store saw the newest certificate; `shards` is a power of two, or 0 for none.
+    /// `newest` is shared by all issuers; `shards` is a power of two, or 0 for none.
     pub fn new(
         certificate: IssuerCert,
         signer: Box<dyn Signer>,
         locations: Locations,
         shards: u16,
-        last_issued: Option<UnixTime>,
+        newest: Newest,
     ) -> std::io::Result<Issuer> {
-        let newest = last_issued.map_or(0, |t| t.0 - signet_pki::profile::BACKDATE);
         Ok(Issuer {
             key: Arc::new(IssuingKey { certificate, signer, locations, shards }),
             pool: SigningPool::start()?,
-            newest_not_before: AtomicI64::new(newest),
+            newest,
         })
     }
 
@@ -82,7 +94,7 @@ impl Issuer {
 
     /// Refuses to work with a clock that has jumped back: what it would sign could outlive what it should.
     pub fn check_clock(&self, now: UnixTime) -> Result<(), SignError> {
-        let floor = BUILD_FLOOR.0.max(self.newest_not_before.load(Ordering::SeqCst) - TOLERANCE);
+        let floor = BUILD_FLOOR.0.max(self.newest.0.load(Ordering::SeqCst) - TOLERANCE);
         if now.0 < floor { Err(SignError::Clock { now, floor: UnixTime(floor) }) } else { Ok(()) }
     }
 
@@ -97,7 +109,7 @@ impl Issuer {
         let not_before = linted.facts().not_before;
         let key = self.key.clone();
         let signed = self.pool.sign(move || linted.sign(&key.certificate, key.signer.as_ref())).await??;
-        self.newest_not_before.fetch_max(not_before.0, Ordering::SeqCst);
+        self.newest.0.fetch_max(not_before.0, Ordering::SeqCst);
         Ok(signed)
     }
 

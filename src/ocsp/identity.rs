@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::authorize::{Context, Enrollment, Evidence};
 use crate::config::OCSP_PROFILE;
 use crate::enrollment::{EnrollError, Outcome, Road};
+use crate::issuer::Issuer;
 use crate::store::{PrincipalRecord, PrincipalStatus, StoreError};
 
 #[derive(Debug, Error)]
@@ -47,22 +48,22 @@ impl ResponderIdentity {
     }
 }
 
-pub(super) async fn make(road: &Road, context: Context) -> Result<ResponderIdentity, IdentityError> {
+pub(super) async fn make(road: &Road, issuer: &Issuer, context: Context) -> Result<ResponderIdentity, IdentityError> {
     let key = PrivateKey::generate(KeyKind::P256)?;
-    let principal = record(road).await?;
+    let principal = record(road, issuer).await?;
     let csr = csr::make(&key, principal.id.as_str())?;
     let enrollment = Enrollment { csr, evidence: Evidence::Operator { principal }, context };
-    let issued = match road.walk(enrollment).await? {
+    let issued = match road.walk_under(issuer, enrollment).await? {
         Outcome::Issued(issued) | Outcome::Replayed(issued) => issued,
         Outcome::Pending(_) => return Err(IdentityError::Pending),
     };
-    let certificate = ResponderCert::below(issued.der(), road.issuer.certificate())?;
+    let certificate = ResponderCert::below(issued.der(), issuer.certificate())?;
     Ok(ResponderIdentity { key, certificate })
 }
 
 /// One responder an issuer, named after it.
-async fn record(road: &Road) -> Result<PrincipalRecord, IdentityError> {
-    let name = format!("ocsp-{}", road.issuer.certificate().short_id());
+async fn record(road: &Road, issuer: &Issuer) -> Result<PrincipalRecord, IdentityError> {
+    let name = format!("ocsp-{}", issuer.certificate().short_id());
     let id = DeviceId::parse(&name).map_err(|_| IdentityError::Name(name))?;
     let found = road.store.principal(&id).await?;
     if found.as_ref().is_some_and(|p| p.kind != PrincipalKind::Server) {

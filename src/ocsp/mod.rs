@@ -4,11 +4,13 @@
 
 mod cache;
 mod identity;
+mod responders;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use signet_pki::UnixTime;
+use signet_pki::crl::Reason;
 use signet_pki::issue::IssueError;
 use signet_pki::ocsp::{self, AnswerPlan, CertId, IssuerIds, OcspRequest, Single, Status, Unsuccessful};
 use signet_pki::profile::BACKDATE;
@@ -18,12 +20,13 @@ pub use cache::Answered;
 use cache::{Cache, Entry};
 pub use identity::IdentityError;
 use identity::ResponderIdentity;
+pub use responders::Responders;
 
 use crate::authorize::Context;
 use crate::clock::Clock;
 use crate::enrollment::Road;
 use crate::issuer::Issuer;
-use crate::store::{CertificateStatus, Standing, Store, StoreError};
+use crate::store::{CertificateStatus, Stage, Standing, Store, StoreError};
 
 /// Answers for one issuer.
 pub struct Responder {
@@ -78,8 +81,7 @@ enum Failure {
 
 impl Responder {
     /// Without a certificate until [`renew_when_due`](Self::renew_when_due) has made one. `lifetime` is 600 seconds to a day.
-    pub fn new(road: Arc<Road>, lifetime: i64) -> Responder {
-        let issuer = road.issuer.clone();
+    pub fn new(road: Arc<Road>, issuer: Arc<Issuer>, lifetime: i64) -> Responder {
         Responder {
             ids: IssuerIds::of(issuer.certificate()),
             store: road.store.clone(),
@@ -97,7 +99,7 @@ impl Responder {
 
     pub async fn answer(&self, request: OcspRequest) -> Outcome {
         // 4.2.1 and RFC 5019 2.2.3: it speaks for its own issuer and for nobody else's certificates.
-        if !request.ids().iter().all(|id| self.ids.named_by(id)) {
+        if !self.speaks_for(&request) {
             return Outcome::Refused(Unsuccessful::Unauthorized);
         }
         let now = self.clock.now();
@@ -125,6 +127,14 @@ impl Responder {
         }
     }
 
+    fn speaks_for(&self, request: &OcspRequest) -> bool {
+        request.ids().iter().all(|id| self.ids.named_by(id))
+    }
+
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
     /// The end of the responder's certificate; none while there is none.
     pub fn not_after(&self) -> Option<UnixTime> {
         self.identity.load().as_ref().map(|identity| identity.certificate.not_after())
@@ -135,7 +145,7 @@ impl Responder {
     pub async fn renew_when_due(&self, context: Context) -> Result<(), IdentityError> {
         let _alone = self.renewing.lock().await;
         if self.is_due(self.clock.now()).await {
-            let identity = identity::make(&self.road, context).await?;
+            let identity = identity::make(&self.road, &self.issuer, context).await?;
             self.identity.store(Some(Arc::new(identity)));
         }
         Ok(())
@@ -150,6 +160,9 @@ impl Responder {
 
     /// A signed answer that says what the store would say.
     fn remembered(&self, id: &CertId, now: UnixTime) -> Option<Arc<Answered>> {
+        if self.distrusted().is_some() {
+            return None;
+        }
         let revision = self.store.counters().revision;
         let entry = self.cache.find(id.der())?;
         let answer = &entry.answer;
@@ -170,6 +183,8 @@ impl Responder {
             standings.push(self.standing(id).await?);
         }
         // A little in the past, like certificates: clocks of clients are behind.
+        let distrusted = self.distrusted();
+        let status = |standing: Option<Standing>| distrusted.unwrap_or_else(|| status(standing));
         let this_update = now.minus(BACKDATE);
         let next_update = this_update.plus(self.lifetime).min(identity.certificate.not_after());
         if next_update <= now {
@@ -190,13 +205,20 @@ impl Responder {
         let statuses = standings.iter().copied().map(status).collect();
         let answer = Arc::new(Answered::new(der, statuses, this_update, next_update));
         // Unknown ones are not kept: anybody can invent them, and one may be issued in the next moment.
-        match shared.filter(|_| standings.iter().all(Option::is_some)) {
+        match shared.filter(|_| distrusted.is_none() && standings.iter().all(Option::is_some)) {
             None => Ok((answer, Source::Private)),
             Some(id) => {
                 self.cache.keep(id.der().into(), Entry { answer: answer.clone(), revision });
                 Ok((answer, Source::Fresh))
             }
         }
+    }
+
+    /// RFC 6960 2.7: all certificates of a CA whose key somebody else has may be told to be revoked.
+    fn distrusted(&self) -> Option<Status> {
+        let record = self.road.issuers.record(self.issuer.certificate().key_identifier())?;
+        let revoked = Status::Revoked { at: record.changed_at, reason: Reason::CaCompromise };
+        (record.stage == Stage::Distrusted).then_some(revoked)
     }
 
     async fn standing(&self, id: &CertId) -> Result<Option<Standing>, StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use signet_keys::files::{self, FileError, Mode};
@@ -12,8 +12,8 @@ use signet_pki::pem::{self, Label};
 use tokio::sync::Notify;
 
 use super::Document;
+use super::lists::Lists;
 use super::press::Published;
-use super::publish::Publisher;
 
 /// Names what is in the directory. Written last, so that whatever it names is there.
 const MANIFEST: &str = "manifest.json";
@@ -37,7 +37,7 @@ struct Item {
 }
 
 impl Directory {
-    pub(super) fn new(path: PathBuf) -> Directory {
+    pub fn new(path: PathBuf) -> Directory {
         Directory {
             path,
             news: Notify::new(),
@@ -70,9 +70,9 @@ impl Directory {
 
     /// Writes every document that has changed since the last time, then the manifest. Blocks; a failure is logged when it
     /// begins and leaves whatever was there.
-    pub fn write(&self, publisher: &Publisher) {
+    pub fn write(&self, lists: &Lists) {
         let mut written = lock(&self.written);
-        match self.update(publisher, &mut written) {
+        match self.update(lists, &mut written) {
             Ok(()) => {
                 if self.failing.swap(false, Ordering::SeqCst) {
                     tracing::info!(directory = %self.path.display(), "the publication directory is written again");
@@ -91,8 +91,8 @@ impl Directory {
         }
     }
 
-    fn update(&self, publisher: &Publisher, written: &mut BTreeMap<String, String>) -> Result<(), FileError> {
-        let items = items(publisher);
+    fn update(&self, lists: &Lists, written: &mut BTreeMap<String, String>) -> Result<(), FileError> {
+        let items = items(lists);
         let mut changed = false;
         for item in &items {
             if written.get(&item.name) == Some(&item.document.etag) {
@@ -158,28 +158,39 @@ impl Item {
 }
 
 /// Everything that the plain listener serves by name.
-fn items(publisher: &Publisher) -> Vec<Item> {
-    let id = publisher.issuer().short_id();
+fn items(lists: &Lists) -> Vec<Item> {
     let mut items = Vec::new();
     let mut certificate = |name: &str, of: &IssuerCert| {
         items.push(Item::fixed(format!("ca/{name}.cer"), Document::certificate(of.der().to_vec())));
         items.push(Item::fixed(format!("ca/{name}.pem"), Document::pem(pem::encode(Label::Certificate, of.der()))));
     };
-    certificate("root", publisher.root());
-    certificate(&id, publisher.issuer());
-    let root_crl = publisher.root_crl();
-    items.push(Item::fixed("crl/root.crl".into(), Document::crl(root_crl.to_vec())));
-    items.push(Item::fixed("crl/root.pem".into(), Document::pem(pem::encode(Label::Crl, root_crl))));
-    if let Some(list) = publisher.current() {
-        items.push(Item::list(format!("crl/{id}.crl"), &list.der, &list));
-        items.push(Item::list(format!("crl/{id}.pem"), list.pem(), &list));
-        items.push(Item::list("crl/all.pem".into(), publisher.all_pem(&list), &list));
+    certificate("root", lists.root());
+    for publisher in lists.publishers() {
+        certificate(&publisher.issuer().short_id(), publisher.issuer());
     }
-    for (shard, list) in publisher.all_shards() {
-        items.push(Item::list(format!("crl/{id}/{shard}.crl"), &list.der, &list));
-        items.push(Item::list(format!("crl/{id}/{shard}.pem"), list.pem(), &list));
+    let root_lists = lists.root_lists();
+    items.push(Item::fixed("crl/root.crl".into(), Document::crl(root_lists.own.clone())));
+    items.push(Item::fixed("crl/root.pem".into(), Document::pem(root_lists.pem())));
+    for publisher in lists.publishers() {
+        let id = publisher.issuer().short_id();
+        if let Some(list) = publisher.current() {
+            items.push(Item::list(format!("crl/{id}.crl"), &list.der, &list));
+            items.push(Item::list(format!("crl/{id}.pem"), list.pem(), &list));
+        }
+        for (shard, list) in publisher.all_shards() {
+            items.push(Item::list(format!("crl/{id}/{shard}.crl"), &list.der, &list));
+            items.push(Item::list(format!("crl/{id}/{shard}.pem"), list.pem(), &list));
+        }
+    }
+    if let (Some((all, _)), Some(newest)) = (lists.all_pem(), newest(lists)) {
+        items.push(Item::list("crl/all.pem".into(), &all, &newest));
     }
     items
+}
+
+/// The one that the manifest names for all of them together.
+fn newest(lists: &Lists) -> Option<Arc<Published>> {
+    lists.full()?.into_iter().max_by_key(|list| list.number)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

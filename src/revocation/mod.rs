@@ -2,6 +2,7 @@
 
 mod directory;
 mod document;
+mod lists;
 mod press;
 mod publish;
 mod shards;
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 
 pub use directory::Directory;
 pub use document::Document;
+pub use lists::Lists;
 pub use press::{PublishError, Published};
 pub use publish::{Publisher, Schedule, Standing};
 
@@ -29,7 +31,7 @@ use crate::store::{
 pub struct Revocation {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
-    pub publisher: Arc<Publisher>,
+    pub publisher: Arc<Lists>,
     pub latency: Arc<Latency>,
     /// The number of the newest published list.
     pub published: watch::Sender<u64>,

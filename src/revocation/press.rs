@@ -36,9 +36,8 @@ pub struct Published {
     /// What the next list goes on from; the bytes are those of `der`.
     pub(super) list: SignedList,
     name: String,
-    /// PEM forms, made when somebody asks for the first time: this list, and the lists of every CA of the chain.
+    /// Made when somebody asks for it the first time.
     pem: OnceLock<Document>,
-    all: OnceLock<Document>,
 }
 
 impl Published {
@@ -46,9 +45,9 @@ impl Published {
         self.pem.get_or_init(|| Document::list_pem(pem::encode(Label::Crl, &self.der.bytes), &self.name))
     }
 
-    pub(super) fn all_pem(&self, root_crl: &[u8]) -> &Document {
-        let text = || pem::encode(Label::Crl, &self.der.bytes) + &pem::encode(Label::Crl, root_crl);
-        self.all.get_or_init(|| Document::list_pem(text(), &self.name))
+    /// A name that no other list has.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -125,7 +124,6 @@ impl Press {
             list,
             name,
             pem: OnceLock::new(),
-            all: OnceLock::new(),
         }))
     }
 }

@@ -1,6 +1,5 @@
 //! Making and keeping the published revocation lists. Downloads are pointers to bytes made once.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -9,7 +8,6 @@ use signet_pki::ca::IssuerCert;
 use signet_pki::crl::SignedList;
 use tokio::sync::Mutex;
 
-use super::Document;
 use super::directory::Directory;
 use super::press::{Demand, Press, PublishError, Published};
 use super::shards::Shards;
@@ -29,20 +27,18 @@ pub struct Schedule {
     /// How many lists of shards there are, beside the full one.
     pub shards: u16,
     /// Where every document is also written to.
-    pub directory: Option<PathBuf>,
+    pub directory: Option<Arc<Directory>>,
 }
 
 pub struct Publisher {
     press: Press,
-    root: IssuerCert,
-    root_crl: Vec<u8>,
     interval: i64,
     published: ArcSwapOption<Published>,
     /// One list at a time, so that numbers and contents grow together.
     building: Mutex<Ledger>,
     demand: Demand,
     shards: Option<Shards>,
-    directory: Option<Directory>,
+    directory: Option<Arc<Directory>>,
 }
 
 /// The newest list and what of the store is on it: the next one is this and what is new.
@@ -62,25 +58,16 @@ pub enum Standing {
 }
 
 impl Publisher {
-    pub fn new(
-        issuer: Arc<Issuer>,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        root: IssuerCert,
-        root_crl: Vec<u8>,
-        schedule: Schedule,
-    ) -> Publisher {
+    pub fn new(issuer: Arc<Issuer>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, schedule: Schedule) -> Publisher {
         let Schedule { interval, lifetime, shards, directory } = schedule;
         Publisher {
             press: Press { issuer, store, clock, lifetime },
-            root,
-            root_crl,
             interval,
             published: ArcSwapOption::empty(),
             building: Mutex::default(),
             demand: Demand::new(),
             shards: (shards > 0).then(|| Shards::new(shards, interval)),
-            directory: directory.map(Directory::new),
+            directory,
         }
     }
 
@@ -103,29 +90,8 @@ impl Publisher {
         self.shards.as_ref().map_or(0, Shards::count)
     }
 
-    /// The lists of every CA of the chain, PEM: what verifiers need that check the whole chain.
-    pub fn all_pem<'a>(&self, list: &'a Published) -> &'a Document {
-        list.all_pem(&self.root_crl)
-    }
-
-    pub fn root(&self) -> &IssuerCert {
-        &self.root
-    }
-
-    pub fn root_crl(&self) -> &[u8] {
-        &self.root_crl
-    }
-
     pub fn issuer(&self) -> &IssuerCert {
         self.press.issuer.certificate()
-    }
-
-    pub fn interval(&self) -> i64 {
-        self.interval
-    }
-
-    pub fn directory(&self) -> Option<&Directory> {
-        self.directory.as_ref()
     }
 
     /// Whether a revocation is durable that some list which has to carry it does not carry yet.
@@ -211,6 +177,18 @@ impl Publisher {
             return Ok(true);
         }
         let Ok(ledger) = self.building.try_lock() else { return Ok(false) };
+        let delta = self.press.store.revocations_after(self.press.key(), ledger.sequence).await?;
+        Ok(!delta.entries.is_empty())
+    }
+
+    /// The same, after the list that is being built is there.
+    pub async fn awaits_news(&self) -> Result<bool, StoreError> {
+        if let Some(shards) = &self.shards
+            && shards.awaits_news(&self.press).await?
+        {
+            return Ok(true);
+        }
+        let ledger = self.building.lock().await;
         let delta = self.press.store.revocations_after(self.press.key(), ledger.sequence).await?;
         Ok(!delta.entries.is_empty())
     }

@@ -71,6 +71,13 @@ impl Shards {
         Ok(delta.sequence > progress.sequence)
     }
 
+    /// The same, after the lists that are being built are there.
+    pub(super) async fn awaits_news(&self, press: &Press) -> Result<bool, StoreError> {
+        let progress = self.building.lock().await;
+        let delta = press.store.sharded_revocations_after(press.key(), progress.sequence).await?;
+        Ok(delta.sequence > progress.sequence)
+    }
+
     /// Publishes the lists on which something new stands or whose time has come. What names the full list is asked for there.
     pub(super) async fn rebuild(&self, press: &Press, full: &Demand, request_id: &str) -> Result<News, PublishError> {
         let mine = self.demand.ask(press.clock.now_ms());

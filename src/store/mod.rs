@@ -53,6 +53,11 @@ pub trait Store: Send + Sync {
     fn next_crl_number(&self, issuer: &[u8], floor: u64, draft: AuditDraft) -> Answer<'_, u64>;
     /// Notes the number of shards, 0 for none, that certificates are issued under from now on. No entry when it is the old one.
     fn shard(&self, issuer: &[u8], configured: u16, draft: AuditDraft) -> Answer<'_, Sharding>;
+    /// Takes up the issuers of the configuration and answers all that were ever there. When none of the configured ones is
+    /// active, the first that was never more than published becomes it.
+    fn note_issuers(&self, order: NoteIssuers) -> Answer<'_, Vec<IssuerRecord>>;
+    /// Moves an issuer to a stage; no entry when it is there already. The one that was active retires when another becomes it.
+    fn step_issuer(&self, order: IssuerStep) -> Answer<'_, Result<(), StageConflict>>;
     /// Takes away, at most `limit` rows of each kind, what the retention no longer keeps.
     fn prune(&self, order: Prune) -> Answer<'_, Pruned>;
     /// Remembers that entries of the log stand in a file, once, in order, and without a gap.
@@ -93,6 +98,10 @@ pub trait Store: Send + Sync {
     fn last_audit_segment(&self) -> Answer<'_, Option<AuditSegment>>;
     /// Segments that end after a sequence, in order, at most 1000.
     fn audit_segments(&self, after: u64, limit: u32) -> Answer<'_, Vec<AuditSegment>>;
+    /// Every issuer that was ever configured, in the order in which they came.
+    fn issuers(&self) -> Answer<'_, Vec<IssuerRecord>>;
+    /// Certificates of an issuer that count, without those of the profile `but`.
+    fn issuer_use(&self, issuer: &[u8], now: UnixTime, but: &str) -> Answer<'_, IssuerUse>;
     /// When the newest certificate was issued: a clock that is far behind it is wrong.
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>>;
     /// The sequence of the newest audit entry that is durable. It changes after the commit, and before the commit's

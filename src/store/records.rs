@@ -13,10 +13,10 @@ use crate::audit::merkle::Frontier;
 use crate::audit::segment::SegmentName;
 
 macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($variant,)* }
+        pub enum $name { $($(#[$about])* $variant,)* }
 
         impl $name {
             pub fn as_str(self) -> &'static str {
@@ -62,6 +62,44 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What an issuer may do.
+    Stage {
+        /// It is known to verifiers, has a list and a responder, and signs no certificate yet.
+        Published = "published",
+        /// The one that signs.
+        Active = "active",
+        /// It signs no certificate any more, and lists until its last certificate is over.
+        Retiring = "retiring",
+        /// Somebody else has its key: its certificates count for nothing here. For good.
+        Distrusted = "distrusted",
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerRecord {
+    pub key_id: Vec<u8>,
+    pub der: Vec<u8>,
+    pub stage: Stage,
+    /// When the service had it for the first time.
+    pub published_at: UnixTime,
+    pub changed_at: UnixTime,
+}
+
+/// What an issuer has to answer for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IssuerUse {
+    /// Certificates that are neither over nor revoked.
+    pub live: u64,
+    /// The end of the last certificate that is not over yet, revoked or not.
+    pub last_not_after: Option<UnixTime>,
+}
+
+/// As in [`IssuerCert::short_id`](signet_pki::ca::IssuerCert::short_id).
+pub fn short_id(key_id: &[u8]) -> String {
+    key_id.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrincipalRecord {
     pub id: DeviceId,
@@ -97,6 +135,8 @@ pub struct CertificateRecord {
     pub reason: Option<Reason>,
     pub review: bool,
     pub der: Vec<u8>,
+    /// Key identifier of the issuer that signed it.
+    pub issuer: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 pub use crate::audit::{AuditDraft, Entry as AuditEntry};
 
-use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, TokenRecord};
+use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, Stage, TokenRecord};
 
 #[derive(Debug, Clone)]
 pub struct CreateTokens {
@@ -61,6 +61,7 @@ pub struct Issued {
     profile: String,
     not_before: UnixTime,
     not_after: UnixTime,
+    issuer: Vec<u8>,
 }
 
 /// A record read from the store is a committed certificate.
@@ -72,6 +73,7 @@ impl From<CertificateRecord> for Issued {
             record.principal.id,
             record.profile,
             (record.not_before, record.not_after),
+            record.issuer,
         )
     }
 }
@@ -83,8 +85,9 @@ impl Issued {
         device: DeviceId,
         profile: String,
         (not_before, not_after): (UnixTime, UnixTime),
+        issuer: Vec<u8>,
     ) -> Issued {
-        Issued { der, serial, device, profile, not_before, not_after }
+        Issued { der, serial, device, profile, not_before, not_after, issuer }
     }
 
     pub fn der(&self) -> &[u8] {
@@ -109,6 +112,11 @@ impl Issued {
 
     pub fn not_after(&self) -> UnixTime {
         self.not_after
+    }
+
+    /// Key identifier of the issuer that signed it.
+    pub fn issuer(&self) -> &[u8] {
+        &self.issuer
     }
 }
 
@@ -138,6 +146,8 @@ pub enum Conflict {
     SerialTaken,
     /// The device may not recover any more.
     RecoveryExhausted,
+    /// The issuer that signed was distrusted meanwhile.
+    IssuerDistrusted,
     /// The step is not possible from the present status.
     Status(PrincipalStatus),
 }
@@ -215,6 +225,30 @@ pub struct ChangeDevice {
     pub recoveries: Option<u32>,
     pub now: UnixTime,
     pub draft: AuditDraft,
+}
+
+/// The issuers of the configuration, in its order.
+#[derive(Debug, Clone)]
+pub struct NoteIssuers {
+    /// Key identifier and certificate.
+    pub issuers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Kind, subject and detail are the store's.
+    pub draft: AuditDraft,
+}
+
+#[derive(Debug, Clone)]
+pub struct IssuerStep {
+    pub key_id: Vec<u8>,
+    pub to: Stage,
+    pub draft: AuditDraft,
+}
+
+/// Why an issuer was not moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageConflict {
+    Unknown,
+    /// There is no way from the stage that it has.
+    Stage(Stage),
 }
 
 /// What the retention says, as points in time.

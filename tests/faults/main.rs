@@ -21,6 +21,7 @@ mod equal_work;
 mod events;
 mod fleet;
 mod flush;
+mod issuers;
 mod kill;
 mod ocsp;
 mod retry;

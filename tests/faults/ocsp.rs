@@ -64,7 +64,7 @@ async fn t13_an_answer_that_was_begun_before_a_revocation_is_not_remembered_afte
     let (service, store) = start().await;
     let device = service.device("sensor-1").await;
     let own = id(&service, &device);
-    let responder = service.running.service.ocsp.clone().unwrap();
+    let responder = service.running.service.ocsp.as_ref().unwrap().all()[0].clone();
     let request = about(&[&own], None);
     // It stands still between the look at the revision and the look at the certificate.
     let held = store.hold("standing");
@@ -84,7 +84,7 @@ async fn t13_an_answer_that_was_begun_before_a_revocation_is_not_remembered_afte
 #[tokio::test(flavor = "multi_thread")]
 async fn t19_a_flood_of_questions_leaves_room_for_enrollment_and_writes_nothing() {
     let (service, store) = start().await;
-    let responder = service.running.service.ocsp.clone().unwrap();
+    let responder = service.running.service.ocsp.as_ref().unwrap().all()[0].clone();
     store.called();
     let flood: Vec<_> = (0..2_000u32)
         .map(|number| {
@@ -119,10 +119,10 @@ async fn a_full_responder_says_when_to_come_back() {
     let device = service.device("sensor-1").await;
     let own = id(&service, &device);
     let kept = fetch(&service, &about(&[&own], None)).await;
-    let responder = service.running.service.ocsp.clone().unwrap();
+    let responder = service.running.service.ocsp.as_ref().unwrap().all()[0].clone();
     let private = about(&[&own], Some(&[1; 16]));
     // Both signing threads stand still until the senders are gone.
-    let issuer = service.running.service.road.issuer.clone();
+    let issuer = service.running.service.road.issuers.active().unwrap();
     let mut stops = Vec::new();
     for _ in 0..2 {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();

@@ -13,6 +13,7 @@ mod events;
 mod extensions;
 mod guessing;
 mod inventory;
+mod issuers;
 mod keys;
 mod leaks;
 mod lists;

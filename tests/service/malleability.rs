@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, UnixTime as PkiTime};
 use signet::clock::{Clock, SystemClock};
 use signet_api::ErrorCode;
 use signet_api::client::Identity;
+use signet_pki::ca::IssuerCert;
 use signet_pki::pem::{self, Label};
 use signet_pki::view::CertificateView;
 use webpki::{
@@ -32,11 +33,20 @@ fn twin(certificate: &[u8]) -> Vec<u8> {
 
 /// What webpki says about a certificate under the published lists.
 pub(crate) fn webpki(service: &TestService, certificate: &[u8], lists: &[Vec<u8>]) -> Result<(), webpki::Error> {
+    webpki_below(&service.root, &service.issuer, certificate, lists)
+}
+
+pub(crate) fn webpki_below(
+    root: &IssuerCert,
+    issuer: &IssuerCert,
+    certificate: &[u8],
+    lists: &[Vec<u8>],
+) -> Result<(), webpki::Error> {
     let leaf = CertificateDer::from(certificate);
     let leaf = EndEntityCert::try_from(&leaf)?;
-    let root = CertificateDer::from(service.root.der());
+    let root = CertificateDer::from(root.der());
     let anchors = [webpki::anchor_from_trusted_cert(&root)?];
-    let intermediates = [CertificateDer::from(service.issuer.der())];
+    let intermediates = [CertificateDer::from(issuer.der())];
     let lists: Vec<CertRevocationList<'_>> =
         lists.iter().map(|l| BorrowedCertRevocationList::from_der(l).unwrap().into()).collect();
     let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
@@ -54,10 +64,19 @@ pub(crate) fn openssl(
     certificate: &[u8],
     lists: &[Vec<u8>],
 ) -> (bool, String) {
+    openssl_below(directory, (&service.root, &service.issuer), certificate, lists)
+}
+
+pub(crate) fn openssl_below(
+    directory: &Path,
+    (root, issuer): (&IssuerCert, &IssuerCert),
+    certificate: &[u8],
+    lists: &[Vec<u8>],
+) -> (bool, String) {
     let write = |name: &str, text: String| std::fs::write(directory.join(name), text).unwrap();
     write("leaf.pem", pem::encode(Label::Certificate, certificate));
-    write("root.pem", pem::encode(Label::Certificate, service.root.der()));
-    write("issuer.pem", pem::encode(Label::Certificate, service.issuer.der()));
+    write("root.pem", pem::encode(Label::Certificate, root.der()));
+    write("issuer.pem", pem::encode(Label::Certificate, issuer.der()));
     write("lists.pem", lists.iter().map(|l| pem::encode(Label::Crl, l)).collect());
     let arguments =
         "verify -CAfile root.pem -untrusted issuer.pem -CRLfile lists.pem -crl_check_all leaf.pem".split(' ');

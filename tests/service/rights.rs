@@ -24,6 +24,7 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/why/{request_id}", ""),
     ("GET", "/v1/admin/crl", ""),
     ("GET", "/v1/admin/issuers", ""),
+    ("POST", "/v1/admin/issuers/{id}", r#"{"action":"distrust","reason":"a thief"}"#),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
 ];
@@ -57,6 +58,7 @@ async fn nobody_but_an_administrator_gets_past_the_door() {
         let path = template
             .replace("/tokens/{id}", &format!("/tokens/{}", open.id))
             .replace("/devices/{id}", "/devices/victim")
+            .replace("/issuers/{id}", &format!("/issuers/{}", service.issuer.short_id()))
             .replace("{batch}", "lot-1")
             .replace("{serial}", victim.serial())
             .replace("{request_id}", "req-1");

@@ -9,6 +9,7 @@ mod archiving;
 mod auditing;
 mod devices;
 mod grouping;
+mod issuers;
 mod issuing;
 mod numbering;
 mod pruning;
@@ -53,6 +54,11 @@ macro_rules! holds_for {
                 a_hundred_retries_with_one_key_get_the_same_certificate,
                 a_closed_store_is_unavailable,
                 what_was_queued_before_the_close_is_done,
+            }
+            issuers {
+                the_first_issuer_is_active_and_the_same_again_is_no_change,
+                exactly_one_issuer_is_active_and_nothing_leads_back_from_distrust,
+                t37_what_a_distrusted_issuer_signed_is_not_committed,
             }
             issuing {
                 a_token_is_redeemed_once_and_remembers_for_what,

@@ -193,6 +193,10 @@ impl Store for FaultyStore {
         accept_clock(draft: AuditDraft) -> ();
         restored(order: Restoration) -> Adopted;
         next_crl_number(issuer: &[u8], floor: u64, draft: AuditDraft) -> u64;
+        note_issuers(order: NoteIssuers) -> Vec<IssuerRecord>;
+        step_issuer(order: IssuerStep) -> Result<(), StageConflict>;
+        issuers() -> Vec<IssuerRecord>;
+        issuer_use(issuer: &[u8], now: UnixTime, but: &str) -> IssuerUse;
         shard(issuer: &[u8], configured: u16, draft: AuditDraft) -> Sharding;
         prune(order: Prune) -> Pruned;
         record_audit_segment(segment: AuditSegment, draft: AuditDraft) -> Result<(), SegmentConflict>;

@@ -89,6 +89,54 @@ impl Installation {
         ca(&self.path("server/issuer/issuer.pem"))
     }
 
+    /// Another issuer below the root, in `server/<directory>`, and its table in the configuration.
+    pub(crate) async fn add_issuer(&self, directory: &str, name: &str) -> IssuerCert {
+        let root_key = Installation::root_key().await;
+        let issuer = self.make_issuer(directory, name, &root_key);
+        self.append_toml(&issuer_table(directory));
+        issuer
+    }
+
+    fn make_issuer(&self, directory: &str, name: &str, root_key: &PrivateKey) -> IssuerCert {
+        let now = self.clock.now();
+        let key = PrivateKey::generate(KeyKind::P256).unwrap();
+        let name = CaName::new(name, None).unwrap();
+        let request = csr::make_named(&key, name.common_name(), name.organization()).unwrap();
+        let plan = IssuerPlan {
+            request: CheckedCsr::from_der(&request, &KeyPolicy::standard()).unwrap(),
+            name,
+            validity: (now.minus(86_400), now.plus(2 * 31_556_952)),
+            locations: Locations {
+                crl: vec!["http://localhost:8080/crl/root.crl".into()],
+                ca_issuers: vec!["http://localhost:8080/ca/root.cer".into()],
+                ..Locations::default()
+            },
+            permitted_dns: Vec::new(),
+        };
+        let issuer = certify_issuer(&self.root(), root_key, plan, random::bytes().unwrap()).unwrap();
+        let kek = Passphrase::from_file(&self.path("server/secrets/kek")).unwrap();
+        let dir = self.path("server").join(directory);
+        std::fs::create_dir_all(&dir).unwrap();
+        let sealed = key.to_encrypted_pem(&kek).unwrap();
+        files::write_new(&dir.join("issuer.key"), sealed.as_bytes(), Mode::Private).unwrap();
+        let text = pem::encode(Label::Certificate, issuer.der());
+        files::write_new(&dir.join("issuer.pem"), text.as_bytes(), Mode::Public).unwrap();
+        issuer
+    }
+
+    /// A list of the root with these issuers on it, in the place of the one before.
+    pub(crate) async fn write_root_crl(&self, number: u64, revoked: &[&IssuerCert]) {
+        let (now, root_key) = (self.clock.now(), Installation::root_key().await);
+        let mut entries = Entries::new();
+        for issuer in revoked {
+            entries.push(&issuer.view().serial, now, crl::Reason::CaCompromise);
+        }
+        let plan = CrlPlan::full(number, now, now.plus(400 * 86_400), entries);
+        let list = crl::sign(&self.root(), &root_key, plan).unwrap();
+        let text = pem::encode(Label::Crl, list.der());
+        files::replace(&self.path("server/issuer/root.crl"), text.as_bytes(), Mode::Public).unwrap();
+    }
+
     /// The root's key, PKCS#8; it is in no file of the installation.
     pub(crate) async fn root_key() -> PrivateKey {
         PrivateKey::from_pkcs8_der(&TEMPLATE.get_or_init(Template::make).await.root_key).unwrap()
@@ -98,6 +146,11 @@ impl Installation {
     pub(crate) fn all_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         read_tree(self.directory.path())
     }
+}
+
+/// The table of an issuer in the configuration.
+pub(crate) fn issuer_table(directory: &str) -> String {
+    format!("[[issuers]]\ncertificate = \"{directory}/issuer.pem\"\nkey = \"{directory}/issuer.key\"")
 }
 
 /// `admin.key` and `admin.pem` of a directory.

@@ -26,13 +26,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("archive", &["audit", "issuer", "store"]),
     // Pure functions over entries.
     ("audit", &[]),
-    ("authorize", &["clock", "config", "credentials", "store"]),
+    ("authorize", &["clock", "config", "credentials", "issuer", "store"]),
     ("clock", &[]),
     ("config", &[]),
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
-    ("housekeeping", &["archive", "server_identity", "store"]),
+    ("housekeeping", &["archive", "config", "server_identity", "store"]),
     (
         "http",
         &[
@@ -44,6 +44,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "credentials",
             "enrollment",
             "events",
+            "issuer",
             "latency",
             "ocsp",
             "random",
@@ -53,14 +54,15 @@ const MODULES: &[(&str, &[&str])] = &[
             "trust",
         ],
     ),
-    // A head of the log is signed as what it is, not as any octets.
-    ("issuer", &["audit"]),
+    // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
+    ("issuer", &["audit", "store"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
-    ("revocation", &["authorize", "clock", "issuer", "latency", "store"]),
+    // Lists of roots are a file of the configuration.
+    ("revocation", &["authorize", "clock", "config", "issuer", "latency", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),

@@ -18,7 +18,7 @@ fn published(authority: &Authority, lists: &[Vec<u8>]) -> Vec<Check> {
 fn issuer(active: bool, days: i64) -> IssuerInfo {
     let not_after = NOW.plus(days * DAY).to_string();
     let (id, subject, key) = ("1".into(), "CN=Issuer".into(), "ECDSA P-256".into());
-    IssuerInfo { id, subject, key, not_after, active, responder: None }
+    IssuerInfo { id, subject, key, not_after, active, ..IssuerInfo::default() }
 }
 
 #[test]

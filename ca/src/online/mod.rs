@@ -19,6 +19,7 @@ mod duration;
 mod events;
 mod files;
 mod issue;
+pub(crate) mod issuers;
 mod print;
 mod renew;
 mod revoke;

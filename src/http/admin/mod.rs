@@ -1,6 +1,7 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
 mod devices;
+mod issuers;
 mod tokens;
 mod trust;
 mod views;
@@ -38,7 +39,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/audit/archive", get(watch::archive))
         .route("/v1/admin/why/{request_id}", get(watch::why))
         .route("/v1/admin/crl", get(watch::crl))
-        .route("/v1/admin/issuers", get(watch::issuers))
+        .route("/v1/admin/issuers", get(issuers::list))
+        .route("/v1/admin/issuers/{id}", post(issuers::step))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
 }

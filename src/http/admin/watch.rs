@@ -1,11 +1,10 @@
-//! Looking: audit, refusals, lists, issuers.
+//! Looking: audit, refusals, lists.
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use signet_api::admin::{
-    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, IssuerInfo, Page, ResponderInfo,
-    WhyReport,
+    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, Page, WhyReport,
 };
 use signet_api::events::{EventsInfo, OverBudget, StageInfo, SubscriberInfo};
 
@@ -92,33 +91,19 @@ pub(super) async fn why(
 
 pub(super) async fn crl(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::by_administrator(&service, incoming).await?;
-    let issuer = service.publisher.issuer().view().subject_text.clone();
-    let list = service.publisher.current().into_iter().map(|p| CrlInfo {
-        issuer: issuer.clone(),
-        number: p.number,
-        this_update: p.this_update.to_string(),
-        next_update: p.next_update.to_string(),
-        entries: p.entries,
-        bytes: p.der.bytes.len() as u64,
-        sha256: p.der.sha256().to_string(),
+    let lists = service.publisher.publishers().iter().filter_map(|publisher| {
+        let list = publisher.current()?;
+        Some(CrlInfo {
+            issuer: publisher.issuer().view().subject_text.clone(),
+            number: list.number,
+            this_update: list.this_update.to_string(),
+            next_update: list.next_update.to_string(),
+            entries: list.entries,
+            bytes: list.der.bytes.len() as u64,
+            sha256: list.der.sha256().to_string(),
+        })
     });
-    answer(&list.collect::<Vec<_>>())
-}
-
-pub(super) async fn issuers(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
-    let issuer = service.publisher.issuer();
-    answer(&vec![IssuerInfo {
-        id: issuer.short_id(),
-        subject: issuer.view().subject_text.clone(),
-        key: issuer.public_key().algorithm().to_string(),
-        not_after: issuer.not_after().to_string(),
-        active: true,
-        responder: service
-            .ocsp
-            .as_ref()
-            .map(|responder| ResponderInfo { not_after: responder.not_after().map(|end| end.to_string()) }),
-    }])
+    answer(&lists.collect::<Vec<_>>())
 }
 
 /// Who follows the events, and how long revocations take.

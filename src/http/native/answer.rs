@@ -37,7 +37,7 @@ pub(super) fn render(service: &App, outcome: Outcome, form: Form) -> Result<Resp
             (crate::http::request::answer(&body)?, body.renew_after)
         }
         Form::Bare => {
-            let chain = leaf_pem(&issued) + issuer_pem(service)?;
+            let chain = leaf_pem(&issued) + &issuer_pem(service, &issued)?;
             let headers =
                 [(header::CONTENT_TYPE, "application/pem-certificate-chain"), (header::CACHE_CONTROL, "no-store")];
             let renew = renew_after(issued.serial(), issued.not_before(), issued.not_after());
@@ -63,7 +63,7 @@ pub(in crate::http) fn certificate(service: &App, issued: &Issued) -> Result<Iss
         profile: issued.profile().to_owned(),
         serial: issued.serial().to_string(),
         certificate: leaf_pem(issued),
-        chain: issuer_pem(service)?.to_owned(),
+        chain: issuer_pem(service, issued)?,
         not_before: issued.not_before().to_string(),
         not_after: issued.not_after().to_string(),
         renew_after: renew_after(issued.serial(), issued.not_before(), issued.not_after()).to_string(),
@@ -83,10 +83,11 @@ fn leaf_pem(issued: &Issued) -> String {
     pem::encode(Label::Certificate, issued.der())
 }
 
-fn issuer_pem(service: &App) -> Result<&str, Refusal> {
-    // ASCII, made once at the start.
-    std::str::from_utf8(&service.documents.issuer_pem.bytes)
-        .map_err(|_| Refusal::new(ErrorCode::Internal, "the chain is no text"))
+/// The issuer that signed this one, which need not be the one that signs now.
+fn issuer_pem(service: &App, issued: &Issued) -> Result<String, Refusal> {
+    let gone = || Refusal::new(ErrorCode::Internal, "an issuer that nobody knows");
+    let issuer = service.road.issuers.certificate(issued.issuer()).ok_or_else(gone)?;
+    Ok(pem::encode(Label::Certificate, issuer.der()))
 }
 
 #[cfg(test)]

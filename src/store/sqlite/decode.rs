@@ -26,7 +26,7 @@ const PRINCIPAL_WIDTH: usize = 12;
 macro_rules! certificate_columns {
     () => {
         "c.serial, c.profile, c.status, c.generation, c.spki, c.not_before, c.not_after, \
-     c.issued_at, c.first_used_at, c.revoked_at, c.reason, c.review, c.der"
+     c.issued_at, c.first_used_at, c.revoked_at, c.reason, c.review, c.der, c.issuer"
     };
 }
 pub(super) use certificate_columns;
@@ -82,6 +82,7 @@ pub(super) fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> 
             .transpose()?,
         review: row.get(at + 11)?,
         der: row.get(at + 12)?,
+        issuer: row.get(at + 13)?,
     };
     let ended = record.status == CertificateStatus::Revoked;
     if ended && (record.revoked_at.is_none() || record.reason.is_none()) {
@@ -167,7 +168,7 @@ fn token_kind(text: &str) -> Option<TokenKind> {
     [TokenKind::Interactive, TokenKind::Batch].into_iter().find(|k| token_kind_text(*k) == text)
 }
 
-fn text<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn text<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     let value = row.get_ref(at)?.as_str()?;
     parse(value).ok_or_else(|| impossible(at))
 }

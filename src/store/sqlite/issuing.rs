@@ -5,6 +5,7 @@ use signet_pki::issue::Facts;
 use signet_pki::{Fingerprint, Serial, UnixTime};
 
 use super::super::*;
+use super::issuers;
 use super::reads;
 use super::writer::{Verdict, WriteError, WriteTx};
 
@@ -29,6 +30,9 @@ impl Verdict for () {
 /// Everything that can be in the way is read before the first change, so that a conflict has nothing to take back.
 pub(super) fn commit(tx: &mut WriteTx<'_>, issue: &IssueCommit) -> Result<Result<Committed, Conflict>, WriteError> {
     let facts = issue.signed.facts();
+    if issuers::is_distrusted(tx.connection, &facts.issuer_key_id)? {
+        return Ok(Err(Conflict::IssuerDistrusted));
+    }
     let (connection, found) = (tx.connection, Found::read(tx.connection, issue)?);
     let redeemed = match (&issue.redemption, &found) {
         // The UPDATE decides as well; a token that cannot be redeemed has more to say than what else is in the way.
@@ -60,7 +64,8 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: &IssueCommit) -> Result<Result
     tx.append(&issue.entry)?;
     let validity = (facts.not_before, facts.not_after);
     let (der, device) = (issue.signed.der().to_vec(), facts.subject.id.clone());
-    Ok(Ok(Committed::New(Issued::committed(der, facts.serial.clone(), device, facts.profile.clone(), validity))))
+    let (serial, profile, issuer) = (facts.serial.clone(), facts.profile.clone(), facts.issuer_key_id.clone());
+    Ok(Ok(Committed::New(Issued::committed(der, serial, device, profile, validity, issuer))))
 }
 
 /// What a commit finds, when nothing is in its way.

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (3, include_str!("../migrations/0003_crl_shards.sql")),
     (4, include_str!("../migrations/0004_recoveries.sql")),
     (5, include_str!("../migrations/0005_audit_segment.sql")),
+    (6, include_str!("../migrations/0006_issuers.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.

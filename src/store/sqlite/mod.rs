@@ -2,6 +2,7 @@
 
 mod archive;
 mod decode;
+mod issuers;
 mod issuing;
 mod migrate;
 mod reads;
@@ -255,6 +256,14 @@ impl Store for SqliteStore {
         self.writer.submit(move |tx| sharding::shard(tx, &issuer, configured, &draft))
     }
 
+    fn note_issuers(&self, order: NoteIssuers) -> Answer<'_, Vec<IssuerRecord>> {
+        self.writer.submit(move |tx| issuers::note(tx, &order))
+    }
+
+    fn step_issuer(&self, order: IssuerStep) -> Answer<'_, Result<(), StageConflict>> {
+        self.writer.submit(move |tx| issuers::step(tx, &order))
+    }
+
     fn prune(&self, order: Prune) -> Answer<'_, Pruned> {
         self.writer.submit(move |tx| revoking::prune(tx, &order))
     }
@@ -348,6 +357,15 @@ impl Store for SqliteStore {
 
     fn audit_segments(&self, after: u64, limit: u32) -> Answer<'_, Vec<AuditSegment>> {
         self.read(move |c| archive::after(c, after, limit))
+    }
+
+    fn issuers(&self) -> Answer<'_, Vec<IssuerRecord>> {
+        self.read(issuers::all)
+    }
+
+    fn issuer_use(&self, issuer: &[u8], now: UnixTime, but: &str) -> Answer<'_, IssuerUse> {
+        let (issuer, but) = (issuer.to_vec(), but.to_owned());
+        self.read_long(move |c| issuers::usage(c, &issuer, now, &but))
     }
 
     fn last_issued_at(&self) -> Answer<'_, Option<UnixTime>> {
