@@ -15,7 +15,7 @@ fn issuer(id: &str, stage: &str) -> IssuerInfo {
 #[test]
 fn the_guide_names_the_step_that_is_due_and_its_command() {
     let active = issuer("a1", "active");
-    assert!(next_step(&[active.clone()]).starts_with("prepare: "));
+    assert!(next_step(std::slice::from_ref(&active)).starts_with("prepare: "));
     let waiting = IssuerInfo { waits_for: Some("Published for 3 of 24 hours.".into()), ..issuer("b2", "published") };
     let text = next_step(&[active.clone(), waiting]);
     assert!(text.starts_with("publish: ") && text.contains("3 of 24 hours"), "{text}");
