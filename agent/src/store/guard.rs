@@ -17,8 +17,19 @@ pub(crate) enum Absent {
     Refuse,
 }
 
-/// Checks the directory and takes its lock; the lock ends with the descriptor.
-pub(super) fn enter(dir: &Path, absent: Absent) -> Result<OwnedFd, StoreError> {
+/// The lock of a directory, held until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lock(OwnedFd);
+
+impl Drop for Lock {
+    /// Said aloud: a program that is being started at this moment has a copy of the descriptor, and would keep the lock.
+    fn drop(&mut self) {
+        let _ = fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Checks the directory and takes its lock.
+pub(super) fn enter(dir: &Path, absent: Absent) -> Result<Lock, StoreError> {
     match check(dir) {
         Err(StoreError::Missing(_)) if absent == Absent::Create => {
             files::create_private_dir(dir)?;
@@ -31,7 +42,7 @@ pub(super) fn enter(dir: &Path, absent: Absent) -> Result<OwnedFd, StoreError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let lock = fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
     match fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(Errno::WOULDBLOCK) => Err(StoreError::Busy(dir.to_owned())),
         Err(e) => Err(failed(e)),
     }

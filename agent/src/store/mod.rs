@@ -27,7 +27,6 @@ mod layout;
 pub(crate) mod steps;
 mod trust;
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use signet_api::CredentialId;
@@ -103,7 +102,7 @@ pub(crate) enum KeyAge {
 #[derive(Debug)]
 pub(crate) struct Store {
     dir: PathBuf,
-    _lock: OwnedFd,
+    _lock: guard::Lock,
 }
 
 impl Store {
