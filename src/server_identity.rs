@@ -189,9 +189,8 @@ fn record(
 }
 
 fn chain_pem(service: &Service, issued: &Issued) -> String {
-    let issuer = service.road.issuers.certificate(issued.issuer());
-    let above = issuer.map(|issuer| pem::encode(Label::Certificate, issuer.der())).unwrap_or_default();
-    pem::encode(Label::Certificate, issued.der()) + &above
+    let issuer = service.road.issuers.known(issued.issuer());
+    pem::encode(Label::Certificate, issued.der()) + issuer.as_ref().map_or("", |issuer| issuer.pem.as_str())
 }
 
 fn paths(service: &Service) -> (PathBuf, PathBuf) {

@@ -4,5 +4,6 @@
 needs certtool gnutls-bin
 told[gnutls.good]='Chain verification output: Verified.'
 told[gnutls.revoked]='revoked'
+told[gnutls.foreign]='The certificate is NOT trusted'
 
 try_gnutls() { certtool --verify --load-ca-certificate "$root" --load-crl site/crl.pem --infile "$1/device.pem"; }

@@ -3,7 +3,7 @@
 needs vfychain libnss3-tools
 told[nss.good]='Chain is good!'
 told[nss.revoked]="Peer's Certificate has been revoked"
-
+told[nss.foreign]='Chain is bad!'
 
 # A database for each state of the lists: NSS never goes back to an older list.
 start_nss() {

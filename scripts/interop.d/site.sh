@@ -18,6 +18,7 @@ ca init acme --name Interop --trust-domain interop.example --host 127.0.0.1 --ho
     --plain-port "$signet_plain" --local-port "$signet_local" --passphrase-file passphrase >init.log 2>&1
 # Names in certificates are for the operator to allow.
 printf '[profiles.service]\ndns_suffixes = ["interop.example"]\n' >>acme/server/signet.toml
+printf '[profiles.brief]\nkind = "device"\nlifetime_seconds = 3600\nrevocation = "none"\n' >>acme/server/signet.toml
 signetd run --config acme/server/signet.toml >service.log 2>&1 &
 children+=($!)
 wait_until 'the service' $! curl -sSf "http://127.0.0.1:$signet_local/readyz"
@@ -32,8 +33,18 @@ enroll good device
 enroll bad device
 enroll a-service service
 enroll a-visitor intermittent
+enroll a-brief brief
 root=$work/acme/root/root.pem
 issuer=$work/acme/server/issuer/issuer.pem
+
+# A device of somebody else's, whose CA has the name of ours.
+mkdir foreign
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$(openssl x509 -in "$issuer" -noout \
+    -subject -nameopt multiline | sed -n 's/.*commonName *= //p')" -keyout foreign/issuer.key -out foreign/issuer.pem 2>>foreign.log
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=good -keyout foreign/device.key -out foreign/csr.pem 2>>foreign.log
+openssl x509 -req -in foreign/csr.pem -CA foreign/issuer.pem -CAkey foreign/issuer.key -CAcreateserial -days 1 \
+    -out foreign.leaf.pem 2>>foreign.log
+cat foreign.leaf.pem foreign/issuer.pem >foreign/device.pem
 
 # The directory of a service that trusts devices, as the printed configurations expect it.
 mkdir site

@@ -74,8 +74,8 @@ impl Authorizer {
         if self.issuers.is_distrusted(&record.issuer) {
             return Err(EnrollError::IssuerDistrusted);
         }
-        match self.issuers.certificate(&record.issuer) {
-            Some(issuer) if issuer.subject() != peer.issuer => Err(EnrollError::CertificateUnknown),
+        match self.issuers.known(&record.issuer) {
+            Some(issuer) if issuer.certificate.subject() != peer.issuer => Err(EnrollError::CertificateUnknown),
             Some(_) | None => Ok(()),
         }
     }

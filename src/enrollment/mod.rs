@@ -97,6 +97,3 @@ fn refuse(conflict: Conflict) -> EnrollError {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

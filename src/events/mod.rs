@@ -159,18 +159,20 @@ impl Hub {
             if rows.is_empty() {
                 return Ok(());
             }
+            let mut told = false;
             for row in &rows {
-                self.hand_out(row);
+                told |= self.hand_out(row);
             }
             self.moved.send_replace(self.position());
-            if rows.len() >= MANY {
-                // In a storm of enrollments a read then serves many commits.
+            if !told {
+                // While certificates are issued a read then serves many commits.
                 tokio::time::sleep(BREATH).await;
             }
         }
     }
 
-    fn hand_out(&self, row: &AuditRow) {
+    /// Whether it concerned a verifier.
+    fn hand_out(&self, row: &AuditRow) -> bool {
         let event = Event::of(row).map(Arc::new);
         if let Some(event) = &event {
             self.latency.numbered(&event.request, event.sequence);
@@ -181,7 +183,7 @@ impl Hub {
         let mut state = self.state();
         let Some(event) = event else {
             state.position = row.sequence;
-            return;
+            return false;
         };
         if state.recent.len() >= RECENT {
             state.recent.pop_front();
@@ -204,6 +206,7 @@ impl Hub {
         if handed {
             self.latency.observed(Stage::Handed, event.sequence - 1, event.sequence);
         }
+        true
     }
 
     /// Everything that is handed out from now on reaches the subscription's queue.
@@ -343,11 +346,9 @@ const QUEUE: usize = 64;
 const RECENT: usize = 1024;
 /// Rows to a read.
 const PAGE: u32 = 1000;
-/// Rows to a read from which on the log grows fast.
-const MANY: usize = 4;
 /// How long an answer waits for the subscribers' queues. Beyond it something is wrong that the answer cannot mend.
 const MOMENT: Duration = Duration::from_millis(250);
-/// Time between two reads while the log grows: a hundredth of the budget of a revocation.
+/// Time after a read that concerned nobody: a hundredth of the budget of a revocation.
 const BREATH: Duration = Duration::from_millis(5);
 /// How often what failed is tried again, and overdue lists are looked for.
 const TICK: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use signet_pki::ca::IssuerCert;
+use signet_pki::pem::{self, Label};
 use tokio::sync::watch;
 
 use super::Issuer;
@@ -19,10 +20,16 @@ pub struct Issuers {
 
 struct Stages {
     records: Vec<IssuerRecord>,
-    /// Certificates by key identifier, also of issuers that are no longer configured.
-    certificates: BTreeMap<Vec<u8>, IssuerCert>,
+    /// By key identifier, also issuers that are no longer configured.
+    known: BTreeMap<Vec<u8>, Arc<KnownIssuer>>,
     /// `None` when it was distrusted and no other took its place.
     active: Option<Arc<Issuer>>,
+}
+
+/// An issuer's certificate in the forms that every request needs, made once.
+pub struct KnownIssuer {
+    pub certificate: IssuerCert,
+    pub pem: String,
 }
 
 impl Issuers {
@@ -60,8 +67,8 @@ impl Issuers {
     }
 
     /// Also of one that is no longer configured: the chain of an old answer.
-    pub fn certificate(&self, key_id: &[u8]) -> Option<IssuerCert> {
-        self.stages.load().certificates.get(key_id).cloned()
+    pub fn known(&self, key_id: &[u8]) -> Option<Arc<KnownIssuer>> {
+        self.stages.load().known.get(key_id).cloned()
     }
 
     /// Takes over what the store says now. Whoever depends on it hears of a change.
@@ -80,13 +87,20 @@ impl Issuers {
 
 impl Stages {
     fn of(all: &[Arc<Issuer>], records: Vec<IssuerRecord>) -> Stages {
-        let known = records.iter().filter_map(|r| Some((r.key_id.clone(), IssuerCert::from_der(&r.der).ok()?)));
-        let mut certificates: BTreeMap<_, _> = known.collect();
-        certificates.extend(all.iter().map(|i| (i.certificate().key_identifier().to_vec(), i.certificate().clone())));
+        let stored = records.iter().filter_map(|record| IssuerCert::from_der(&record.der).ok());
+        let loaded = all.iter().map(|issuer| issuer.certificate().clone());
+        let known = stored.chain(loaded).map(KnownIssuer::of).collect();
         let signs = |r: &&IssuerRecord| r.stage == Stage::Active;
         let active = records.iter().find(signs).and_then(|record| {
             all.iter().find(|issuer| issuer.certificate().key_identifier() == record.key_id).cloned()
         });
-        Stages { records, certificates, active }
+        Stages { records, known, active }
+    }
+}
+
+impl KnownIssuer {
+    fn of(certificate: IssuerCert) -> (Vec<u8>, Arc<KnownIssuer>) {
+        let pem = pem::encode(Label::Certificate, certificate.der());
+        (certificate.key_identifier().to_vec(), Arc::new(KnownIssuer { certificate, pem }))
     }
 }

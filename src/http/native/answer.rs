@@ -86,8 +86,7 @@ fn leaf_pem(issued: &Issued) -> String {
 /// The issuer that signed this one, which need not be the one that signs now.
 fn issuer_pem(service: &App, issued: &Issued) -> Result<String, Refusal> {
     let gone = || Refusal::new(ErrorCode::Internal, "an issuer that nobody knows");
-    let issuer = service.road.issuers.certificate(issued.issuer()).ok_or_else(gone)?;
-    Ok(pem::encode(Label::Certificate, issuer.der()))
+    service.road.issuers.known(issued.issuer()).map(|issuer| issuer.pem.clone()).ok_or_else(gone)
 }
 
 #[cfg(test)]
