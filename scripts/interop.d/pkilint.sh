@@ -36,16 +36,16 @@ late_rows_pkilint() {
 }
 # A service whose certificates name shards, with one device, which is revoked.
 sharded_site() {
-    local tls plain local
+    local tls plain loopback
     take_port && tls=$port
     take_port && plain=$port
-    take_port && local=$port
+    take_port && loopback=$port
     ca init sharded --name Sharded --trust-domain sharded.example --host 127.0.0.1 --host ca.sharded.example --tls-port "$tls" \
-        --plain-port "$plain" --local-port "$local" --passphrase-file passphrase >>sharded.log 2>&1
+        --plain-port "$plain" --local-port "$loopback" --passphrase-file passphrase >>sharded.log 2>&1
     sed -i '/^\[publication\]/a crl_shards = 2' sharded/server/signet.toml
     signetd run --config sharded/server/signet.toml >>sharded.log 2>&1 &
     children+=($!)
-    wait_until 'the service with shards' $! curl -sSf "http://127.0.0.1:$local/readyz"
+    wait_until 'the service with shards' $! curl -sSf "http://127.0.0.1:$loopback/readyz"
     ca token create --admin sharded/admin --device one --format link --out one.link 2>>sharded.log
     signet-agent enroll --link one.link --dir one >>sharded.log
     openssl x509 -in one/device.pem -out sharded.leaf.pem

@@ -39,11 +39,13 @@ issuer=$work/acme/server/issuer/issuer.pem
 
 # A device of somebody else's, whose CA has the name of ours.
 mkdir foreign
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$(openssl x509 -in "$issuer" -noout \
-    -subject -nameopt multiline | sed -n 's/.*commonName *= //p')" -keyout foreign/issuer.key -out foreign/issuer.pem 2>>foreign.log
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=good -keyout foreign/device.key -out foreign/csr.pem 2>>foreign.log
-openssl x509 -req -in foreign/csr.pem -CA foreign/issuer.pem -CAkey foreign/issuer.key -CAcreateserial -days 1 \
-    -out foreign.leaf.pem 2>>foreign.log
+{
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$(openssl x509 -in "$issuer" -noout \
+        -subject -nameopt multiline | sed -n 's/.*commonName *= //p')" -keyout foreign/issuer.key -out foreign/issuer.pem
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=good -keyout foreign/device.key -out foreign/csr.pem
+    openssl x509 -req -in foreign/csr.pem -CA foreign/issuer.pem -CAkey foreign/issuer.key -CAcreateserial -days 1 \
+        -out foreign.leaf.pem
+} 2>>foreign.log
 cat foreign.leaf.pem foreign/issuer.pem >foreign/device.pem
 
 # The directory of a service that trusts devices, as the printed configurations expect it.
