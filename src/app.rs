@@ -1,6 +1,7 @@
 //! Wiring: the only file that names concrete backends.
 
 mod issuers;
+mod oauth;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
+use signet_pki::signer::Signer;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -24,7 +26,9 @@ use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::{Issuer, Issuers};
+use crate::jwt::Tokens;
 use crate::latency::Latency;
+use crate::oauth::OAuth;
 use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
@@ -55,12 +59,15 @@ impl Surroundings {
 /// The service without its listeners: enough to issue and to revoke.
 pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<Service>, ConfigError> {
     let Surroundings { clock, random, store } = surroundings;
-    let Material { kek, root, issuers, root_lists, blocked } = config.material(clock.now())?;
+    let Material { kek, root, issuers, root_lists, blocked, token_keys } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
     let mut reserved = vec![root.public_key().fingerprint()];
     reserved.extend(issuers.iter().map(|(issuer, _)| issuer.public_key().fingerprint()));
     reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
     reserved.extend(blocked);
+    // A certificate for a key that signs tokens would be one for whoever gets that key.
+    reserved.extend(token_keys.iter().map(|key| key.public_key().fingerprint()));
+    let token_keys = oauth::keys(token_keys, &config, store.as_ref(), clock.now()).await?;
     let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
     let issuers = opened.issuers;
     let authorizer = Arc::new(Authorizer {
@@ -69,10 +76,18 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
         uses: Uses::default(),
+        tokens: Tokens::new(Arc::new(token_keys), &config.raw.public_url),
         recovery: RecoveryRules::from(config.raw.recovery),
         clock: clock.clone(),
         list_wanted: Arc::new(Notify::new()),
     });
+    let oauth = OAuth {
+        authorizer: authorizer.clone(),
+        store: store.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        rules: config.raw.oauth.clone(),
+    };
     let road = Arc::new(Road {
         door: KeyPolicy::any().blocking(reserved),
         authorizer: authorizer.clone(),
@@ -105,6 +120,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         config,
         road,
         authorizer,
+        oauth,
         revocation,
         publisher,
         archive,

@@ -90,6 +90,16 @@ codes! {
         "An administrator can resume it with 'ca account resume'.";
     AccountRevoked = "account_revoked", 403, "The account was revoked.",
         "Ask an administrator for another account.";
+    InvalidScope = "invalid_scope", 400, "The scope is not known, or is more than may be given here.",
+        "Leave scope out for everything that you may; 'ca account show' or 'ca apikey show' says what that is.";
+    InvalidGrant = "invalid_grant", 400, "The refresh token is not good, or not with this key.",
+        "Get new tokens with the certificate or the API key: grant_type=client_credentials.";
+    InvalidTarget = "invalid_target", 400, "The service that the token is wanted for is not known here.",
+        "Leave resource out for Signet itself; other services are named in oauth.audiences of the configuration.";
+    UnsupportedGrant = "unsupported_grant_type", 400, "The grant type is not one of those that are served here.",
+        "/.well-known/oauth-authorization-server lists them.";
+    NoTokenKeys = "no_token_keys", 503, "This service has no key that signs access tokens.",
+        "The operator makes one with 'signetd oauth-key --config FILE' and restarts the service.";
     Forbidden = "forbidden", 403, "This identity may not do that.",
         "Use a certificate or key that has the permission, or ask an owner for it: 'ca account' and 'ca device permit'.";
     IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",
@@ -136,6 +146,11 @@ pub struct Problem {
     pub detail: Option<String>,
     pub hint: String,
     pub request_id: String,
+    /// From the endpoints of OAuth: the code and the sentence of RFC 6749 5.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_description: Option<String>,
 }
 
 impl Problem {
@@ -148,6 +163,8 @@ impl Problem {
             detail,
             hint: code.hint().to_owned(),
             request_id,
+            error: None,
+            error_description: None,
         }
     }
 }

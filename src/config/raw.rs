@@ -35,6 +35,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
+    pub oauth: RawOAuth,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -161,6 +163,38 @@ impl Default for RawRecovery {
     fn default() -> RawRecovery {
         // A season in a warehouse and a winter; once, so that a key out of a bin gets no second chance.
         RawRecovery { max_days: 365, allowance: 1 }
+    }
+}
+
+/// Access tokens and refresh tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawOAuth {
+    /// Directory of the keys that sign access tokens, as `signetd oauth-key` makes them. Without one no tokens are given out.
+    pub keys: PathBuf,
+    /// Seconds that a further key is published before it signs: longer than anybody keeps a copy of the keys.
+    pub key_delay_seconds: i64,
+    /// Life of an access token that is bound to a certificate, and of one that whoever has it may use.
+    pub token_seconds: i64,
+    pub unbound_token_seconds: i64,
+    /// Days after which a refresh token that nobody used is over, and after which the whole session is.
+    pub refresh_idle_days: u32,
+    pub refresh_days: u32,
+    /// Names of other services that tokens may be asked for.
+    pub audiences: Vec<String>,
+}
+
+impl Default for RawOAuth {
+    fn default() -> RawOAuth {
+        RawOAuth {
+            keys: PathBuf::from("oauth"),
+            key_delay_seconds: 3600,
+            token_seconds: 3600,
+            unbound_token_seconds: 600,
+            refresh_idle_days: 30,
+            refresh_days: 90,
+            audiences: Vec::new(),
+        }
     }
 }
 

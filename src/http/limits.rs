@@ -23,6 +23,8 @@ pub(super) const SPREAD_SECONDS: u64 = 8;
 pub(super) const HEADER_BYTES: usize = 32 * 1024;
 /// The largest body: a CSR with facts is under 8 KiB.
 pub(super) const BODY_BYTES: usize = 64 * 1024;
+/// A form of OAuth: an access token and a few short parameters.
+pub(super) const FORM_BYTES: usize = 16 * 1024;
 /// An OCSP request; see `Limits::OCSP_REQUEST` of pki.
 pub(super) const OCSP_BYTES: usize = signet_pki::der::Limits::OCSP_REQUEST.bytes;
 /// An administrator's order for ten thousand tokens with bindings and names.

@@ -11,6 +11,7 @@ mod limits;
 mod listener;
 mod local;
 mod native;
+mod oauth;
 mod ocsp;
 mod plain;
 mod refusal;
@@ -37,6 +38,7 @@ use crate::config::Config;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::latency::Latency;
+use crate::oauth::OAuth;
 use crate::ocsp::Responders;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
@@ -49,6 +51,7 @@ pub struct Service {
     pub config: Config,
     pub road: Arc<Road>,
     pub authorizer: Arc<Authorizer>,
+    pub oauth: OAuth,
     pub revocation: Arc<Revocation>,
     pub publisher: Arc<Lists>,
     /// `None`: every entry of the audit log stays in the database.
@@ -87,8 +90,12 @@ pub(crate) type App = Arc<Service>;
 
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
-    let routes =
-        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
+    let routes = Router::new()
+        .merge(native::routes())
+        .merge(trust::routes())
+        .merge(admin::routes())
+        .merge(events::routes())
+        .merge(oauth::routes());
     request::wrap(routes, service)
 }
 

@@ -178,7 +178,16 @@ pub(super) async fn caller(
     peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
-    let secret = secret(headers)?;
+    prove(service, secret(headers)?, peer, context).await
+}
+
+/// The same for a secret that stood somewhere else.
+pub(super) async fn prove(
+    service: &Service,
+    secret: Option<Secret>,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
     if secret.is_some() {
         patience(service, context)?;
     }
@@ -216,7 +225,7 @@ pub(super) fn patience(service: &Service, context: &Context) -> Result<(), Refus
 }
 
 /// The one secret of a request that is not an enrollment.
-fn secret(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
+pub(super) fn secret(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
     let Some((name, value)) = only_secret(headers)? else { return Ok(None) };
     let Ok(text) = value.to_str() else { return Err(AccessError::Malformed.into()) };
     if name != header::AUTHORIZATION {
@@ -234,7 +243,7 @@ fn secret(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
 }
 
 /// Two are refused: it is not for us to choose.
-fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &HeaderValue)>, Refusal> {
+pub(super) fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &HeaderValue)>, Refusal> {
     let named = |name: HeaderName| headers.get_all(&name).iter().map(move |value| (name.clone(), value));
     let mut secrets = named(header::AUTHORIZATION).chain(named(HeaderName::from_static("x-api-key")));
     match (secrets.next(), secrets.next()) {

@@ -198,6 +198,17 @@ impl AccessStore for FaultyStore {
     }
 }
 
+impl OAuthStore for FaultyStore {
+    forward! {
+        note_token_keys(kids: Vec<String>, draft: AuditDraft) -> Vec<TokenKeyRecord>;
+        rotate_refresh(order: RotateRefresh) -> Option<Rotated>;
+        end_family(family: &CredentialId, draft: AuditDraft) -> Vec<CredentialId>;
+        deny_token(jti: &str, expires_at: UnixTime, draft: AuditDraft) -> ();
+        prune_oauth(now: UnixTime, refresh_before: UnixTime, limit: u32) -> u64;
+        token_standing(origin: TokenOrigin, now: UnixTime) -> TokenStanding;
+    }
+}
+
 impl Store for FaultyStore {
     forward! {
         create_tokens(order: CreateTokens) -> Result<(), TokenConflict>;

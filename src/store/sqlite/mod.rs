@@ -6,6 +6,7 @@ mod decode;
 mod issuers;
 mod issuing;
 mod migrate;
+mod oauth;
 mod reads;
 mod restoring;
 mod revoking;
