@@ -170,7 +170,8 @@ pub async fn apply_retention(service: &Service, now: UnixTime) -> Result<Pruned,
         total.revocations += step.revocations;
         total.tokens += step.tokens;
         let full = u64::from(PRUNE_ROWS);
-        if step.certificates < full && step.revocations < full && step.tokens < full {
+        let sessions = service.store.prune_oauth(now, order.tokens_before, PRUNE_ROWS).await?;
+        if [step.certificates, step.revocations, step.tokens, sessions].iter().all(|rows| *rows < full) {
             break;
         }
         // Requests that came meanwhile go first.

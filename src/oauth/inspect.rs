@@ -58,7 +58,7 @@ impl OAuth {
         if found.status != CredentialStatus::Active || self.clock.now() >= found.expires_at {
             return Ok(None);
         }
-        let (who, own) = match self.authorizer.owner(&found.owner).await {
+        let (who, own) = match self.session_stands(&found, None).await {
             Ok(owner) => owner,
             Err(error) => return unless_broken(error),
         };

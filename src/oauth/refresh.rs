@@ -4,12 +4,15 @@
 //! none gets nothing. Devices change their keys more often than a session ends, so it goes on with any certificate of its owner
 //! that is good now: older generations are not good once a newer one was used, and revoking one ends the sessions of its key.
 
+use std::net::IpAddr;
+
 use serde_json::json;
 use signet_api::oauth::TokenResponse;
+use signet_api::scope::Scopes;
 use signet_api::{Credential, CredentialId, CredentialKind};
 
 use super::{Holder, Line, OAuth, OAuthError, Wanted, actor, draft, narrowed};
-use crate::authorize::{Caller, Context, Who, usable};
+use crate::authorize::{AccessError, Caller, Context, Who, usable};
 use crate::store::{AuditDraft, CredentialRecord, CredentialStatus, Owner, RotateRefresh, Rotated};
 
 /// Seconds in which a token that was used gets the same answer again: a client that waited for its time-out and asks once more.
@@ -36,15 +39,12 @@ impl OAuth {
             return Err(OAuthError::Grant("the refresh token has expired"));
         }
         let audience = self.audience(wanted)?;
-        let (who, own) = self.holder(&found, caller).await?;
-        let key = match &found.parent {
-            Some(parent) => self.store.credential(parent).await?,
-            None => None,
+        let (who, held) = self.session_stands(&found, Some(context.remote)).await?;
+        let who = match caller.and_then(Caller::identity) {
+            // By the certificate where there is one, so that the access token is bound to it.
+            Some(identity) if matches!(who, Who::Principal(_)) => Who::Certificate(identity.clone()),
+            _ => who,
         };
-        if let Some(key) = &key {
-            usable(key, now, Some(context.remote))?;
-        }
-        let held = own & found.scopes & key.as_ref().map_or(found.scopes, |key| key.scopes);
         let scopes = narrowed(wanted.scopes, held)?;
         self.authorizer.tokens.can_sign(now)?;
         let client_id = found.parent.as_ref().map_or_else(|| owner_id(&found.owner), CredentialId::to_string);
@@ -82,20 +82,23 @@ impl OAuth {
         Ok(())
     }
 
-    /// The owner as it is now; by the certificate where there is one, so that the access token is bound to it.
-    async fn holder(
+    /// The owner as it is now, and what it may do with this token: as long as the key that it was got with is good.
+    pub(super) async fn session_stands(
         &self,
         found: &CredentialRecord,
-        caller: Option<&Caller>,
-    ) -> Result<(Who, signet_api::scope::Scopes), OAuthError> {
+        remote: Option<IpAddr>,
+    ) -> Result<(Who, Scopes), AccessError> {
+        let mut allowed = found.scopes;
+        if let Some(parent) = &found.parent {
+            let key = self.store.credential(parent).await?.ok_or(AccessError::Invalid)?;
+            usable(&key, self.clock.now(), remote)?;
+            allowed = allowed & key.scopes;
+        }
         let (who, own) = self.authorizer.owner(&found.owner).await?;
         if let Who::Principal(principal) = &who {
             self.authorizer.account_is_good(Some(principal)).await?;
         }
-        match caller.and_then(Caller::identity) {
-            Some(identity) if matches!(who, Who::Principal(_)) => Ok((Who::Certificate(identity.clone()), own)),
-            _ => Ok((who, own)),
-        }
+        Ok((who, own & allowed))
     }
 
     async fn rotate(

@@ -9,6 +9,7 @@ mod builder;
 pub(crate) mod der;
 pub(crate) mod installation;
 pub(crate) mod keys;
+pub(crate) mod oauth;
 pub(crate) mod ocsp;
 pub(crate) mod stream;
 pub(crate) mod wire;

@@ -133,6 +133,8 @@ fn cleaned(problem: Problem, status: u16) -> Problem {
         detail: problem.detail.as_deref().map(printable),
         hint: printable(&problem.hint),
         request_id: printable(&problem.request_id),
+        error: problem.error.as_deref().map(printable),
+        error_description: problem.error_description.as_deref().map(printable),
     }
 }
 
