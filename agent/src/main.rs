@@ -15,6 +15,7 @@ mod run;
 mod schedule;
 mod status;
 mod store;
+mod token;
 mod world;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ enum Command {
     Renew(renew::Renew),
     Run(run::Run),
     Status(status::Status),
+    Token(token::Token),
 }
 
 fn main() -> ExitCode {
@@ -66,5 +68,6 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Renew(command) => runtime.block_on(command.run()),
         Command::Run(command) => runtime.block_on(command.run()),
         Command::Status(command) => command.run(),
+        Command::Token(command) => runtime.block_on(command.run()),
     }
 }

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 pub use oauth::LONGEST_TOKEN;
 pub use profiles::{ADMIN_PROFILE, OCSP_PROFILE, Profiles, SERVER_PROFILE};
 use raw::RawConfig;
-pub use raw::RawOAuth;
+pub use raw::RawOauth;
 pub use root_lists::RootLists;
 
 use crate::anchor::Anchor;

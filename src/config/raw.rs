@@ -35,7 +35,7 @@ pub struct RawConfig {
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
-    pub oauth: RawOAuth,
+    pub oauth: RawOauth,
     #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
@@ -169,7 +169,7 @@ impl Default for RawRecovery {
 /// Access tokens and refresh tokens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawOAuth {
+pub struct RawOauth {
     /// Directory of the keys that sign access tokens, as `signetd oauth-key` makes them. Without one no tokens are given out.
     pub keys: PathBuf,
     /// Seconds that a further key is published before it signs: longer than anybody keeps a copy of the keys.
@@ -184,9 +184,9 @@ pub struct RawOAuth {
     pub audiences: Vec<String>,
 }
 
-impl Default for RawOAuth {
-    fn default() -> RawOAuth {
-        RawOAuth {
+impl Default for RawOauth {
+    fn default() -> RawOauth {
+        RawOauth {
             keys: PathBuf::from("oauth"),
             key_delay_seconds: 3600,
             token_seconds: 3600,

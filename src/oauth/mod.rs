@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::authorize::{AccessError, Authorizer, Caller, Context, Identity, Who};
 use crate::clock::Clock;
-use crate::config::RawOAuth;
+use crate::config::RawOauth;
 use crate::jwt::MintError;
 use crate::random::{self, Random};
 use crate::store::{
@@ -32,7 +32,7 @@ pub struct OAuth {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
-    pub rules: RawOAuth,
+    pub rules: RawOauth,
 }
 
 /// What somebody asks for.

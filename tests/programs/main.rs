@@ -6,6 +6,7 @@ mod binaries;
 mod events;
 mod help;
 mod lists;
+mod oauth;
 mod refusals;
 mod rollover;
 mod scripts;

@@ -12,6 +12,7 @@ mod grouping;
 mod issuers;
 mod issuing;
 mod numbering;
+mod oauth;
 mod pruning;
 mod reading;
 mod renewing;
@@ -75,6 +76,16 @@ macro_rules! holds_for {
                 t32_numbers_grow_and_never_fall_below_the_floor,
                 t32_issuers_count_separately,
                 t33_concurrent_numbers_are_all_different,
+            }
+            oauth {
+                a_refresh_token_has_one_successor_however_many_ask,
+                t40_a_second_use_that_is_no_retry_ends_the_family_once,
+                a_late_second_use_ends_the_family,
+                a_revoked_owner_takes_the_family_along_and_refreshes_no_more,
+                a_conflict_leaves_the_old_token_as_it_was,
+                a_family_is_ended_once_and_a_token_is_denied_once,
+                what_ended_is_pruned_within_its_limit_and_nothing_else,
+                a_key_keeps_its_first_day,
             }
             pruning {
                 only_what_ended_before_is_taken_away,

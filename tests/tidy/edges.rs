@@ -26,7 +26,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("archive", &["audit", "issuer", "store"]),
     // Pure functions over entries.
     ("audit", &[]),
-    ("authorize", &["clock", "config", "credentials", "issuer", "store"]),
+    ("authorize", &["clock", "config", "credentials", "issuer", "jwt", "store"]),
     ("clock", &[]),
     ("config", &[]),
     ("credentials", &["random", "store"]),
@@ -45,7 +45,9 @@ const MODULES: &[(&str, &[&str])] = &[
             "enrollment",
             "events",
             "issuer",
+            "jwt",
             "latency",
+            "oauth",
             "ocsp",
             "random",
             "revocation",
@@ -56,8 +58,11 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
     ("issuer", &["audit", "store"]),
+    // How long a key stays is a setting.
+    ("jwt", &["config"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
+    ("oauth", &["authorize", "clock", "config", "jwt", "random", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),

@@ -13,6 +13,7 @@ pub mod pin;
 mod plain;
 mod stream;
 mod tls;
+mod tokens;
 
 #[cfg(test)]
 mod test_server;

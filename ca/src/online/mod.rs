@@ -20,6 +20,7 @@ mod events;
 mod files;
 mod issue;
 pub(crate) mod issuers;
+mod oauth;
 mod print;
 mod renew;
 mod revoke;
@@ -58,6 +59,9 @@ pub(crate) enum OnlineCommand {
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
+    /// Tokens for services: keys, sessions, revoke-session
+    #[command(after_help = "Example:\n  ca oauth sessions")]
+    Oauth(Noun<oauth::OauthCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -75,6 +79,7 @@ impl OnlineCommand {
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Oauth(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

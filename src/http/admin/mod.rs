@@ -2,6 +2,7 @@
 
 mod devices;
 mod issuers;
+mod oauth;
 mod tokens;
 mod trust;
 mod views;
@@ -42,6 +43,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/crl", get(watch::crl))
         .route("/v1/admin/issuers", get(issuers::list))
         .route("/v1/admin/issuers/{id}", post(issuers::step))
+        .route("/v1/admin/oauth/keys", get(oauth::keys))
+        .route("/v1/admin/oauth/sessions", get(oauth::sessions))
+        .route("/v1/admin/oauth/sessions/{id}/revoke", post(oauth::revoke))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
 }

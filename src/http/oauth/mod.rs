@@ -69,7 +69,6 @@ impl Asked {
         let (parts, body) = incoming.into_parts();
         let (id, peer) = known(&parts.extensions)?;
         let context = request::context(&id, &peer);
-        request::patience(service, &context)?;
         let form = Form::read(service, &parts.headers, body).await?;
         Ok(Asked { context, peer, headers: parts.headers, form })
     }

@@ -36,6 +36,7 @@ async fn grant(service: &App, incoming: Request) -> Result<Response<Body>, Refus
             if let Some(caller) = &caller {
                 check_client(&asked.form, caller)?;
             }
+            request::patience(service, &asked.context)?;
             let token = asked.form.required("refresh_token")?;
             service.oauth.refresh(&token, caller.as_ref(), &wanted, &asked.context).await
         }
