@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod approvals;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credential;

@@ -90,6 +90,10 @@ codes! {
         "An administrator can resume it with 'ca account resume'.";
     AccountRevoked = "account_revoked", 403, "The account was revoked.",
         "Ask an administrator for another account.";
+    ApprovalNeeded = "approval_needed", 409, "Another administrator has to approve this first.",
+        "After the approval send the same request again; 'ca approval list' shows what waits.";
+    ApprovalDenied = "approval_denied", 403, "Another administrator denied this.",
+        "'ca approval show' says who and why.";
     Forbidden = "forbidden", 403, "This identity may not do that.",
         "Use a certificate or key that has the permission, or ask an owner for it: 'ca account' and 'ca device permit'.";
     IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",

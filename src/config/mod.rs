@@ -242,6 +242,11 @@ impl Config {
             return Err(ConfigError::new(message, "leave it out for 30 days"));
         }
         self.check_audit()?;
+        let approval = &self.raw.approval;
+        if approval.batch_size == 0 || !(1..=168).contains(&approval.lifetime_hours) {
+            let message = "approval: batch_size is at least 1 and lifetime_hours is from 1 to 168";
+            return Err(ConfigError::new(message, "leave both out for 100 and 24"));
+        }
         if self.raw.admission.enrollments_per_second == 0 || self.raw.admission.enrollment_burst == 0 {
             let message = "admission: rates are at least 1";
             return Err(ConfigError::new(message, "leave the section out for the defaults"));

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use signet_api::approvals::Guarded;
 use signet_pki::key_policy::KeyType;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DnsName, TrustDomain};
@@ -32,6 +33,8 @@ pub struct RawConfig {
     pub audit: RawAudit,
     #[serde(default)]
     pub admission: RawAdmission,
+    #[serde(default)]
+    pub approval: RawApproval,
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
@@ -161,6 +164,24 @@ impl Default for RawRecovery {
     fn default() -> RawRecovery {
         // A season in a warehouse and a winter; once, so that a key out of a bin gets no second chance.
         RawRecovery { max_days: 365, allowance: 1 }
+    }
+}
+
+/// What needs a second administrator.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawApproval {
+    /// `issuers`, `policy`, `batches`, `administrators`; nothing by default.
+    pub required_for: Vec<Guarded>,
+    /// Tokens of one order, or devices of one revocation, from which on it is a large batch.
+    pub batch_size: u32,
+    /// Hours for which a request waits, and in which it is carried out once it is approved.
+    pub lifetime_hours: u32,
+}
+
+impl Default for RawApproval {
+    fn default() -> RawApproval {
+        RawApproval { required_for: Vec::new(), batch_size: 100, lifetime_hours: 24 }
     }
 }
 

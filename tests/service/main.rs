@@ -28,6 +28,7 @@ mod renewal;
 mod replay;
 mod revocation;
 mod rights;
+mod roles;
 mod rollover;
 mod sessions;
 mod shards;

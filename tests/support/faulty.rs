@@ -198,6 +198,15 @@ impl AccessStore for FaultyStore {
     }
 }
 
+impl ApprovalStore for FaultyStore {
+    forward! {
+        ask_approval(order: AskApproval) -> Approval;
+        decide_approval(order: DecideApproval) -> Option<Result<ApprovalRecord, ApprovalConflict>>;
+        approval(id: &str) -> Option<ApprovalRecord>;
+        approvals(waiting_at: Option<UnixTime>) -> Vec<ApprovalRecord>;
+    }
+}
+
 impl Store for FaultyStore {
     forward! {
         create_tokens(order: CreateTokens) -> Result<(), TokenConflict>;

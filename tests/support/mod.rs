@@ -275,6 +275,7 @@ pub(crate) fn order(device: &str) -> CreateTokens {
         cidr: None,
         approval: false,
         replace: false,
+        permissions: None,
         targets: vec![target(device)],
     }
 }

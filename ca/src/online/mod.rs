@@ -1,6 +1,8 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
+mod admin;
 mod admin_dir;
+mod approval;
 mod audit;
 mod audit_archive;
 mod audit_chain;
@@ -58,6 +60,13 @@ pub(crate) enum OnlineCommand {
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
+    /// Administrators: list, invite, permit
+    #[command(after_help = "Example:\n  ca admin invite bob --role auditor --out bob.link")]
+    Admin(Noun<admin::AdminCommand>),
+    /// What waits for a second administrator: list, show, approve, deny
+    #[command(after_help = "Example:\n  ca approval list")]
+    Approval(Noun<approval::ApprovalCommand>),
+    Join(admin::Join),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -75,6 +84,9 @@ impl OnlineCommand {
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Join(command) => command.run(),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),
