@@ -11,6 +11,7 @@ pub mod enroll;
 pub mod events;
 pub mod link;
 pub mod problem;
+pub mod services;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};
