@@ -6,6 +6,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use axum::routing::{get, post};
 use signet_api::ErrorCode;
+use signet_api::scope::Scope;
 use signet_api::services::{Presentation, ProbeRequest, RegisterService, ServiceDetail, ServiceInfo};
 use signet_pki::DeviceId;
 use signet_pki::name::PrincipalKind;
@@ -35,19 +36,35 @@ struct Asked {
 }
 
 impl Asked {
-    /// `id` is the service in question: it may do this itself. `None`: administrators alone.
-    async fn about(service: &App, incoming: Request, id: Option<&DeviceId>) -> Result<Asked, Refusal> {
+    /// Somebody who has the permission.
+    async fn with(service: &App, incoming: Request, scope: Scope) -> Result<Asked, Refusal> {
+        Asked::as_itself_or_with(service, incoming, None, scope).await
+    }
+
+    /// The service in question by its certificate, which needs no permission for what is its own; or somebody who has one.
+    async fn about(service: &App, incoming: Request, id: &DeviceId, scope: Scope) -> Result<Asked, Refusal> {
+        Asked::as_itself_or_with(service, incoming, Some(id), scope).await
+    }
+
+    async fn as_itself_or_with(
+        service: &App,
+        incoming: Request,
+        id: Option<&DeviceId>,
+        scope: Scope,
+    ) -> Result<Asked, Refusal> {
         let (parts, body) = incoming.into_parts();
         let (request_id, peer) = known(&parts.extensions)?;
         let context = request::context(&request_id, &peer);
-        let identity = request::identity(service, &peer, &context).await?;
-        let principal = &identity.record().principal;
-        let who = match principal.kind {
-            PrincipalKind::Admin => Registrant::Administrator(identity.actor()),
-            PrincipalKind::Service if id == Some(&principal.id) => Registrant::Itself(Box::new(identity)),
-            PrincipalKind::Device | PrincipalKind::Service | PrincipalKind::Server => {
-                let cause = format!("{} may not do this here", identity.actor());
-                return Err(Refusal::new(ErrorCode::Forbidden, cause));
+        let caller = request::caller(service, &parts.headers, &peer, &context).await?;
+        let itself = caller.identity().filter(|identity| {
+            let principal = &identity.record().principal;
+            principal.kind == PrincipalKind::Service && Some(&principal.id) == id
+        });
+        let who = match itself {
+            Some(identity) => Registrant::Itself(Box::new(identity.clone())),
+            None => {
+                request::require(&caller, scope)?;
+                Registrant::Administrator(caller.actor())
             }
         };
         Ok(Asked { who, context, body })
@@ -60,7 +77,7 @@ impl Asked {
 }
 
 async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::about(&service, incoming, None).await?;
+    Asked::with(&service, incoming, Scope::ServicesRead).await?;
     let services: Vec<ServiceInfo> = service.store.services().await?.into_iter().map(info).collect();
     answer(&services)
 }
@@ -71,7 +88,7 @@ async fn show(
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
     let id = segment(&id)?;
-    Asked::about(&service, incoming, Some(&id)).await?;
+    Asked::about(&service, incoming, &id, Scope::ServicesRead).await?;
     let found = service.store.service(&id).await?;
     answer(&detail(&service, found.ok_or(ServiceError::NotRegistered)?).await?)
 }
@@ -82,7 +99,7 @@ async fn register(
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
     let id = segment(&id)?;
-    let asked = Asked::about(&service, incoming, Some(&id)).await?;
+    let asked = Asked::about(&service, incoming, &id, Scope::ServicesWrite).await?;
     let _place = service.doors.renewal(service.random.as_ref())?;
     let (who, context, request) = asked.json::<RegisterService>(&service).await?;
     let before = service.store.service(&id).await?;
@@ -97,7 +114,7 @@ async fn deregister(
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
     let id = segment(&id)?;
-    let Asked { who, context, .. } = Asked::about(&service, incoming, Some(&id)).await?;
+    let Asked { who, context, .. } = Asked::about(&service, incoming, &id, Scope::ServicesWrite).await?;
     answer(&info(service.registrar.deregister(id, &who, &context).await?))
 }
 
@@ -107,7 +124,8 @@ async fn probe(
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
     let id = segment(&id)?;
-    let (who, context, request) = Asked::about(&service, incoming, None).await?.json::<ProbeRequest>(&service).await?;
+    let (who, context, request) =
+        Asked::with(&service, incoming, Scope::ServicesWrite).await?.json::<ProbeRequest>(&service).await?;
     let report = service.registrar.probe(&id, request).await?;
     let (actor, outcome) = (who.actor(), report.outcome);
     tracing::info!(request = context.request_id, actor, service = %id, address = %report.address, ?outcome, "probed");
