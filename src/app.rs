@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::archive::{self, Archive};
@@ -29,7 +29,7 @@ use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
-use crate::services::{Prober, Registrar, Registry, ServiceTls};
+use crate::services::{Prober, REGISTRATIONS, Registrar, Registry, ServiceTls};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -163,6 +163,7 @@ fn registrar_of(
         issuers: issuers.clone(),
         roots,
         prober: config.probed_networks()?.map(Prober::new),
+        places: Semaphore::new(REGISTRATIONS),
         clock: clock.clone(),
     })
 }
