@@ -15,6 +15,7 @@ pub mod link;
 pub mod problem;
 pub mod revocations;
 pub mod scope;
+pub mod services;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

@@ -38,6 +38,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
+    pub services: RawServices,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -218,6 +220,16 @@ impl Default for RawAdmission {
         // A site behind one NAT that powers on a few hundred devices at once is served within seconds.
         RawAdmission { enrollments_per_second: 100, enrollment_burst: 500 }
     }
+}
+
+/// Registered services.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawServices {
+    /// Whether an administrator may have the service connect to registered services, to see what they show.
+    pub probe: bool,
+    /// Networks that it may connect to for that, and no others: `10.1.0.0/16`.
+    pub allow: Vec<String>,
 }
 
 /// A profile of the operator's, or changes to a built-in one of the same name.

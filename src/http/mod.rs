@@ -15,6 +15,7 @@ mod ocsp;
 mod plain;
 mod refusal;
 mod request;
+mod services;
 pub mod tls;
 mod trust;
 
@@ -40,6 +41,7 @@ use crate::latency::Latency;
 use crate::ocsp::Responders;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
+use crate::services::{Registrar, Registry};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
@@ -67,6 +69,8 @@ pub struct Service {
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
+    pub registry: Arc<Registry>,
+    pub registrar: Registrar,
 }
 
 impl Service {
@@ -87,8 +91,12 @@ pub(crate) type App = Arc<Service>;
 
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
-    let routes =
-        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
+    let routes = Router::new()
+        .merge(native::routes())
+        .merge(trust::routes())
+        .merge(admin::routes())
+        .merge(events::routes())
+        .merge(services::routes());
     request::wrap(routes, service)
 }
 

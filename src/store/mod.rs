@@ -3,6 +3,8 @@
 pub mod access;
 pub mod approvals;
 pub mod records;
+pub mod resource;
+pub mod services;
 pub mod sqlite;
 pub mod writes;
 
@@ -19,6 +21,8 @@ use tokio::sync::watch;
 pub use access::*;
 pub use approvals::*;
 pub use records::*;
+pub use resource::{Resource, ResourceError};
+pub use services::*;
 pub use writes::*;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -36,7 +40,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore + ApprovalStore {
+pub trait Store: AccessStore + ApprovalStore + ServiceStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

@@ -30,6 +30,8 @@ mod revocation;
 mod rights;
 mod roles;
 mod rollover;
+mod services;
+mod services_probe;
 mod sessions;
 mod shards;
 mod smuggling;

@@ -11,6 +11,7 @@ mod connection;
 mod error;
 pub mod pin;
 mod plain;
+mod services;
 mod stream;
 mod tls;
 
