@@ -35,6 +35,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
+    pub policy: RawPolicy,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -197,6 +199,15 @@ impl Default for RawAdmission {
         // A site behind one NAT that powers on a few hundred devices at once is served within seconds.
         RawAdmission { enrollments_per_second: 100, enrollment_burst: 500 }
     }
+}
+
+/// Live permission.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicy {
+    /// The policy, when it is kept in a file; without one it is applied over the API.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
 }
 
 /// A profile of the operator's, or changes to a built-in one of the same name.

@@ -1,6 +1,7 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
 pub mod access;
+pub mod policy;
 pub mod records;
 pub mod sqlite;
 pub mod writes;
@@ -16,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use access::*;
+pub use policy::*;
 pub use records::*;
 pub use writes::*;
 
@@ -34,7 +36,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore {
+pub trait Store: AccessStore + PolicyStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.
