@@ -39,6 +39,7 @@ use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::latency::Latency;
 use crate::ocsp::Responders;
+use crate::policy::Policies;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
 use crate::services::{Registrar, Registry};
@@ -65,6 +66,7 @@ pub struct Service {
     pub refusals: RefusalLog,
     pub backoff: Backoff,
     pub doors: Doors,
+    pub policies: Policies,
     pub metrics: Metrics,
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
