@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod admin;
+pub mod authz;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credential;
@@ -11,6 +12,7 @@ pub mod enroll;
 pub mod events;
 pub mod link;
 pub mod problem;
+pub mod xfcc;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};
