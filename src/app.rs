@@ -28,6 +28,7 @@ use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
+use crate::services::Registry;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -107,6 +108,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         publisher,
         archive,
         ocsp,
+        registry: Arc::new(Registry::new(store.clone())),
         store,
         clock,
         random,
@@ -173,6 +175,9 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
         tracing::error!("the first CRLs could not be published; it will be tried again");
     }
     housekeeping::renew_responder(&service).await;
+    if let Err(error) = service.registry.reload().await {
+        tracing::error!(%error, "the registered services could not be read; it will be tried again");
+    }
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
     let (api, connections) = (http::api(service.clone()), service.connections.clone());
@@ -182,6 +187,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
     tasks.spawn(tell(service.hub.clone(), signal.clone()));
+    tasks.spawn(follow(service.registry.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, root, signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
@@ -209,6 +215,13 @@ async fn tell(hub: Arc<Hub>, mut stop: Shutdown) {
     tokio::select! {
         () = stop.wait() => {}
         () = hub.run() => {}
+    }
+}
+
+async fn follow(registry: Arc<Registry>, mut stop: Shutdown) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = registry.follow() => {}
     }
 }
 

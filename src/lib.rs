@@ -21,6 +21,7 @@ pub mod random;
 pub mod restored;
 pub mod revocation;
 pub mod server_identity;
+pub mod services;
 pub mod store;
 pub mod telemetry;
 pub mod trust;

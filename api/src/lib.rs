@@ -13,6 +13,7 @@ pub mod events;
 pub mod link;
 pub mod problem;
 pub mod xfcc;
+pub mod services;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

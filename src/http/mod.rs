@@ -40,6 +40,7 @@ use crate::latency::Latency;
 use crate::ocsp::Responders;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
+use crate::services::Registry;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
@@ -67,6 +68,7 @@ pub struct Service {
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
+    pub registry: Arc<Registry>,
 }
 
 impl Service {

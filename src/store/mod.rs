@@ -1,6 +1,8 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
 pub mod records;
+pub mod resource;
+pub mod services;
 pub mod sqlite;
 pub mod writes;
 
@@ -15,6 +17,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use records::*;
+pub use resource::{Resource, ResourceError};
+pub use services::*;
 pub use writes::*;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -32,7 +36,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: Send + Sync {
+pub trait Store: ServiceStore + Send + Sync {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

@@ -235,3 +235,12 @@ impl Store for FaultyStore {
         self.inner.close()
     }
 }
+
+impl ServiceStore for FaultyStore {
+    forward! {
+        register_service(order: RegisterOrder) -> Result<ServiceRecord, RegisterConflict>;
+        deregister_service(id: &DeviceId, draft: AuditDraft) -> Option<ServiceRecord>;
+        service(id: &DeviceId) -> Option<ServiceRecord>;
+        services() -> Vec<ServiceRecord>;
+    }
+}

@@ -8,6 +8,7 @@ mod migrate;
 mod reads;
 mod restoring;
 mod revoking;
+mod services;
 mod sharding;
 mod tokens;
 mod writer;
