@@ -25,6 +25,7 @@ use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Se
 use crate::issuer::{Issuer, Issuers};
 use crate::latency::Latency;
 use crate::ocsp::{Responder, Responders};
+use crate::permission::{self, Permission};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
@@ -99,6 +100,16 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
+    let registry = Arc::new(Registry::new(store.clone()));
+    let permission = Permission::new(permission::Parts {
+        store: store.clone(),
+        issuers: road.issuers.clone(),
+        registry: registry.clone(),
+        policies: Arc::new(ArcSwap::from_pointee(signet_policy::Policy::empty())),
+        clock: clock.clone(),
+        domain: config.raw.trust_domain.clone(),
+        rules: config.raw.authz,
+    });
     let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
         config,
@@ -108,7 +119,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         publisher,
         archive,
         ocsp,
-        registry: Arc::new(Registry::new(store.clone())),
+        registry,
         store,
         clock,
         random,
@@ -117,7 +128,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
         doors,
-        metrics: Metrics::new(&latency),
+        metrics: Metrics::new(&latency, &permission.meter),
+        permission,
         latency,
         hub,
         connections,

@@ -1,6 +1,10 @@
 //! `/v1/authz/*`: whether somebody may do something, asked by the service that it would be done to.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::services::FailMode;
 
 /// `POST /v1/authz/check`: one question, or up to [`BATCH`] of them in `checks`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +17,9 @@ pub struct CheckRequest {
     /// The asking service when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Where the subject comes from, for rules about networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
 }
@@ -25,6 +32,9 @@ pub struct Check {
     pub action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Where the subject comes from, for rules about networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
 }
 
 /// Who is meant. One field is enough; whatever is given has to fit together.
@@ -50,6 +60,16 @@ pub struct SubjectName {
     pub device: Option<String>,
 }
 
+/// Query of `GET /v1/authz/nginx`, from the configuration of the proxy: in place of its client's method and path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -66,25 +86,6 @@ impl Verdict {
     }
 }
 
-/// What the asking service said at its registration that it does when Signet cannot be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FailMode {
-    /// It lets nobody in.
-    Closed,
-    /// It lets in whoever has a certificate that it can verify by itself.
-    Open,
-}
-
-impl FailMode {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            FailMode::Closed => "closed",
-            FailMode::Open => "open",
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckAnswer {
     pub decision: Verdict,
@@ -95,6 +96,7 @@ pub struct CheckAnswer {
     /// Revision of the policy.
     pub policy: String,
     pub subject: SubjectInfo,
+    /// What the asking service said at its registration that it does when Signet cannot be reached.
     pub fail_mode: FailMode,
     /// The store could not be asked, and the answer is what the service's registration wants then.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -12,8 +12,8 @@ pub mod enroll;
 pub mod events;
 pub mod link;
 pub mod problem;
-pub mod xfcc;
 pub mod services;
+pub mod xfcc;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

@@ -76,6 +76,8 @@ codes! {
         "Renew with it, at /v1/renew.";
     Forbidden = "forbidden", 403, "This identity may not do that.",
         "Use an administrator's certificate.";
+    NotPermitted = "not_permitted", 403, "This is not permitted.",
+        "An administrator finds the reason with 'ca why' and the request id.";
     IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",
         "An administrator changes them; the next renewal picks them up.";
     NotFound = "not_found", 404, "There is nothing here.",

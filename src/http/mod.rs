@@ -1,6 +1,7 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod authz;
 mod backoff;
 mod connection;
 mod documents;
@@ -38,6 +39,7 @@ use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::latency::Latency;
 use crate::ocsp::Responders;
+use crate::permission::Permission;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
 use crate::services::Registry;
@@ -69,6 +71,7 @@ pub struct Service {
     pub hub: Arc<Hub>,
     pub connections: Connections,
     pub registry: Arc<Registry>,
+    pub permission: Permission,
 }
 
 impl Service {
@@ -90,7 +93,7 @@ pub(crate) type App = Arc<Service>;
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
     let routes =
-        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
+        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes()).merge(authz::routes());
     request::wrap(routes, service)
 }
 

@@ -5,7 +5,7 @@ use signet_api::xfcc;
 use signet_pki::name::{PrincipalKind, SpiffeId};
 use signet_pki::pem;
 use signet_pki::view::CertificateView;
-use signet_pki::{DeviceId, Fingerprint, Serial, TrustDomain};
+use signet_pki::{DeviceId, Fingerprint, Serial, TrustDomain, UnixTime};
 
 use super::reason::Reason;
 use crate::store::CertificateRecord;
@@ -35,6 +35,9 @@ struct Shown {
     spki: Fingerprint,
     /// The issuer's name, DER.
     issuer: Vec<u8>,
+    not_after: UnixTime,
+    /// Of its SPIFFE name, when it has one of ours.
+    id: Option<DeviceId>,
 }
 
 impl Named {
@@ -62,7 +65,12 @@ impl Named {
             (None, None, Some((_, id))) => By::Id(id.clone()),
             (None, None, None) => return Err(Reason::SubjectMissing),
         };
-        let certificate = view.map(|view| Shown { spki: view.public_key.fingerprint(), issuer: view.issuer });
+        let certificate = view.map(|view| Shown {
+            spki: view.public_key.fingerprint(),
+            id: view.uris.iter().find_map(|uri| spiffe(uri, domain).ok()).map(|(_, id)| id),
+            issuer: view.issuer,
+            not_after: view.not_after,
+        });
         Ok(Named { by, fingerprint, issuer, certificate, principal })
     }
 
@@ -73,7 +81,13 @@ impl Named {
 
     /// The id that the question itself holds.
     pub fn id(&self) -> Option<&DeviceId> {
-        self.principal.as_ref().map(|(_, id)| id)
+        let shown = || self.certificate.as_ref().and_then(|shown| shown.id.as_ref());
+        self.principal.as_ref().map(|(_, id)| id).or_else(shown)
+    }
+
+    /// Whether the certificate that was shown says itself that it is over.
+    pub(super) fn ended(&self, now: UnixTime) -> bool {
+        self.certificate.as_ref().is_some_and(|shown| now > shown.not_after)
     }
 
     /// Whether the record is what all of the names mean. `issuer_name` is its issuer's, DER.

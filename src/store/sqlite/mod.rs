@@ -2,6 +2,7 @@
 
 mod archive;
 mod decode;
+mod facts;
 mod issuers;
 mod issuing;
 mod migrate;
