@@ -17,6 +17,7 @@ use crate::authorize::{Authorizer, Context, RecoveryRules};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles, RootLists};
 use crate::credentials::Pepper;
+use crate::credentials::keys::Uses;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::housekeeping;
@@ -29,7 +30,7 @@ use crate::permission::{self, Permission};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
-use crate::services::Registry;
+use crate::services::{Prober, Registrar, Registry, ServiceTls};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -69,6 +70,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         issuers: issuers.clone(),
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
+        uses: Uses::default(),
         recovery: RecoveryRules::from(config.raw.recovery),
         clock: clock.clone(),
         list_wanted: Arc::new(Notify::new()),
@@ -88,7 +90,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     };
     let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
     let archive = archive_of(&config, &store, &issuers);
-    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers, opened.shards), (root, root_lists)));
+    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
     let connections = Connections::new(store.audit_head());
     let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
@@ -100,18 +102,18 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
-    let registry = Arc::new(Registry::new(store.clone()));
+    let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
     let permission = Permission::new(permission::Parts {
         store: store.clone(),
         issuers: road.issuers.clone(),
-        registry: registry.clone(),
+        registry: registrar.registry.clone(),
         policies: Arc::new(ArcSwap::from_pointee(signet_policy::Policy::empty())),
         clock: clock.clone(),
         domain: config.raw.trust_domain.clone(),
         rules: config.raw.authz,
     });
-    let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
+        doors: Doors::new(&config.raw.admission),
         config,
         road,
         authorizer,
@@ -119,7 +121,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         publisher,
         archive,
         ocsp,
-        registry,
+        registry: registrar.registry.clone(),
+        registrar,
         store,
         clock,
         random,
@@ -127,7 +130,6 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         trust,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
-        doors,
         metrics: Metrics::new(&latency, &permission.meter),
         permission,
         latency,
@@ -152,6 +154,28 @@ fn lists_of(
     };
     let publishers = issuers.all().iter().zip(shards).map(publisher).collect();
     Lists::new(publishers, issuers, root, interval, directory)
+}
+
+/// Roots of the newest trust bundle count for services as they do for devices.
+fn registrar_of(
+    config: &Config,
+    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
+    (issuers, lists): (&Arc<Issuers>, &Arc<Lists>),
+    trust: &TrustBundles,
+) -> Result<Registrar, ConfigError> {
+    let mut roots = vec![lists.root().clone()];
+    roots.extend(trust.roots().iter().filter(|other| other.der() != lists.root().der()).cloned());
+    let domain = config.raw.trust_domain.clone();
+    let tls = ServiceTls::new(lists.clone(), issuers.clone(), roots.clone(), domain, clock.clone());
+    Ok(Registrar {
+        store: store.clone(),
+        registry: Arc::new(Registry::new(store.clone())),
+        tls: Arc::new(tls),
+        issuers: issuers.clone(),
+        roots,
+        prober: config.probed_networks()?.map(Prober::new),
+        clock: clock.clone(),
+    })
 }
 
 fn archive_of(config: &Config, store: &Arc<dyn Store>, issuers: &Arc<Issuers>) -> Option<Archive> {

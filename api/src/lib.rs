@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod access;
 pub mod admin;
 pub mod authz;
 #[cfg(feature = "client")]
@@ -12,6 +13,8 @@ pub mod enroll;
 pub mod events;
 pub mod link;
 pub mod problem;
+pub mod revocations;
+pub mod scope;
 pub mod services;
 pub mod xfcc;
 

@@ -7,6 +7,7 @@ mod root_lists;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use signet_keys::{Passphrase, PrivateKey, files};
 use signet_pki::ca::IssuerCert;
 use signet_pki::issue::Locations;
@@ -17,7 +18,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 pub use profiles::{ADMIN_PROFILE, OCSP_PROFILE, Profiles, SERVER_PROFILE};
-use raw::RawConfig;
+use raw::{RawConfig, RawServices};
 pub use root_lists::RootLists;
 
 use crate::anchor::Anchor;
@@ -247,6 +248,7 @@ impl Config {
             let message = "admission: rates are at least 1";
             return Err(ConfigError::new(message, "leave the section out for the defaults"));
         }
+        self.probed_networks()?;
         if !self.raw.listen.local.ip().is_loopback() {
             return Err(ConfigError::new(
                 format!("listen.local = {} is not a loopback address", self.raw.listen.local),
@@ -267,6 +269,21 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// Where registered services may be connected to; `None` when they are not.
+    pub fn probed_networks(&self) -> Result<Option<Vec<IpNet>>, ConfigError> {
+        let RawServices { probe, allow } = &self.raw.services;
+        let network = |text: &String| {
+            let wrong = |e| ConfigError::new(format!("services.allow: {text:?}: {e}"), "write networks as 10.1.0.0/16");
+            text.parse().map_err(wrong)
+        };
+        let networks = allow.iter().map(network).collect::<Result<Vec<IpNet>, _>>()?;
+        if *probe && networks.is_empty() {
+            let hint = "list the networks in which your services are, for example services.allow = [\"10.1.0.0/16\"]";
+            return Err(ConfigError::new("services.probe is on and services.allow is empty", hint));
+        }
+        Ok(probe.then_some(networks))
     }
 
     fn check_audit(&self) -> Result<(), ConfigError> {

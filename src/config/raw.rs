@@ -37,6 +37,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
+    pub services: RawServices,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -220,6 +222,16 @@ impl Default for RawAuthz {
         // minutes is how long the printed configurations keep a connection.
         RawAuthz { ttl_seconds: 30, checks_per_second: 5_000, check_burst: 10_000, superseded_seconds: 300 }
     }
+}
+
+/// Registered services.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawServices {
+    /// Whether an administrator may have the service connect to registered services, to see what they show.
+    pub probe: bool,
+    /// Networks that it may connect to for that, and no others: `10.1.0.0/16`.
+    pub allow: Vec<String>,
 }
 
 /// A profile of the operator's, or changes to a built-in one of the same name.

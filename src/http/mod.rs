@@ -16,6 +16,7 @@ mod ocsp;
 mod plain;
 mod refusal;
 mod request;
+mod services;
 pub mod tls;
 mod trust;
 
@@ -42,7 +43,7 @@ use crate::ocsp::Responders;
 use crate::permission::Permission;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
-use crate::services::Registry;
+use crate::services::{Registrar, Registry};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
@@ -72,6 +73,7 @@ pub struct Service {
     pub connections: Connections,
     pub registry: Arc<Registry>,
     pub permission: Permission,
+    pub registrar: Registrar,
 }
 
 impl Service {
@@ -92,8 +94,13 @@ pub(crate) type App = Arc<Service>;
 
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
-    let routes =
-        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes()).merge(authz::routes());
+    let routes = Router::new()
+        .merge(native::routes())
+        .merge(trust::routes())
+        .merge(admin::routes())
+        .merge(events::routes())
+        .merge(services::routes())
+        .merge(authz::routes());
     request::wrap(routes, service)
 }
 

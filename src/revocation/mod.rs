@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 pub use directory::Directory;
 pub use document::Document;
-pub use lists::Lists;
+pub use lists::{ListSet, Lists};
 pub use press::{PublishError, Published};
 pub use publish::{Publisher, Schedule, Standing};
 
@@ -67,6 +67,7 @@ impl Revocation {
             RevokeTarget::Device(id) => id.to_string(),
             RevokeTarget::Serial(serial) => serial.to_string(),
             RevokeTarget::Batch(batch) => format!("batch:{batch}"),
+            RevokeTarget::Account(id) => format!("account:{id}"),
         };
         let now = self.clock.now();
         let draft = AuditDraft {

@@ -1,5 +1,6 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
+pub mod access;
 pub mod facts;
 pub mod records;
 pub mod resource;
@@ -17,6 +18,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use access::*;
 pub use facts::*;
 pub use records::*;
 pub use resource::{Resource, ResourceError};
@@ -38,7 +40,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: FactStore + ServiceStore + Send + Sync {
+pub trait Store: AccessStore + FactStore + ServiceStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.
