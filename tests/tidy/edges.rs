@@ -11,13 +11,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pki", &[]),
     ("keys", &["signet-pki"]),
     ("api", &["signet-pki"]),
+    ("policy", &["signet-pki"]),
     ("sync", &["signet-api", "signet-keys", "signet-pki"]),
-    ("ca", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
+    ("ca", &["signet-api", "signet-keys", "signet-pki", "signet-policy", "signet-sync"]),
     ("agent", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
-    (".", &["signet-api", "signet-keys", "signet-pki"]),
+    (".", &["signet-api", "signet-keys", "signet-pki", "signet-policy"]),
     // Tools of development: they ship with nothing.
-    ("bench", &["signet-api", "signet-keys", "signet-pki"]),
-    ("fuzz", &["signet-api", "signet-pki"]),
+    ("bench", &["signet-api", "signet-keys", "signet-pki", "signet-policy"]),
+    ("fuzz", &["signet-api", "signet-pki", "signet-policy"]),
 ];
 
 /// Modules of the service that a module may use. `app` wires all of them.
