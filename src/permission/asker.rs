@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use signet_api::services::FailMode;
-use signet_pki::DeviceId;
 
 use crate::services::Registered;
 use crate::store::PrincipalRecord;
@@ -14,14 +13,15 @@ pub enum Asker {
     /// About what belongs to it.
     Service { registered: Arc<Registered>, record: Arc<PrincipalRecord> },
     /// About everything, and is told everything.
-    Administrator { id: DeviceId },
+    Administrator { actor: String },
 }
 
 impl Asker {
-    pub fn id(&self) -> &DeviceId {
+    /// A service's id, an administrator's `admin:alice`: never the same.
+    pub fn name(&self) -> &str {
         match self {
-            Asker::Service { registered, .. } => registered.id(),
-            Asker::Administrator { id } => id,
+            Asker::Service { registered, .. } => registered.id().as_str(),
+            Asker::Administrator { actor } => actor,
         }
     }
 

@@ -1,13 +1,16 @@
 //! What is known about a subject, and what of it denies before any policy is asked.
 
 use signet_api::authz::SubjectInfo;
+use signet_api::scope::AccountId;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{Fingerprint, Serial, UnixTime};
 use signet_policy::{Certificate, Entity, Kind, Status};
 
 use super::subject::{By, Named};
 use super::{Permission, Reason};
-use crate::store::{CertificateRecord, CertificateStatus, DeviceRow, PrincipalRecord, PrincipalStatus, StoreError};
+use crate::store::{
+    AccountStatus, CertificateRecord, CertificateStatus, DeviceRow, PrincipalRecord, PrincipalStatus, StoreError,
+};
 
 /// A principal with the certificate that counts for the question.
 #[derive(Debug, Clone)]
@@ -49,11 +52,7 @@ impl Permission {
         })
     }
 
-    async fn record_of(
-        &self,
-        named: &Named,
-        now: UnixTime,
-    ) -> Result<Result<CertificateRecord, Denial>, StoreError> {
+    async fn record_of(&self, named: &Named, now: UnixTime) -> Result<Result<CertificateRecord, Denial>, StoreError> {
         let found = match &named.by {
             By::Serial(serial) => self.parts.store.certificate(serial).await?,
             By::Fingerprint(wanted) => match named.id() {
@@ -85,6 +84,14 @@ impl Permission {
         let Some(held) = &facts.certificate else { return Ok(Some(Reason::CertificateNone)) };
         if let Some(reason) = status(facts.principal.status) {
             return Ok(Some(reason));
+        }
+        if let Some(account) = &facts.principal.account {
+            let account = self.parts.store.account(account).await?;
+            match account.map_or(AccountStatus::Revoked, |account| account.status) {
+                AccountStatus::Active => {}
+                AccountStatus::Suspended => return Ok(Some(Reason::AccountSuspended)),
+                AccountStatus::Revoked => return Ok(Some(Reason::AccountRevoked)),
+            }
         }
         Ok(match held.status {
             CertificateStatus::Revoked => Some(Reason::CertificateRevoked),
@@ -167,7 +174,15 @@ pub(super) fn entity(principal: &PrincipalRecord) -> Option<Entity<'_>> {
         PrincipalStatus::Retired => Status::Retired,
     };
     let (groups, profile) = (&principal.groups, Some(principal.profile.as_str()));
-    Some(Entity { kind, id: principal.id.as_str(), status, groups, account: None, profile, certificate: None })
+    Some(Entity {
+        kind,
+        id: principal.id.as_str(),
+        status,
+        groups,
+        account: principal.account.as_ref().map(AccountId::as_str),
+        profile,
+        certificate: None,
+    })
 }
 
 fn status(status: PrincipalStatus) -> Option<Reason> {

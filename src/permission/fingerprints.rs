@@ -20,7 +20,7 @@ struct State {
     head: Option<u64>,
     /// The last row that is in here.
     through: u64,
-    swept: UnixTime,
+    swept: i64,
     /// By the first 64 bits: 36 octets of memory for each certificate that is not over. Two that share them make one of both
     /// unknown.
     rows: HashMap<[u8; 8], Place>,
@@ -67,10 +67,10 @@ impl State {
                 None => self.head = Some(head),
             }
         }
-        if now.since(self.swept) >= HOUR {
+        if (now.0 - self.swept).abs() >= HOUR {
             let hour = u32::try_from(now.0 / HOUR).unwrap_or(0);
             self.rows.retain(|_, place| place.end >= hour);
-            self.swept = now;
+            self.swept = now.0;
         }
         Ok(())
     }

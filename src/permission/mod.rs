@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::config::raw::RawAuthz;
 use crate::issuer::Issuers;
 use crate::services::Registry;
-use crate::store::{Store, StoreError};
+use crate::store::{PrincipalRecord, Store, StoreError};
 use facts::Facts;
 use fingerprints::Fingerprints;
 use quota::Quota;
@@ -100,14 +100,13 @@ impl Permission {
         Named::parse(subject, &self.parts.domain)
     }
 
-    /// A service that was identified just now, if it is registered.
-    pub fn service(&self, identity: &Identity) -> Option<Asker> {
-        let record = identity.record();
-        let registered = self.parts.registry.of(&record.principal.id)?;
-        if registered.fail_mode() == FailMode::Open {
-            self.seen.note(&record.serial, &record.principal, self.parts.clock.now());
+    /// A service that was identified just now, with its certificate if it showed one; `None` when it is not registered.
+    pub fn service(&self, principal: &PrincipalRecord, identity: Option<&Identity>) -> Option<Asker> {
+        let registered = self.parts.registry.of(&principal.id)?;
+        if let Some(identity) = identity.filter(|_| registered.fail_mode() == FailMode::Open) {
+            self.seen.note(&identity.record().serial, principal, self.parts.clock.now());
         }
-        Some(Asker::Service { registered, record: Arc::new(record.principal.clone()) })
+        Some(Asker::Service { registered, record: Arc::new(principal.clone()) })
     }
 
     /// A service that was identified a while ago, and cannot be now because nothing can be read. Only one that is registered
@@ -126,7 +125,7 @@ impl Permission {
 
     /// Whether `asker` may ask so many questions now; otherwise the milliseconds to wait.
     pub fn admit(&self, asker: &Asker, questions: usize) -> Result<(), u64> {
-        self.quota.take(asker.id(), questions, self.parts.clock.now_ms())
+        self.quota.take(asker.name(), questions, self.parts.clock.now_ms())
     }
 
     pub async fn decide(&self, question: &Question) -> Result<Decided, StoreError> {
@@ -155,13 +154,8 @@ impl Permission {
         };
         let Some(resource) = facts::entity(&owner) else { return Ok(denied(Reason::ResourceUnknown, Some(facts))) };
         let Some(principal) = facts.entity() else { return Ok(denied(Reason::SubjectKind, Some(facts))) };
-        let decision = policy.decide(&Request {
-            principal,
-            action: &question.action,
-            resource,
-            at: now,
-            source: question.source,
-        });
+        let decision =
+            policy.decide(&Request { principal, action: &question.action, resource, at: now, source: question.source });
         Ok(self.decided(decision, &policy, facts, now))
     }
 

@@ -68,8 +68,29 @@ mod tests {
     fn t22_a_path_that_readers_understand_differently_is_nobodys() {
         let long = "/".to_owned() + &"a".repeat(PATH);
         for target in [
-            "", "a", "*", "http://x/a", "//a", "/a//b", "/a/../b", "/a/..", "/./a", "/a/%2e%2e/b", "/a%2fb", "/a%2Fb", "/a%5cb",
-            "/a\\b", "/a%252e", "/a;x=1/b", "/a%3b", "/a%00", "/a%0a", "/a%", "/a%ff", "/a*", &long,
+            "",
+            "a",
+            "*",
+            "http://x/a",
+            "//a",
+            "/a//b",
+            "/a/../b",
+            "/a/..",
+            "/./a",
+            "/a/%2e%2e/b",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a\\b",
+            "/a%252e",
+            "/a;x=1/b",
+            "/a%3b",
+            "/a%00",
+            "/a%0a",
+            "/a%",
+            "/a%ff",
+            "/a*",
+            &long,
         ] {
             assert_eq!(path(target), Err(Reason::ResourceAmbiguous), "{target}");
         }

@@ -27,6 +27,9 @@ reasons! {
     StatusSuspended = "status.suspended",
     StatusRevoked = "status.revoked",
     StatusRetired = "status.retired",
+    /// The account that owns it has ended.
+    AccountRevoked = "account.revoked",
+    AccountSuspended = "account.suspended",
     CertificateMalformed = "certificate.malformed",
     /// The proxy could not verify it.
     CertificateUnverified = "certificate.unverified",

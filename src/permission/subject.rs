@@ -50,14 +50,15 @@ impl Named {
         let serial = name.serial.as_deref().map(Serial::parse).transpose().map_err(malformed)?;
         let fingerprint = name.fingerprint.as_deref().map(fingerprint).transpose()?;
         let issuer = name.issuer.as_deref().map(issuer).transpose()?;
-        let spiffe = name.spiffe.as_deref().map(|uri| spiffe(uri, domain)).transpose()?;
+        let spiffe = name.spiffe.as_deref().map(|uri| spiffe_id(uri, domain)).transpose()?;
         let device = name.device.as_deref().map(DeviceId::parse).transpose().map_err(|_| Reason::SubjectMalformed)?;
         if let (Some(view), Some(fingerprint)) = (&view, &fingerprint)
             && view.fingerprint() != *fingerprint
         {
             return Err(Reason::SubjectMismatch);
         }
-        let principal = both(spiffe.map(|(kind, id)| (Some(kind), id)), device.map(|id| (None, id)), |a, b| a.1 == b.1)?;
+        let principal =
+            both(spiffe.map(|(kind, id)| (Some(kind), id)), device.map(|id| (None, id)), |a, b| a.1 == b.1)?;
         let serial = both(shown, serial, |a, b| a == b)?;
         let by = match (serial, &fingerprint, &principal) {
             (Some(serial), _, _) => By::Serial(serial),
@@ -67,7 +68,7 @@ impl Named {
         };
         let certificate = view.map(|view| Shown {
             spki: view.public_key.fingerprint(),
-            id: view.uris.iter().find_map(|uri| spiffe(uri, domain).ok()).map(|(_, id)| id),
+            id: view.uris.iter().find_map(|uri| spiffe_id(uri, domain).ok()).map(|(_, id)| id),
             issuer: view.issuer,
             not_after: view.not_after,
         });
@@ -119,7 +120,8 @@ fn both<T>(one: Option<T>, other: Option<T>, agree: impl Fn(&T, &T) -> bool) -> 
 fn view(text: &str) -> Result<CertificateView, Reason> {
     let malformed = || Reason::CertificateMalformed;
     // A PEM text has spaces in its first line; escaped, it has none.
-    let text = if text.contains("-----BEGIN ") { text.to_owned() } else { xfcc::unescape(text).ok_or_else(malformed)? };
+    let text =
+        if text.contains("-----BEGIN ") { text.to_owned() } else { xfcc::unescape(text).ok_or_else(malformed)? };
     let all = pem::certificates(text.as_bytes()).map_err(|_| malformed())?;
     CertificateView::parse(all.first().ok_or_else(malformed)?).map_err(|_| malformed())
 }
@@ -137,7 +139,7 @@ fn issuer(text: &str) -> Result<String, Reason> {
     good.then_some(digits).ok_or(Reason::SubjectMalformed)
 }
 
-fn spiffe(uri: &str, domain: &TrustDomain) -> Result<(PrincipalKind, DeviceId), Reason> {
+fn spiffe_id(uri: &str, domain: &TrustDomain) -> Result<(PrincipalKind, DeviceId), Reason> {
     let mut parts = uri.rsplitn(3, '/');
     let id = parts.next().and_then(|text| DeviceId::parse(text).ok()).ok_or(Reason::SubjectMalformed)?;
     let kind = parts.next().and_then(PrincipalKind::parse).ok_or(Reason::SubjectMalformed)?;

@@ -3,19 +3,23 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
+use axum::http::request::Parts;
 use signet_api::ErrorCode;
 use signet_api::authz::{BATCH, Check, CheckAnswer, CheckAnswers, CheckRequest};
+use signet_api::scope::Scope;
 use signet_pki::name::PrincipalKind;
 
 use super::super::native::known;
-use super::{App, Context, Peer, Refusal, Service, Timer, Who, admit, decide, limits, refused, registered, remembered, request};
+use super::{
+    App, Context, Peer, Refusal, Service, Timer, Who, admit, decide, limits, refused, registered, remembered, request,
+};
 use crate::permission::{Asker, Question};
 
 pub(super) async fn check(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let (parts, body) = incoming.into_parts();
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
-    let who = asker_of(&service, &peer, &context).await?;
+    let who = asker_of(&service, &parts, &peer, &context).await?;
     let bytes = request::body(&service, body, limits::CHECKS_BYTES).await?;
     let _timer = Timer(&service, id.received);
     let CheckRequest { subject, action, resource, source, checks } = request::json(&bytes)?;
@@ -27,23 +31,24 @@ pub(super) async fn check(State(service): State<App>, incoming: Request) -> Resu
         (None, None, checks) if !checks.is_empty() && resource.is_none() && source.is_none() => {
             request::answer(&all(&service, &who, checks).await?)
         }
-        _ => Err(Refusal::told(ErrorCode::InvalidArgument, "give subject and action, or checks with one or more of both")),
+        _ => Err(Refusal::told(
+            ErrorCode::InvalidArgument,
+            "give subject and action, or checks with one or more of both",
+        )),
     }
 }
 
-/// A registered service, or an administrator, who may know everything.
-async fn asker_of(service: &Service, peer: &Peer, context: &Context) -> Result<Who, Refusal> {
-    let identity = match request::identity(service, peer, context).await {
-        Ok(identity) => identity,
+/// A registered service, by certificate or key; or somebody who may read the policy, and so may know everything.
+async fn asker_of(service: &Service, parts: &Parts, peer: &Peer, context: &Context) -> Result<Who, Refusal> {
+    let caller = match request::caller(service, &parts.headers, peer, context).await {
+        Ok(caller) => caller,
         Err(refusal) => return remembered(service, peer, refusal),
     };
-    match identity.record().principal.kind {
-        PrincipalKind::Admin => Ok(Who::Known(Asker::Administrator { id: identity.record().principal.id.clone() })),
-        PrincipalKind::Service => registered(service, &identity).map(Who::Known),
-        PrincipalKind::Device | PrincipalKind::Server => {
-            Err(Refusal::told(ErrorCode::Forbidden, "permission is asked for by services and administrators"))
-        }
+    let is_service = caller.principal().is_some_and(|principal| principal.kind == PrincipalKind::Service);
+    if is_service || !caller.may(Scope::PolicyRead) {
+        return registered(service, &caller).map(Who::Known);
     }
+    Ok(Who::Known(Asker::Administrator { actor: caller.actor() }))
 }
 
 async fn all(service: &Service, who: &Who, checks: Vec<Check>) -> Result<CheckAnswers, Refusal> {

@@ -6,15 +6,17 @@ mod proxy;
 use std::time::Instant;
 
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::routing::{any, get, post};
 use signet_api::ErrorCode;
 use signet_api::authz::Verdict;
+use signet_api::scope::Scope;
 use signet_pki::name::PrincipalKind;
 
 use super::connection::Peer;
 use super::refusal::Refusal;
 use super::{App, Service, limits, request};
-use crate::authorize::{Context, Identity};
+use crate::authorize::{Caller, Context};
 use crate::permission::{Asker, Decided, Foreign, Outcome, Question};
 use crate::store::StoreError;
 
@@ -45,21 +47,19 @@ impl Who {
 /// A registered service by its client certificate, and nothing else: what stands in the headers of a proxy's question came from
 /// somebody whom the proxy does not know yet.
 async fn service_of(service: &Service, peer: &Peer, context: &Context) -> Result<Who, Refusal> {
-    match request::identity(service, peer, context).await {
-        Ok(identity) if identity.record().principal.kind == PrincipalKind::Service => {
-            registered(service, &identity).map(Who::Known)
-        }
-        Ok(identity) => Err(Refusal::told(ErrorCode::Forbidden, format!("{} is no service", identity.actor()))),
+    match request::caller(service, &HeaderMap::new(), peer, context).await {
+        Ok(caller) => registered(service, &caller).map(Who::Known),
         Err(refusal) => remembered(service, peer, refusal),
     }
 }
 
-fn registered(service: &Service, identity: &Identity) -> Result<Asker, Refusal> {
-    let not_registered = || {
-        let detail = format!("{} is not registered; an administrator does it with 'ca service register'", identity.actor());
-        Refusal::told(ErrorCode::Forbidden, detail)
-    };
-    service.permission.service(identity).ok_or_else(not_registered)
+fn registered(service: &Service, caller: &Caller) -> Result<Asker, Refusal> {
+    request::require(caller, Scope::AuthzCheck)?;
+    let refused = |what| Refusal::told(ErrorCode::Forbidden, format!("{} is {what}", caller.actor()));
+    let service_itself = caller.principal().filter(|principal| principal.kind == PrincipalKind::Service);
+    let principal = service_itself.ok_or_else(|| refused("no service"))?;
+    let asker = service.permission.service(principal, caller.identity());
+    asker.ok_or_else(|| refused("not registered; 'signet-agent register' does it"))
 }
 
 fn remembered(service: &Service, peer: &Peer, refusal: Refusal) -> Result<Who, Refusal> {
@@ -74,8 +74,11 @@ fn remembered(service: &Service, peer: &Peer, refusal: Refusal) -> Result<Who, R
 fn admit(service: &Service, asker: &Asker, questions: usize) -> Result<(), Refusal> {
     service.permission.admit(asker, questions).map_err(|wait_ms| {
         service.permission.meter.count(Outcome::Quota);
-        let detail = format!("{} asks more than authz.checks_per_second and authz.check_burst let it", asker.id());
-        Refusal { retry_after: Some(wait_ms.div_ceil(1000).max(1)), ..Refusal::told(ErrorCode::TooManyRequests, detail) }
+        let detail = format!("{} asks more than authz.checks_per_second and authz.check_burst let it", asker.name());
+        Refusal {
+            retry_after: Some(wait_ms.div_ceil(1000).max(1)),
+            ..Refusal::told(ErrorCode::TooManyRequests, detail)
+        }
     })
 }
 

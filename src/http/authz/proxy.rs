@@ -84,8 +84,8 @@ fn nginx_question(incoming: &Request) -> Result<Asked, Refusal> {
         true => Ok(name),
         false => Err(Reason::CertificateUnverified),
     });
-    let Query(ProxyQuery { action, resource }) = Query::try_from_uri(incoming.uri())
-        .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))?;
+    let Query(ProxyQuery { action, resource }) =
+        Query::try_from_uri(incoming.uri()).map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))?;
     let about = match resource {
         Some(name) => About::Resource(name),
         None => About::Path(text("x-original-uri")?.ok_or_else(|| missing("X-Original-URI"))?),
