@@ -82,8 +82,9 @@ impl Permission {
         now: UnixTime,
     ) -> Result<Option<Reason>, StoreError> {
         let Some(held) = &facts.certificate else { return Ok(Some(Reason::CertificateNone)) };
-        if let Some(reason) = status(facts.principal.status) {
-            return Ok(Some(reason));
+        // For the others there may be a rule: a net for those that are suspended, for example.
+        if matches!(facts.principal.status, PrincipalStatus::Revoked | PrincipalStatus::Retired) {
+            return Ok(facts.status_reason());
         }
         if let Some(account) = &facts.principal.account {
             let account = self.parts.store.account(account).await?;
@@ -135,6 +136,11 @@ impl Facts {
             hardware_bound: None,
         });
         Some(Entity { certificate, ..entity(&self.principal)? })
+    }
+
+    /// Why a rule has to name the status; `None` for an active one.
+    pub(super) fn status_reason(&self) -> Option<Reason> {
+        status(self.principal.status)
     }
 
     /// Of the certificate's life.

@@ -154,8 +154,14 @@ impl Permission {
         };
         let Some(resource) = facts::entity(&owner) else { return Ok(denied(Reason::ResourceUnknown, Some(facts))) };
         let Some(principal) = facts.entity() else { return Ok(denied(Reason::SubjectKind, Some(facts))) };
-        let decision =
-            policy.decide(&Request { principal, action: &question.action, resource, at: now, source: question.source });
+        let decision = policy.decide(&Request {
+            principal,
+            action: &question.action,
+            resource,
+            at: now,
+            source: question.source,
+            path: target.part.as_deref(),
+        });
         Ok(self.decided(decision, &policy, facts, now))
     }
 
@@ -163,6 +169,7 @@ impl Permission {
         let verdict = if decision.is_allowed() { Verdict::Allow } else { Verdict::Deny };
         let mut reasons: Vec<String> = decision.rules.iter().map(|id| format!("rule:{id}")).collect();
         if decision.reason == signet_policy::Reason::NoRule {
+            reasons.extend(facts.status_reason().map(|reason| reason.as_str().to_owned()));
             reasons.push(Reason::NotPermitted.as_str().to_owned());
             reasons.extend(decision.unknown.iter().map(|id| format!("unknown:{id}")));
         }
