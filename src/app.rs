@@ -103,11 +103,12 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
     let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
+    let policies = Arc::new(ArcSwap::from_pointee(signet_policy::Policy::empty()));
     let permission = Permission::new(permission::Parts {
         store: store.clone(),
         issuers: road.issuers.clone(),
         registry: registrar.registry.clone(),
-        policies: Arc::new(ArcSwap::from_pointee(signet_policy::Policy::empty())),
+        policies: policies.clone(),
         clock: clock.clone(),
         domain: config.raw.trust_domain.clone(),
         rules: config.raw.authz,
@@ -132,6 +133,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         backoff: Backoff::default(),
         metrics: Metrics::new(&latency, &permission.meter),
         permission,
+        policies,
         latency,
         hub,
         connections,

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use signet_policy::Policy;
 
 pub use backoff::Backoff;
 pub use documents::ChainDocuments;
@@ -73,6 +74,7 @@ pub struct Service {
     pub connections: Connections,
     pub registry: Arc<Registry>,
     pub permission: Permission,
+    pub policies: Arc<ArcSwap<Policy>>,
     pub registrar: Registrar,
 }
 
