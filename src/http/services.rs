@@ -103,7 +103,7 @@ async fn register(
     let _place = service.doors.renewal(service.random.as_ref())?;
     let (who, context, request) = asked.json::<RegisterService>(&service).await?;
     let before = service.store.service(&id).await?;
-    let application = Application::parse(id, request, &who, before.as_ref().map(|record| &record.facts))?;
+    let application = Application::parse(id, request, &who, before.map(|record| record.facts))?;
     let record = service.registrar.register(application, &who, &context).await?;
     answer(&detail(&service, record).await?)
 }

@@ -30,6 +30,8 @@ pub enum ServiceError {
     NoService,
     #[error("{resource} belongs to {by}")]
     Taken { resource: crate::store::Resource, by: signet_pki::DeviceId },
+    #[error("the registration was changed meanwhile: look at it, and send this again")]
+    Changed,
     #[error("as many services are registered as there may be")]
     Full,
     #[error("the service is not registered")]
@@ -56,7 +58,7 @@ impl ServiceError {
             ServiceError::Ungranted(_) => ErrorCode::Forbidden,
             ServiceError::Status(PrincipalStatus::Suspended) => ErrorCode::DeviceSuspended,
             ServiceError::Status(PrincipalStatus::Revoked | PrincipalStatus::Retired) => ErrorCode::DeviceRevoked,
-            ServiceError::Status(_) | ServiceError::Full => ErrorCode::Conflict,
+            ServiceError::Status(_) | ServiceError::Changed | ServiceError::Full => ErrorCode::Conflict,
             ServiceError::NoService | ServiceError::NotRegistered => ErrorCode::NotFound,
             ServiceError::Taken { .. } => ErrorCode::ResourceTaken,
             ServiceError::Probe(_) => ErrorCode::ProbeRefused,
@@ -84,6 +86,7 @@ impl From<RegisterConflict> for ServiceError {
             RegisterConflict::Principal(Some(status)) => ServiceError::Status(status),
             RegisterConflict::Certificate => ServiceError::Chain("the certificate has ended meanwhile".into()),
             RegisterConflict::Taken { resource, by } => ServiceError::Taken { resource, by },
+            RegisterConflict::Changed => ServiceError::Changed,
             RegisterConflict::Full => ServiceError::Full,
         }
     }

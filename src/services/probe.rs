@@ -148,7 +148,8 @@ async fn look(connector: &Connector, address: SocketAddr, name: &DnsName) -> Sig
         let name = ServerName::try_from(name.as_str().to_owned()).map_err(|e| e.to_string())?;
         let stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
-        Ok(stream.get_ref().1.protocol_version().and_then(|version| version.as_str()).map(str::to_owned))
+        let version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str().map(str::to_owned));
+        Ok(version.map(|text| text.replace('_', ".")))
     };
     let shaken = tokio::time::timeout(HANDSHAKE, shake).await;
     let shaken = shaken.unwrap_or_else(|_| Err(format!("no handshake within {} seconds", HANDSHAKE.as_secs())));

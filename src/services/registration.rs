@@ -23,6 +23,7 @@ pub struct Application {
     id: DeviceId,
     chain: Vec<Vec<u8>>,
     facts: ServiceFacts,
+    before: Option<ServiceFacts>,
     proof: Option<Vec<u8>>,
 }
 
@@ -51,7 +52,7 @@ impl Application {
         id: DeviceId,
         request: RegisterService,
         registrant: &Registrant,
-        before: Option<&ServiceFacts>,
+        before: Option<ServiceFacts>,
     ) -> Result<Application, ServiceError> {
         let invalid = |text: String| Err(ServiceError::Invalid(text));
         if request.chain.len() > CHAIN_BYTES {
@@ -70,7 +71,7 @@ impl Application {
         if request.ports.contains(&0) {
             return invalid("ports: 0 is no port".into());
         }
-        let resources = resources(&id, request.resources, registrant, before)?;
+        let resources = resources(&id, request.resources, registrant, before.as_ref())?;
         let proof = match request.proof.as_deref() {
             Some(text) if text.len() > PROOF_BYTES => return invalid("proof: longer than any signature".into()),
             Some(text) => match BASE64.decode(text.trim().as_bytes()) {
@@ -81,7 +82,8 @@ impl Application {
         };
         let RegisterService { dns_names, ports, fail_mode, address, .. } = request;
         let address = address.map(|address| address.to_canonical());
-        Ok(Application { id, chain, facts: ServiceFacts { dns_names, ports, resources, fail_mode, address }, proof })
+        let facts = ServiceFacts { dns_names, ports, resources, fail_mode, address };
+        Ok(Application { id, chain, facts, before, proof })
     }
 }
 
@@ -180,7 +182,7 @@ impl Registrar {
         now: UnixTime,
     ) -> Result<crate::store::ServiceRecord, ServiceError> {
         let Usable { named: Named(Proved(Chained { application, record, .. })), connector } = usable;
-        let Application { id, facts, .. } = application;
+        let Application { id, facts, before, .. } = application;
         let draft = AuditDraft {
             kind: "service.registered",
             actor: registrant.actor(),
@@ -189,7 +191,7 @@ impl Registrar {
             detail: serde_json::Value::Null,
             at: now,
         };
-        let order = RegisterOrder { id: id.clone(), facts, serial: record.serial, draft };
+        let order = RegisterOrder { id: id.clone(), facts, before, serial: record.serial, draft };
         let (store, registry, tls) = (self.store.clone(), self.registry.clone(), self.tls.clone());
         let work = async move {
             let written = store.register_service(order).await;

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn t44_what_would_name_everything_or_be_read_in_two_ways_is_no_resource() {
+    fn what_would_name_everything_or_be_read_in_two_ways_is_no_resource() {
         let long = format!("a:{}", "b".repeat(199));
         for bad in [
             "", "*", "a", ":a", "a:", "A:b", "a b:c", "a:b c", "a:b*", "a:*b", "a:*/*", "*:a", "a:../b", "a:b/./c",

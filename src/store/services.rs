@@ -49,6 +49,8 @@ pub struct ServiceFacts {
 pub struct RegisterOrder {
     pub id: DeviceId,
     pub facts: ServiceFacts,
+    /// What was registered when this was decided: a service repeats what it was given, and what it was given may change.
+    pub before: Option<ServiceFacts>,
     /// The certificate that was checked; it has to count still.
     pub serial: Serial,
     /// Of a first registration; the store names a change `service.changed`, and writes the facts into the detail.
@@ -67,6 +69,8 @@ pub enum RegisterConflict {
         resource: Resource,
         by: DeviceId,
     },
+    /// The registration is not any more what it was when this was decided.
+    Changed,
     Full,
 }
 

@@ -25,4 +25,5 @@ mod issuers;
 mod kill;
 mod ocsp;
 mod retry;
+mod services;
 mod sharded;

@@ -30,6 +30,8 @@ mod replay;
 mod revocation;
 mod rights;
 mod rollover;
+mod services;
+mod services_probe;
 mod sessions;
 mod shards;
 mod smuggling;

@@ -16,6 +16,7 @@ mod pruning;
 mod reading;
 mod renewing;
 mod revoking;
+mod services;
 mod sharding;
 mod spoiled;
 mod tokens;
@@ -115,6 +116,14 @@ macro_rules! holds_for {
                 a_dry_run_puts_nothing_on_the_list,
                 a_standing_is_what_became_of_the_certificate_of_that_issuer,
                 every_revocation_changes_the_revision_before_it_is_answered,
+            }
+            services {
+                a_service_is_registered_once_and_the_same_again_is_no_change,
+                t11_only_a_live_certificate_of_an_active_service_registers_it,
+                a_registration_is_as_good_as_its_principal,
+                a_decision_on_an_old_registration_is_refused,
+                nothing_belongs_to_two,
+                a_spoiled_registration_is_corrupt,
             }
             sharding {
                 lists_of_an_earlier_number_go_on_for_the_longest_life,

@@ -50,6 +50,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "ocsp",
             "random",
             "revocation",
+            "services",
             "store",
             "telemetry",
             "trust",
@@ -65,6 +66,7 @@ const MODULES: &[(&str, &[&str])] = &[
     // Lists of roots are a file of the configuration.
     ("revocation", &["authorize", "clock", "config", "issuer", "latency", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
+    ("services", &["authorize", "clock", "issuer", "revocation", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
     ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),

@@ -12,6 +12,7 @@ mod connection;
 mod error;
 pub mod pin;
 mod plain;
+mod services;
 mod stream;
 mod tls;
 

@@ -24,6 +24,7 @@ mod print;
 mod renew;
 mod revoke;
 mod service;
+mod service_registry;
 mod token;
 mod token_create;
 mod trust;
@@ -43,6 +44,9 @@ pub(crate) enum OnlineCommand {
     /// Devices: list, show, suspend, resume, retire, approve, deny, set
     #[command(after_help = "Example:\n  ca device list --status active")]
     Device(Noun<device::DeviceCommand>),
+    /// Registered services: list, show, register, deregister, probe
+    #[command(after_help = "Example:\n  ca service list")]
+    Service(Noun<service_registry::ServiceCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -68,6 +72,7 @@ impl OnlineCommand {
         match self {
             OnlineCommand::Token(noun) => noun.command.run(&noun.at),
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Service(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),

@@ -53,6 +53,9 @@ fn register(
     if let Some(same) = before.as_ref().filter(|b| b.facts == order.facts && b.serial == order.serial) {
         return Ok(Ok(same.clone()));
     }
+    if before.as_ref().map(|b| &b.facts) != order.before.as_ref() {
+        return Ok(Err(RegisterConflict::Changed));
+    }
     let facts = &order.facts;
     let resources: Vec<&str> = facts.resources.iter().map(Resource::as_str).collect();
     tx.connection
