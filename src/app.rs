@@ -27,6 +27,7 @@ use crate::issuer::{Issuer, Issuers};
 use crate::latency::Latency;
 use crate::ocsp::{Responder, Responders};
 use crate::permission::{self, Permission};
+use crate::policy::Policies;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
@@ -102,13 +103,16 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
+    let policies = Policies::default();
+    if let Err(error) = policies.follow(store.as_ref()).await {
+        tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
+    }
     let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
-    let policies = Arc::new(ArcSwap::from_pointee(signet_policy::Policy::empty()));
     let permission = Permission::new(permission::Parts {
         store: store.clone(),
         issuers: road.issuers.clone(),
         registry: registrar.registry.clone(),
-        policies: policies.clone(),
+        policies: policies.shared(),
         clock: clock.clone(),
         domain: config.raw.trust_domain.clone(),
         rules: config.raw.authz,
@@ -131,7 +135,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         trust,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
-        metrics: Metrics::new(&latency, &permission.meter),
+        metrics: Metrics::new(&latency, &policies, &permission.meter),
         permission,
         policies,
         latency,
@@ -208,6 +212,8 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     let addresses = (tls.address, plain.address, local.address);
     let mut root = housekeeping::RootWatch::default();
     root.look(&service).await;
+    let mut policy = housekeeping::PolicyWatch::default();
+    policy.look(&service).await;
     let state = Arc::new(TlsState::new(identity.tls_config(&service)?));
     if !service.revocation.keep_up(&own_context(&service)).await {
         tracing::error!("the first CRLs could not be published; it will be tried again");
@@ -226,7 +232,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
     tasks.spawn(tell(service.hub.clone(), signal.clone()));
     tasks.spawn(follow(service.registry.clone(), signal.clone()));
-    tasks.spawn(housekeeping::run(service.clone(), identity, state, root, signal));
+    tasks.spawn(housekeeping::run(service.clone(), identity, state, (root, policy), signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
 }

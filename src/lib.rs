@@ -18,6 +18,7 @@ pub mod issuer;
 pub mod latency;
 pub mod ocsp;
 pub mod permission;
+pub mod policy;
 pub mod random;
 pub mod restored;
 pub mod revocation;

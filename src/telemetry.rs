@@ -18,6 +18,7 @@ use crate::config::raw::{LogFormat, LogLevel, RawLog};
 use crate::events::Watcher;
 use crate::latency::Latency;
 use crate::permission::Meter;
+use crate::policy::Policies;
 use crate::revocation::Lists;
 use crate::store::StoreCounters;
 
@@ -86,7 +87,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub fn new(latency: &Latency, authz: &Meter) -> Metrics {
+    pub fn new(latency: &Latency, policies: &Policies, authz: &Meter) -> Metrics {
         let mut registry = Registry::with_prefix("signet");
         let r = &mut registry;
         let answers = Family::<AnswerLabels, Counter>::default();
@@ -120,6 +121,7 @@ impl Metrics {
         let slowest = gauge(r, "event_acknowledgement_lag", help);
         latency.register(&mut registry);
         authz.register(&mut registry);
+        policies.register(&mut registry);
         Metrics {
             registry,
             answers,

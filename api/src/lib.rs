@@ -12,6 +12,7 @@ pub mod credential;
 pub mod enroll;
 pub mod events;
 pub mod link;
+pub mod policy;
 pub mod problem;
 pub mod revocations;
 pub mod scope;

@@ -120,6 +120,12 @@ codes! {
         "Make a new P-256 key on the device and send a request for it.";
     InvalidArgument = "invalid_argument", 422, "A value in the request is not acceptable.",
         "Correct the value and send the request again.";
+    PolicyRefused = "policy_refused", 422, "The policy was refused; the one in force goes on.",
+        "Mend the lines that are named: 'ca policy check FILE' names all of them, 'ca policy test --policy FILE' runs its tests.";
+    PolicyChanged = "policy_changed", 409, "Another policy is in force than the one that was to be replaced.",
+        "See what is in force with 'ca policy show', then compare again with 'ca policy diff FILE'.";
+    PolicyInFile = "policy_in_file", 409, "The policy comes from a file, so it is not changed here.",
+        "Change the file that policy.file in the configuration names; it is taken over within seconds.";
     TooManyRequests = "too_many_requests", 429, "Too many requests.",
         "Wait as long as Retry-After says.";
     Internal = "internal", 500, "Something went wrong here.",

@@ -7,7 +7,7 @@ use crate::schedule::{Window, between, inside};
 use crate::truth::Timed;
 
 /// All that are given have to hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Conditions {
     /// The address is in one of these.
     pub(crate) source: Vec<IpNet>,
@@ -22,7 +22,7 @@ pub(crate) struct Conditions {
 }
 
 /// Of the principal's certificate.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CertificateConditions {
     /// Whether its time is not over.
     pub(crate) valid: Option<bool>,
@@ -81,7 +81,7 @@ impl CertificateConditions {
         flags.iter().all(Option::is_none) && self.issued_within.is_none() && self.profiles.is_empty()
     }
 
-    fn hold(&self, certificate: &Certificate<'_>, now: i64) -> Timed {
+    pub(crate) fn hold(&self, certificate: &Certificate<'_>, now: i64) -> Timed {
         let mut result = Timed::TRUE;
         if let Some(wanted) = self.valid {
             // Until its last second, that one included (RFC 5280 4.1.2.5).

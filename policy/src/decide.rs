@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::facts::Request;
+use crate::facts::{Entity, Request};
 use crate::index::Index;
 use crate::matcher::{Known, Scope, Words};
 use crate::rule::{Effect, Rule};
@@ -60,6 +60,15 @@ impl Engine {
         let scopes: Vec<Scope> = rules.iter().map(|rule| Scope::new(rule, &mut words)).collect();
         let index = Index::new(&scopes);
         Engine { words, scopes, index }
+    }
+
+    pub(crate) fn known(&self, entity: &Entity<'_>) -> Known {
+        Known::of(entity, &self.words)
+    }
+
+    /// Of the rule with this number.
+    pub(crate) fn scope(&self, number: usize) -> &Scope {
+        &self.scopes[number]
     }
 
     pub(crate) fn decide(&self, rules: &[Rule], ttl: u32, request: &Request<'_>) -> Decision {

@@ -1,6 +1,6 @@
 //! How large a policy may be, and why.
 
-/// Octets of a text: ten thousand rules as people write them have about 2 MB of words only when nobody could review them.
+/// Octets of a text: four thousand rules as people write them, or ten thousand terse ones; nobody reviews more.
 pub const TEXT_BYTES: usize = 1 << 20;
 /// Rules: what an index of a few megabytes holds; a fleet is ruled by groups, not by a rule for each device.
 pub const RULES: usize = 10_000;
@@ -24,3 +24,11 @@ pub const TTL_SECONDS: u32 = 3600;
 pub const DEFAULT_TTL_SECONDS: u32 = 60;
 /// The longest duration: ten years, more than any certificate here lives.
 pub const DURATION_SECONDS: i64 = 10 * 366 * 86_400;
+/// Different facts that a comparison tells apart, of principals and of resources each: half a kilobyte each.
+pub const CLASSES: usize = 20_000;
+/// Pairs of those that a comparison looks at: a fifth of a second.
+pub const PAIRS: usize = 20_000_000;
+/// Questions that a comparison asks both policies: about a microsecond each.
+pub const QUESTIONS: usize = 500_000;
+/// Examples of a change: a screen.
+pub const EXAMPLES: usize = 20;

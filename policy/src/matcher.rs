@@ -30,8 +30,8 @@ impl Words {
     }
 }
 
-/// One side of a question in words.
-#[derive(Debug)]
+/// One side of a question in words. Two that are equal are the same to every scope.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Known {
     kind: Kind,
     status: Status,
@@ -44,11 +44,13 @@ pub(crate) struct Known {
 impl Known {
     pub(crate) fn of(entity: &Entity<'_>, words: &Words) -> Known {
         let known = |text: Option<&str>| text.and_then(|text| words.known(text));
+        let mut groups: Vec<Word> = entity.groups.iter().filter_map(|group| words.known(group)).collect();
+        groups.sort_unstable();
         Known {
             kind: entity.kind,
             status: entity.status,
             id: words.known(entity.id),
-            groups: entity.groups.iter().filter_map(|group| words.known(group)).collect(),
+            groups,
             account: known(entity.account),
             profile: known(entity.profile),
         }

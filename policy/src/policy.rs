@@ -21,7 +21,7 @@ pub struct Policy {
     ttl_seconds: u32,
     /// By id.
     rules: Vec<Rule>,
-    engine: Engine,
+    pub(crate) engine: Engine,
     fixtures: Fixtures,
 }
 

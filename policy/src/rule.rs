@@ -1,5 +1,7 @@
 //! A rule as it was written.
 
+use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::condition::Conditions;
@@ -36,7 +38,7 @@ pub struct Rule {
 }
 
 /// Who or what is meant. All fields that are given have to fit; an empty list is one that is not given.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Side {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) ids: Vec<String>,
@@ -79,6 +81,16 @@ impl Rule {
     /// The actions that it names; `None` for every action.
     pub fn actions(&self) -> Option<&[String]> {
         self.actions.as_deref()
+    }
+
+    /// The same for two rules that say the same, descriptions included.
+    pub fn fingerprint(&self) -> String {
+        format!("{:?} {:?} {:?}", self.meaning(), self.ttl_seconds, self.description)
+    }
+
+    /// What it says about whom, in itself: two rules of the same meaning answer every question alike.
+    pub(crate) fn meaning(&self) -> impl Hash + Eq + fmt::Debug + '_ {
+        (self.effect, &self.principal, &self.actions, &self.resource, &self.when, &self.unless)
     }
 
     pub(crate) fn is_wide(&self) -> bool {

@@ -6,7 +6,7 @@ const DAY: i64 = 86_400;
 pub(crate) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The same hours on some days of the week. One that ends at or before its beginning ends on the day after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Window {
     /// Bit 0 is Monday.
     pub(crate) days: u8,

@@ -3,7 +3,7 @@
 /// Seconds since 1970 that never come.
 pub(crate) const FOREVER: i64 = i64::MAX;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Truth {
     True,
     False,

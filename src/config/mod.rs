@@ -133,6 +133,11 @@ impl Config {
         self.raw.audit.archive_directory.as_deref().map(|directory| self.path(directory))
     }
 
+    /// The file that the policy of live permission is kept in.
+    pub fn policy_file(&self) -> Option<PathBuf> {
+        self.raw.policy.file.as_deref().map(|file| self.path(file))
+    }
+
     pub fn anchor(&self) -> Anchor {
         Anchor::at(self.path(&self.raw.store.anchor))
     }

@@ -39,6 +39,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub services: RawServices,
     #[serde(default)]
+    pub policy: RawPolicy,
+    #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
     pub log: RawLog,
@@ -232,6 +234,15 @@ pub struct RawServices {
     pub probe: bool,
     /// Networks that it may connect to for that, and no others: `10.1.0.0/16`.
     pub allow: Vec<String>,
+}
+
+/// Live permission.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicy {
+    /// The policy, when it is kept in a file; without one it is applied over the API.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
 }
 
 /// A profile of the operator's, or changes to a built-in one of the same name.

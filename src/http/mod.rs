@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use signet_policy::Policy;
 
 pub use backoff::Backoff;
 pub use documents::ChainDocuments;
@@ -42,6 +41,7 @@ use crate::events::{Connections, Hub};
 use crate::latency::Latency;
 use crate::ocsp::Responders;
 use crate::permission::Permission;
+use crate::policy::Policies;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
 use crate::services::{Registrar, Registry};
@@ -68,13 +68,13 @@ pub struct Service {
     pub refusals: RefusalLog,
     pub backoff: Backoff,
     pub doors: Doors,
+    pub policies: Policies,
     pub metrics: Metrics,
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
     pub registry: Arc<Registry>,
     pub permission: Permission,
-    pub policies: Arc<ArcSwap<Policy>>,
     pub registrar: Registrar,
 }
 

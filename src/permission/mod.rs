@@ -231,7 +231,3 @@ const DENIAL_TTL: u64 = 5;
 const VEILED_TTL: u64 = 1;
 /// Seconds for which an answer may be kept that nothing was read for.
 const BLIND_TTL: u64 = 1;
-
-#[cfg(test)]
-#[path = "permission_tests.rs"]
-mod tests;

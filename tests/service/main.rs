@@ -23,6 +23,8 @@ mod ocsp_abuse;
 mod operations;
 mod paths;
 mod permission;
+mod permission_abuse;
+mod permission_proxies;
 mod program;
 mod recovery;
 mod renewal;

@@ -6,6 +6,7 @@ use signet_api::authz::{Check, CheckAnswer, CheckAnswers, CheckRequest, SubjectN
 use signet_api::services::{FailMode, RegisterService};
 use signet_pki::Fingerprint;
 
+use crate::support::services::with_names;
 use crate::support::{Device, TestKey, TestService, code, order};
 
 pub(crate) const NAME: &str = "web.acme.example";
@@ -40,8 +41,8 @@ resource = "*"
 
 /// A service with a policy, and a registered service `web`.
 pub(crate) async fn start() -> (TestService, Device) {
-    let service = TestService::start().await;
-    service.policy(POLICY);
+    let service = with_names("").start().await;
+    service.policy(POLICY).await;
     let web = service.service("web", &[NAME]).await;
     service.register(&web, &web.registration(&[NAME])).await.unwrap();
     (service, web)
@@ -109,6 +110,11 @@ async fn a_device_is_permitted_by_its_groups_and_every_name_of_it_means_it() {
     }
     let answer = ask(&service, &web, by_serial(&other)).await;
     assert_eq!((answer.decision, answer.reasons), (Verdict::Deny, vec!["not_permitted".to_owned()]));
+    // One that came after the others were looked for.
+    let late = member(&service, "late", &["sensors"]).await;
+    let fingerprint = Some(data_encoding::HEXLOWER.encode(&Fingerprint::of(&late.der()).0));
+    let answer = ask(&service, &web, SubjectName { fingerprint, ..name() }).await;
+    assert_eq!((answer.decision, answer.subject.id.as_deref()), (Verdict::Allow, Some("late")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +251,7 @@ async fn an_administrator_hears_the_reasons_and_may_ask_about_everything() {
 async fn paths_and_registered_names_are_parts_of_the_service() {
     let (service, web) = start().await;
     let policy = POLICY.replace("paths = [\"/data/*\"]", "paths = [\"/data/*\", \"mqtt:topic/*\"]");
-    service.policy(&policy);
+    service.policy(&policy).await;
     let resources = ["service:web", "mqtt:topic/*", "device:door-1"].map(str::to_owned).to_vec();
     let request = RegisterService { resources: Some(resources), ..web.registration(&[NAME]) };
     service.register_for("web", &RegisterService { proof: web.proof("web"), ..request }).await.unwrap();
@@ -284,12 +290,12 @@ async fn the_time_of_a_rule_and_the_end_of_the_certificate_bound_what_may_be_kep
     let ttl = async || ask(&service, &web, by_serial(&sensor)).await.ttl;
     assert_eq!(ttl().await, 30);
     let capped = POLICY.replace("id = \"sensors-read\"", "id = \"sensors-read\"\nttl_seconds = 7");
-    service.policy(&capped);
+    service.policy(&capped).await;
     assert_eq!(ttl().await, 7);
     let end = service.clock_ms() as i64 / 1000 + 3;
     let closing = signet_pki::UnixTime(end).to_string();
     let timed =
         POLICY.replace("actions = [\"read\"]", &format!("actions = [\"read\"]\nwhen = {{ before = \"{closing}\" }}"));
-    service.policy(&timed);
+    service.policy(&timed).await;
     assert!((1..=3).contains(&ttl().await));
 }

@@ -198,6 +198,16 @@ impl AccessStore for FaultyStore {
     }
 }
 
+impl PolicyStore for FaultyStore {
+    forward! {
+        apply_policy(order: ApplyPolicy) -> Result<PolicyRecord, PolicyConflict>;
+        policy() -> Option<PolicyRecord>;
+        policy_of(revision: &str) -> Option<PolicyRecord>;
+        policies(limit: u32) -> Vec<PolicyRecord>;
+        inventory_after(row: u64, limit: u32) -> Vec<InventoryRow>;
+    }
+}
+
 impl Store for FaultyStore {
     forward! {
         create_tokens(order: CreateTokens) -> Result<(), TokenConflict>;

@@ -24,7 +24,6 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/authz/check", post(check::check))
         .route("/v1/authz/nginx", get(proxy::nginx))
-        .route("/v1/authz/envoy", any(proxy::envoy))
         .route("/v1/authz/envoy/", any(proxy::envoy))
         .route("/v1/authz/envoy/{*path}", any(proxy::envoy))
 }

@@ -7,6 +7,7 @@ mod facts;
 mod issuers;
 mod issuing;
 mod migrate;
+mod policy;
 mod reads;
 mod restoring;
 mod revoking;
