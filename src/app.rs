@@ -26,6 +26,7 @@ use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Se
 use crate::issuer::{Issuer, Issuers};
 use crate::latency::Latency;
 use crate::ocsp::{Responder, Responders};
+use crate::permission::{self, Permission};
 use crate::policy::Policies;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
@@ -102,11 +103,20 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
-    let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
     let policies = Policies::default();
     if let Err(error) = policies.follow(store.as_ref()).await {
         tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
     }
+    let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
+    let permission = Permission::new(permission::Parts {
+        store: store.clone(),
+        issuers: road.issuers.clone(),
+        registry: registrar.registry.clone(),
+        policies: policies.shared(),
+        clock: clock.clone(),
+        domain: config.raw.trust_domain.clone(),
+        rules: config.raw.authz,
+    });
     Ok(Arc::new(Service {
         doors: Doors::new(&config.raw.admission),
         config,
@@ -125,7 +135,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         trust,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
-        metrics: Metrics::new(&latency, &policies),
+        metrics: Metrics::new(&latency, &policies, &permission.meter),
+        permission,
         policies,
         latency,
         hub,

@@ -17,6 +17,7 @@ pub mod http;
 pub mod issuer;
 pub mod latency;
 pub mod ocsp;
+pub mod permission;
 pub mod policy;
 pub mod random;
 pub mod restored;

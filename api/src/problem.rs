@@ -96,6 +96,8 @@ codes! {
         "'ca approval show' says who and why.";
     Forbidden = "forbidden", 403, "This identity may not do that.",
         "Use a certificate or key that has the permission, or ask an owner for it: 'ca account' and 'ca device permit'.";
+    NotPermitted = "not_permitted", 403, "This is not permitted.",
+        "An administrator finds the reason with 'ca why' and the request id.";
     IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",
         "An administrator changes them; the next renewal picks them up.";
     ChainRefused = "chain_refused", 422, "The certificate chain of the service was refused.",

@@ -248,11 +248,8 @@ impl Config {
             return Err(ConfigError::new(message, "leave it out for 30 days"));
         }
         self.check_audit()?;
-        let approval = &self.raw.approval;
-        if approval.batch_size == 0 || !(1..=168).contains(&approval.lifetime_hours) {
-            let message = "approval: batch_size is at least 1 and lifetime_hours is from 1 to 168";
-            return Err(ConfigError::new(message, "leave both out for 100 and 24"));
-        }
+        self.check_approval()?;
+        self.check_authz()?;
         if self.raw.admission.enrollments_per_second == 0 || self.raw.admission.enrollment_burst == 0 {
             let message = "admission: rates are at least 1";
             return Err(ConfigError::new(message, "leave the section out for the defaults"));
@@ -265,6 +262,19 @@ impl Config {
             ));
         }
         Profiles::compile(&self.raw.profiles).map(|_| ())
+    }
+
+    fn check_authz(&self) -> Result<(), ConfigError> {
+        let authz = &self.raw.authz;
+        // Above an hour a permission outlives its end by more than a working person waits.
+        let times_are_good = authz.ttl_seconds <= 3600 && (0..=3600).contains(&authz.superseded_seconds);
+        if !times_are_good || authz.checks_per_second == 0 || authz.check_burst == 0 {
+            return Err(ConfigError::new(
+                "authz: ttl_seconds and superseded_seconds are 0 to 3600, checks_per_second and check_burst at least 1",
+                "leave them out for 30, 300, 5000 and 10000",
+            ));
+        }
+        Ok(())
     }
 
     /// Where registered services may be connected to; `None` when they are not.
@@ -280,6 +290,15 @@ impl Config {
             return Err(ConfigError::new("services.probe is on and services.allow is empty", hint));
         }
         Ok(probe.then_some(networks))
+    }
+
+    fn check_approval(&self) -> Result<(), ConfigError> {
+        let approval = &self.raw.approval;
+        if approval.batch_size == 0 || !(1..=168).contains(&approval.lifetime_hours) {
+            let message = "approval: batch_size is at least 1 and lifetime_hours is from 1 to 168";
+            return Err(ConfigError::new(message, "leave both out for 100 and 24"));
+        }
+        Ok(())
     }
 
     fn check_audit(&self) -> Result<(), ConfigError> {

@@ -36,6 +36,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub approval: RawApproval,
     #[serde(default)]
+    pub authz: RawAuthz,
+    #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
     pub services: RawServices,
@@ -221,6 +223,27 @@ impl Default for RawAdmission {
     fn default() -> RawAdmission {
         // A site behind one NAT that powers on a few hundred devices at once is served within seconds.
         RawAdmission { enrollments_per_second: 100, enrollment_burst: 500 }
+    }
+}
+
+/// Answers to services that ask for permission.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAuthz {
+    /// Seconds for which an answer may be kept at most; a policy may say less.
+    pub ttl_seconds: u64,
+    /// Questions a second from one service, and how many may come at once.
+    pub checks_per_second: u32,
+    pub check_burst: u32,
+    /// Seconds for which a certificate still counts after the one that replaced it was used for the first time.
+    pub superseded_seconds: i64,
+}
+
+impl Default for RawAuthz {
+    fn default() -> RawAuthz {
+        // A third of what one core answers, so that three services that ask without end leave something to the others. Five
+        // minutes is how long the printed configurations keep a connection.
+        RawAuthz { ttl_seconds: 30, checks_per_second: 5_000, check_burst: 10_000, superseded_seconds: 300 }
     }
 }
 

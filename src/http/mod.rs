@@ -1,6 +1,7 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod authz;
 mod backoff;
 mod connection;
 mod documents;
@@ -39,6 +40,7 @@ use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::latency::Latency;
 use crate::ocsp::Responders;
+use crate::permission::Permission;
 use crate::policy::Policies;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
@@ -72,6 +74,7 @@ pub struct Service {
     pub hub: Arc<Hub>,
     pub connections: Connections,
     pub registry: Arc<Registry>,
+    pub permission: Permission,
     pub registrar: Registrar,
 }
 
@@ -98,7 +101,8 @@ pub fn api(service: Arc<Service>) -> Router {
         .merge(trust::routes())
         .merge(admin::routes())
         .merge(events::routes())
-        .merge(services::routes());
+        .merge(services::routes())
+        .merge(authz::routes());
     request::wrap(routes, service)
 }
 

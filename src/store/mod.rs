@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod approvals;
+pub mod facts;
 pub mod policy;
 pub mod records;
 pub mod resource;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 pub use access::*;
 pub use approvals::*;
+pub use facts::*;
 pub use policy::*;
 pub use records::*;
 pub use resource::{Resource, ResourceError};
@@ -42,7 +44,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore + ApprovalStore + PolicyStore + ServiceStore {
+pub trait Store: AccessStore + ApprovalStore + FactStore + PolicyStore + ServiceStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

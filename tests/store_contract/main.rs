@@ -8,6 +8,7 @@ mod factory;
 mod archiving;
 mod auditing;
 mod devices;
+mod facts;
 mod grouping;
 mod issuers;
 mod issuing;
@@ -48,6 +49,10 @@ macro_rules! holds_for {
                 groups_and_profile_change_without_a_step_and_count_as_a_version,
                 a_retired_device_loses_certificates_and_tokens_for_good,
                 an_unknown_device_changes_nothing,
+            }
+            facts {
+                a_principal_comes_with_the_newest_certificate_that_counts,
+                fingerprints_come_in_pages_without_a_gap,
             }
             grouping {
                 a_conflict_in_the_middle_of_a_group_spoils_no_neighbour,

@@ -282,3 +282,11 @@ impl ServiceStore for FaultyStore {
         services() -> Vec<ServiceRecord>;
     }
 }
+
+impl FactStore for FaultyStore {
+    forward! {
+        present(id: &DeviceId) -> Option<DeviceRow>;
+        fingerprints_after(row: u64, limit: u32) -> Fingerprints;
+        certificate_in(row: u64) -> Option<CertificateRecord>;
+    }
+}

@@ -48,6 +48,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "issuer",
             "latency",
             "ocsp",
+            "permission",
             "random",
             "revocation",
             "services",
@@ -60,6 +61,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("issuer", &["audit", "store"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
+    // Identity of the asker, settings, and the policy itself as a value.
+    ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
@@ -69,7 +72,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("services", &["authorize", "clock", "issuer", "revocation", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "permission", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
 ];
 

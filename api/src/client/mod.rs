@@ -4,6 +4,7 @@
 //! only over a connection whose chain was verified first (see [`pin`] for the very first contact).
 
 mod address;
+mod authz;
 mod bundles;
 mod calls;
 mod clock;

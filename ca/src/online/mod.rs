@@ -9,6 +9,7 @@ mod audit_chain;
 mod audit_note;
 mod audit_search;
 mod audit_verify;
+mod authz;
 mod bundle;
 mod context;
 mod crl;
@@ -49,6 +50,9 @@ pub(crate) enum OnlineCommand {
     /// Registered services: list, show, register, deregister, probe
     #[command(after_help = "Example:\n  ca service list")]
     Service(Noun<service_registry::ServiceCommand>),
+    /// Live permission: check
+    #[command(after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data")]
+    Authz(Noun<authz::AuthzCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -82,6 +86,7 @@ impl OnlineCommand {
             OnlineCommand::Token(noun) => noun.command.run(&noun.at),
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
             OnlineCommand::Service(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Authz(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),

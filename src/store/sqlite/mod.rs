@@ -4,6 +4,7 @@ mod access;
 mod approvals;
 mod archive;
 mod decode;
+mod facts;
 mod issuers;
 mod issuing;
 mod migrate;
