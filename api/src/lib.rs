@@ -11,6 +11,8 @@ pub mod enroll;
 pub mod events;
 pub mod link;
 pub mod problem;
+pub mod standard_webhooks;
+pub mod webhooks;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

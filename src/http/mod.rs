@@ -6,6 +6,7 @@ mod connection;
 mod documents;
 mod doors;
 mod events;
+mod hooks;
 mod leftover;
 mod limits;
 mod listener;
@@ -36,6 +37,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
+use crate::hooks::Hooks;
 use crate::latency::Latency;
 use crate::ocsp::Responders;
 use crate::random::Random;
@@ -43,6 +45,7 @@ use crate::revocation::{Lists, Revocation};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
+use crate::webhooks::Webhooks;
 
 /// What handlers reach. Everything in it is shared and none of it knows HTTP.
 pub struct Service {
@@ -67,6 +70,8 @@ pub struct Service {
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
+    pub hooks: Hooks,
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl Service {
@@ -89,7 +94,7 @@ pub(crate) type App = Arc<Service>;
 pub fn api(service: Arc<Service>) -> Router {
     let routes =
         Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
-    request::wrap(routes, service)
+    request::wrap(routes.merge(hooks::routes()), service)
 }
 
 /// The plain listener's routes: lists, CA certificates and the responder, nothing else.

@@ -2,6 +2,7 @@
 
 pub mod records;
 pub mod sqlite;
+pub mod webhooks;
 pub mod writes;
 
 use std::future::Future;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use records::*;
+pub use webhooks::*;
 pub use writes::*;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -32,7 +34,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: Send + Sync {
+pub trait Store: WebhookStore + Send + Sync {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use signet::store::*;
 use signet_api::CredentialId;
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_api::webhooks::DeadQuery;
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use tokio::sync::Notify;
@@ -177,6 +178,21 @@ macro_rules! forward {
             self.through(stringify!($verb), || self.inner.$verb($($name),*))
         })*
     };
+}
+
+impl WebhookStore for FaultyStore {
+    forward! {
+        create_webhook(new: NewWebhook) -> WebhookCreation;
+        change_webhook(order: ChangeWebhook) -> Option<WebhookRecord>;
+        webhooks() -> Vec<WebhookRecord>;
+        feed_webhook(feed: Feed) -> Feeding;
+        due_deliveries(now: UnixTime) -> Vec<Delivery>;
+        settle_delivery(settled: Settled) -> ();
+        dead_deliveries(query: DeadQuery) -> Page<DeadDelivery>;
+        change_dead(order: ChangeDead) -> u64;
+        with_hardware_serial(serial: &str) -> Vec<DeviceId>;
+        note_webhook(draft: AuditDraft) -> ();
+    }
 }
 
 impl Store for FaultyStore {

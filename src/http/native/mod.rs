@@ -96,7 +96,7 @@ async fn recover(State(service): State<App>, incoming: Request) -> Result<Respon
 }
 
 /// Whoever failed to prove something too often waits.
-fn patience(service: &App, context: &Context) -> Result<(), Refusal> {
+pub(super) fn patience(service: &App, context: &Context) -> Result<(), Refusal> {
     let Some(seconds) = service.backoff.wait(context.remote, service.clock.now()) else { return Ok(()) };
     let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
     Err(Refusal { retry_after: Some(seconds), ..refusal })

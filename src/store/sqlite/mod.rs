@@ -10,6 +10,7 @@ mod restoring;
 mod revoking;
 mod sharding;
 mod tokens;
+mod webhooks;
 mod writer;
 
 use std::path::{Path, PathBuf};
