@@ -103,7 +103,8 @@ impl Claim {
         }
         // `parse` alone would accept a sign; a leading zero would be signed as it is and compared without it.
         let digits = timestamp.bytes().all(|b| b.is_ascii_digit()) && !timestamp.starts_with('0');
-        let seconds = timestamp.parse().ok().filter(|_| digits && timestamp.len() <= 12).ok_or(ProofError::Timestamp)?;
+        let seconds =
+            timestamp.parse().ok().filter(|_| digits && timestamp.len() <= 12).ok_or(ProofError::Timestamp)?;
         if signature.len() > MAX_HEADER {
             return Err(ProofError::Signature);
         }
@@ -115,7 +116,11 @@ impl Claim {
                 _ => return Err(ProofError::Signature),
             }
         }
-        if signatures.is_empty() { Err(ProofError::Signature) } else { Ok(Claim { id: id.to_owned(), timestamp: seconds, signatures }) }
+        if signatures.is_empty() {
+            Err(ProofError::Signature)
+        } else {
+            Ok(Claim { id: id.to_owned(), timestamp: seconds, signatures })
+        }
     }
 
     /// Every secret is tried with every signature, in constant time each.
@@ -167,7 +172,8 @@ mod tests {
 
     #[test]
     fn any_of_two_secrets_and_any_of_several_signatures_is_enough() {
-        let both = format!("v1a,ed25519 {} {}", secret(1).sign("msg_1", NOW.0, b"x"), secret(2).sign("msg_1", NOW.0, b"x"));
+        let both =
+            format!("v1a,ed25519 {} {}", secret(1).sign("msg_1", NOW.0, b"x"), secret(2).sign("msg_1", NOW.0, b"x"));
         for known in [vec![secret(1)], vec![secret(2)], vec![secret(9), secret(2)]] {
             assert_eq!(claim(&both).verify(&known, b"x", NOW), Ok(()));
         }
@@ -208,7 +214,8 @@ mod tests {
             assert_eq!(Claim::read("a", at, &good), Err(ProofError::Timestamp), "{at:?}");
         }
         let many = vec![good.as_str(); 9].join(" ");
-        for signature in ["", "v1", "v1,", "v1,AAAA", "v2,AAAA", &good[3..], &good.replace('=', ""), &many, &"v".repeat(1025)]
+        for signature in
+            ["", "v1", "v1,", "v1,AAAA", "v2,AAAA", &good[3..], &good.replace('=', ""), &many, &"v".repeat(1025)]
         {
             assert_eq!(Claim::read("a", "1614265330", signature), Err(ProofError::Signature), "{signature:?}");
         }
@@ -219,7 +226,9 @@ mod tests {
         let text = secret(7).expose();
         assert_eq!(SigningSecret::parse(&text), Ok(secret(7)));
         assert_eq!(format!("{:?}", secret(7)), "SigningSecret(hidden)");
-        for bad in ["", "whsec_", "whsec_AAAA", "whsek_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+        for bad in
+            ["", "whsec_", "whsec_AAAA", "whsek_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+        {
             assert_eq!(SigningSecret::parse(bad), Err(SecretError), "{bad}");
         }
         assert!(SigningSecret::parse(&format!("whsec_{}", BASE64.encode(&[1; 65]))).is_err());

@@ -68,7 +68,8 @@ fn both_live_bearers_open_a_hook_and_nothing_else_does() {
 #[test]
 fn both_live_signing_secrets_open_a_hook() {
     let directory = directory();
-    let tables = "[[hooks]]\nname = 'a'\naction = 'report-lost'\non_lost = 'revoke'\nsecret_files = ['signing', 'next']";
+    let tables =
+        "[[hooks]]\nname = 'a'\naction = 'report-lost'\non_lost = 'revoke'\nsecret_files = ['signing', 'next']";
     let hooks = load(&directory, tables).unwrap();
     for octet in [1, 2] {
         let proved = hooks.by_signature("a", claim(&secret(octet), b"x"), b"x", NOW).ok().unwrap();

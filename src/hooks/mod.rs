@@ -93,13 +93,7 @@ impl Hooks {
     }
 
     /// Whether the signatures open the hook. The reason of a refusal is for administrators.
-    pub fn by_signature(
-        &self,
-        name: &str,
-        claim: Claim,
-        body: &[u8],
-        now: UnixTime,
-    ) -> Result<Proved<'_>, ProofError> {
+    pub fn by_signature(&self, name: &str, claim: Claim, body: &[u8], now: UnixTime) -> Result<Proved<'_>, ProofError> {
         let hook = self.by_name.get(name);
         let verified = claim.verify(hook.map_or(&self.nobody, |hook| &hook.secrets).signing(), body, now);
         match hook {

@@ -64,12 +64,7 @@ async fn called(
 }
 
 /// Every way of proving nothing gets the same answer, whether there is such a hook or not.
-async fn prove<'a>(
-    service: &'a App,
-    name: &str,
-    parts: &Parts,
-    body: Body,
-) -> Result<(Proved<'a>, Bytes), Refusal> {
+async fn prove<'a>(service: &'a App, name: &str, parts: &Parts, body: Body) -> Result<(Proved<'a>, Bytes), Refusal> {
     let refused = |cause: String| Refusal::new(ErrorCode::HookRefused, format!("hook {name:?}: {cause}"));
     match evidence(&parts.headers)? {
         Evidence::None => Err(refused("nothing was shown".into())),
@@ -186,11 +181,7 @@ async fn find(service: &App, asked: &HookRequest) -> Result<Option<PrincipalReco
 }
 
 /// What is not there and what does not wait get the same answer: a caller that may approve need not learn which.
-async fn approve(
-    service: &App,
-    order: &Order<'_>,
-    found: Option<PrincipalRecord>,
-) -> Result<HookResult, Refusal> {
+async fn approve(service: &App, order: &Order<'_>, found: Option<PrincipalRecord>) -> Result<HookResult, Refusal> {
     let nothing = || Refusal::told(ErrorCode::Conflict, "no enrollment of such a device waits for approval");
     let device = found.ok_or_else(nothing)?;
     step(service, order, device.id, Step::Approve, "enrollment.approved").await?.ok_or_else(nothing)?;

@@ -133,7 +133,10 @@ pub enum WebhookStep {
     Enable,
     Disable,
     /// The present secret becomes the previous one until then; a previous one ends.
-    Rotate { secret: Vec<u8>, previous_until: Option<UnixTime> },
+    Rotate {
+        secret: Vec<u8>,
+        previous_until: Option<UnixTime>,
+    },
     /// With its deliveries.
     Delete,
 }
@@ -180,11 +183,19 @@ pub struct Settled {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     Delivered,
-    Later { next_at: UnixTime, error: String, pause: Pause },
+    Later {
+        next_at: UnixTime,
+        error: String,
+        pause: Pause,
+    },
     /// It was tried long enough.
-    Dead { error: String },
+    Dead {
+        error: String,
+    },
     /// The endpoint wants no more: it is disabled, and what waits goes on waiting.
-    Gone { error: String },
+    Gone {
+        error: String,
+    },
 }
 
 /// What else waits for a delivery that is tried later.

@@ -64,7 +64,9 @@ impl Egress {
 /// to wherever that address leads.
 fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => !NOT_PUBLIC_V4.iter().any(|(network, bits)| within(v4.to_bits(), network.to_bits(), 32 - bits)),
+        IpAddr::V4(v4) => {
+            !NOT_PUBLIC_V4.iter().any(|(network, bits)| within(v4.to_bits(), network.to_bits(), 32 - bits))
+        }
         IpAddr::V6(v6) => {
             // Unicast is assigned from here alone (RFC 4291 2.4, IANA); loopback, mapped addresses, NAT64, unique local, link
             // local and multicast are outside.

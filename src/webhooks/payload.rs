@@ -16,7 +16,8 @@ pub(super) fn messages(row: &AuditRow, events: &[WebhookEvent]) -> Vec<NewDelive
         let parts = data_of(&String::from_utf8_lossy(&frames));
         let several = parts.len() > 1;
         for (part, data) in (1..).zip(parts) {
-            let message = if several { format!("msg_{}_{part}", row.sequence) } else { format!("msg_{}", row.sequence) };
+            let message =
+                if several { format!("msg_{}_{part}", row.sequence) } else { format!("msg_{}", row.sequence) };
             all.push(delivery(row, message, event.kind.as_str(), data));
         }
     }

@@ -14,7 +14,11 @@ fn row(kind: &'static str, subject: &str, detail: Value) -> AuditRow {
 fn revocation(devices: usize) -> AuditRow {
     let ids = |prefix: &str| (0..devices).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
     let serials: Vec<String> = (0..devices).map(|n| format!("0a{n:04x}")).collect();
-    row("revocation", "batch:x", json!({ "devices": ids("d"), "certificates": serials, "reason": "superseded", "remote": "192.0.2.7" }))
+    row(
+        "revocation",
+        "batch:x",
+        json!({ "devices": ids("d"), "certificates": serials, "reason": "superseded", "remote": "192.0.2.7" }),
+    )
 }
 
 #[test]
@@ -54,7 +58,10 @@ fn alarms_and_actors_are_for_those_who_asked_for_security() {
     let told = messages(&alarm, &[WebhookEvent::Security]);
     let body: Value = serde_json::from_str(&told[0].body).unwrap();
     assert_eq!((&body["type"], &body["data"]["kind"]), (&json!("security"), &json!("alarm.token_reuse_other_key")));
-    assert_eq!((&body["data"]["actor"], &body["data"]["detail"]["remote"]), (&json!("admin:alice"), &json!("192.0.2.7")));
+    assert_eq!(
+        (&body["data"]["actor"], &body["data"]["detail"]["remote"]),
+        (&json!("admin:alice"), &json!("192.0.2.7"))
+    );
     assert!(!messages(&revocation(1), &[])[0].body.contains("alice"));
     let both = messages(&revocation(1), &[WebhookEvent::Revocation, WebhookEvent::Security]);
     assert!(both[0].body.contains(r#""actor":"admin:alice""#), "{both:?}");
@@ -68,5 +75,8 @@ fn alarms_and_actors_are_for_those_who_asked_for_security() {
 fn a_gap_says_where_to_go_on() {
     let told = gap(3, 9, "2027-01-15T08:00:00Z");
     let body: Value = serde_json::from_str(&told.body).unwrap();
-    assert_eq!((&body["sequence"], &body["data"]["next"], &body["data"]["reason"]), (&json!(8), &json!(9), &json!("archived")));
+    assert_eq!(
+        (&body["sequence"], &body["data"]["next"], &body["data"]["reason"]),
+        (&json!(8), &json!(9), &json!("archived"))
+    );
 }

@@ -29,6 +29,8 @@ mod token_create;
 mod trust;
 mod trust_bundles;
 mod trust_config;
+mod webhook;
+mod webhook_dead;
 
 use clap::{Args, Subcommand};
 
@@ -58,6 +60,9 @@ pub(crate) enum OnlineCommand {
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
+    /// Endpoints that are told what happens: create, list, show, enable, disable, rotate-secret, test, delete, dead
+    #[command(after_help = "Example:\n  ca webhook list")]
+    Webhook(Noun<webhook::WebhookCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -75,6 +80,7 @@ impl OnlineCommand {
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Webhook(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

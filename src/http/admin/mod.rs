@@ -6,6 +6,7 @@ mod tokens;
 mod trust;
 mod views;
 mod watch;
+mod webhooks;
 
 use std::time::Instant;
 
@@ -43,6 +44,11 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/issuers/{id}", post(issuers::step))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
+        .route("/v1/admin/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/v1/admin/webhooks/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/v1/admin/webhooks/{id}/secret", post(webhooks::rotate))
+        .route("/v1/admin/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/admin/dead-letters", get(webhooks::dead).post(webhooks::change_dead))
 }
 
 /// A request whose administrator is known.

@@ -255,15 +255,16 @@ fn dead(c: &Connection, query: &DeadQuery) -> Result<Page<DeadDelivery>, ReadErr
          WHERE d.died_at IS NOT NULL AND d.id > ?1 AND (?2 IS NULL OR d.webhook = ?2) ORDER BY d.id LIMIT ?3"
     );
     let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map((after, query.webhook.as_ref().map(CredentialId::as_str), limit as i64 + 1), |row| {
-        Ok(DeadDelivery {
-            delivery: delivery(row)?,
-            event: row.get(6)?,
-            created_at: UnixTime(row.get(7)?),
-            died_at: UnixTime(row.get(8)?),
-            error: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
-        })
-    })?;
+    let rows =
+        statement.query_map((after, query.webhook.as_ref().map(CredentialId::as_str), limit as i64 + 1), |row| {
+            Ok(DeadDelivery {
+                delivery: delivery(row)?,
+                event: row.get(6)?,
+                created_at: UnixTime(row.get(7)?),
+                died_at: UnixTime(row.get(8)?),
+                error: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
+            })
+        })?;
     let mut items: Vec<DeadDelivery> = rows.collect::<rusqlite::Result<_>>()?;
     let more = items.len() > limit;
     items.truncate(limit);
