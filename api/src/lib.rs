@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod access;
 pub mod admin;
 #[cfg(feature = "client")]
 pub mod client;
@@ -11,6 +12,8 @@ pub mod enroll;
 pub mod events;
 pub mod link;
 pub mod problem;
+pub mod revocations;
+pub mod scope;
 pub mod standard_webhooks;
 pub mod webhooks;
 

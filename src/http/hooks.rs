@@ -14,7 +14,7 @@ use signet_pki::DeviceId;
 use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 
-use super::native::{known, patience};
+use super::native::known;
 use super::refusal::Refusal;
 use super::{App, limits, request};
 use crate::authorize::Context;
@@ -34,7 +34,7 @@ async fn called(
     let (parts, body) = incoming.into_parts();
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
-    patience(&service, &context)?;
+    request::patience(&service, &context)?;
     let _place = service.hooks.place().ok_or_else(|| Refusal::new(ErrorCode::Busy, "all places of hooks are taken"))?;
     let (proved, bytes) = prove(&service, &name, &parts, body).await.inspect_err(|refusal| {
         if refusal.code == ErrorCode::HookRefused {
@@ -228,7 +228,9 @@ async fn step(
         }),
         at: now,
     };
-    let change = ChangeDevice { device, step: Some(step), groups: None, profile: None, recoveries: None, now, draft };
+    let (groups, profile, recoveries, account, permissions) = (None, None, None, None, None);
+    let change =
+        ChangeDevice { device, step: Some(step), groups, profile, recoveries, account, permissions, now, draft };
     match service.revocation.change(change, order.context).await? {
         None | Some(Err(Conflict::Status(_))) => Ok(None),
         Some(Err(other)) => Err(Refusal::new(ErrorCode::Conflict, format!("{other:?}"))),

@@ -1,5 +1,6 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
+pub mod access;
 pub mod records;
 pub mod sqlite;
 pub mod webhooks;
@@ -15,6 +16,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use access::*;
 pub use records::*;
 pub use webhooks::*;
 pub use writes::*;
@@ -34,7 +36,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: WebhookStore + Send + Sync {
+pub trait Store: AccessStore + WebhookStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

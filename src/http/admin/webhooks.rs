@@ -5,9 +5,10 @@ use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::{Value, json};
 use signet_api::admin::Page;
+use signet_api::scope::Scope;
 use signet_api::webhooks::{
-    CreateWebhook, DeadChanged, DeadLetter, DeadOrder, DeadQuery, RotateSecret, WebhookAction, WebhookChange,
-    WebhookInfo, WebhookSecret, WebhookTest,
+    CreateWebhook, DeadAction, DeadChanged, DeadLetter, DeadOrder, DeadQuery, RotateSecret, WebhookAction,
+    WebhookChange, WebhookEvent, WebhookInfo, WebhookSecret, WebhookTest,
 };
 use signet_api::{Credential, CredentialId, CredentialKind, ErrorCode};
 use signet_pki::UnixTime;
@@ -15,7 +16,7 @@ use signet_pki::UnixTime;
 use super::{Asked, not_found, segment};
 use crate::http::App;
 use crate::http::refusal::Refusal;
-use crate::http::request::answer;
+use crate::http::request::{answer, require};
 use crate::random;
 use crate::store::{
     AuditDraft, ChangeDead, ChangeWebhook, DeadDelivery, DeadSelection, MAX_WEBHOOKS, NewWebhook, Reach,
@@ -24,14 +25,17 @@ use crate::store::{
 use crate::webhooks::{SealError, Target};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::WebhooksRead).await?;
     let all = service.store.webhooks().await?;
     answer(&all.iter().map(info).collect::<Vec<_>>())
 }
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
-    let (admin, context, order) = asked.json::<CreateWebhook>(&service).await?;
+    let asked = Asked::with(&service, incoming, Scope::WebhooksWrite).await?;
+    let (caller, context, order) = asked.json::<CreateWebhook>(&service).await?;
+    if order.events.contains(&WebhookEvent::Security) {
+        require(&caller, Scope::EventsSecurity)?;
+    }
     let invalid = |e: String| Refusal::told(ErrorCode::InvalidArgument, e);
     let target = Target::parse(&order.url).map_err(|e| invalid(e.to_string()))?;
     let reach = if order.private { Reach::Listed } else { Reach::Public };
@@ -43,7 +47,7 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
     let (secret, sealed) = service.webhooks.new_secret(&id).map_err(sealing)?;
     let detail =
         json!({ "url": order.url, "events": events, "private": order.private, "remote": context.remote.to_string() });
-    let draft = draft(&service, "webhook.created", (admin.actor(), &context.request_id), &id, detail);
+    let draft = draft(&service, "webhook.created", (caller.actor(), &context.request_id), &id, detail);
     let new = NewWebhook { id: id.clone(), url: order.url, events, reach, secret: sealed, draft };
     match service.store.create_webhook(new).await? {
         WebhookCreation::Created => {}
@@ -62,7 +66,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::WebhooksRead).await?;
     answer(&info(&find(&service, &segment(CredentialId::parse(&id))?).await?))
 }
 
@@ -71,16 +75,16 @@ pub(super) async fn change(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::WebhooksWrite).await?;
     let id = segment(CredentialId::parse(&id))?;
-    let (admin, context, change) = asked.json::<WebhookChange>(&service).await?;
+    let (caller, context, change) = asked.json::<WebhookChange>(&service).await?;
     let (step, kind) = match change.action {
         WebhookAction::Enable => (WebhookStep::Enable, "webhook.enabled"),
         WebhookAction::Disable => (WebhookStep::Disable, "webhook.disabled"),
         WebhookAction::Delete => (WebhookStep::Delete, "webhook.deleted"),
     };
     let detail = json!({ "remote": context.remote.to_string() });
-    let draft = draft(&service, kind, (admin.actor(), &context.request_id), &id, detail);
+    let draft = draft(&service, kind, (caller.actor(), &context.request_id), &id, detail);
     let changed = service.store.change_webhook(ChangeWebhook { id, step, draft }).await?;
     service.webhooks.notice();
     answer(&info(&changed.ok_or_else(|| not_found("webhook"))?))
@@ -91,9 +95,9 @@ pub(super) async fn rotate(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::WebhooksWrite).await?;
     let id = segment(CredentialId::parse(&id))?;
-    let (admin, context, order) = asked.json::<RotateSecret>(&service).await?;
+    let (caller, context, order) = asked.json::<RotateSecret>(&service).await?;
     if !(0..=MAX_OVERLAP).contains(&order.overlap) {
         let text = format!("overlap: 0 to {MAX_OVERLAP} seconds");
         return Err(Refusal::told(ErrorCode::InvalidArgument, text));
@@ -103,7 +107,7 @@ pub(super) async fn rotate(
     let (secret, sealed) = service.webhooks.new_secret(&id).map_err(sealing)?;
     let detail =
         json!({ "previous_until": previous_until.map(|end| end.to_string()), "remote": context.remote.to_string() });
-    let draft = draft(&service, "webhook.secret_rotated", (admin.actor(), &context.request_id), &id, detail);
+    let draft = draft(&service, "webhook.secret_rotated", (caller.actor(), &context.request_id), &id, detail);
     let step = WebhookStep::Rotate { secret: sealed, previous_until };
     let changed = service.store.change_webhook(ChangeWebhook { id, step, draft }).await?;
     service.webhooks.notice();
@@ -116,38 +120,45 @@ pub(super) async fn test(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::WebhooksWrite).await?;
     let webhook = find(&service, &segment(CredentialId::parse(&id))?).await?;
     let (message, outcome) = service.webhooks.ping(&webhook).await;
     let status = outcome.as_ref().ok().copied();
     let delivered = status.is_some_and(|status| (200..300).contains(&status));
     let detail = json!({ "message": message, "status": status, "remote": asked.context.remote.to_string() });
-    let who = (asked.admin.actor(), asked.context.request_id.as_str());
+    let who = (asked.caller.actor(), asked.context.request_id.as_str());
     service.store.note_webhook(draft(&service, "webhook.tested", who, &webhook.id, detail)).await?;
     answer(&WebhookTest { message, delivered, status, error: outcome.err().map(|e| e.to_string()) })
 }
 
 pub(super) async fn dead(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::WebhooksRead).await?;
     let page = service.store.dead_deliveries(asked.query::<DeadQuery>()?).await?;
-    answer(&Page { items: page.items.into_iter().map(letter).collect(), next: page.next })
+    let mut items: Vec<DeadLetter> = page.items.into_iter().map(letter).collect();
+    if !asked.caller.may(Scope::EventsSecurity) {
+        // What these say is not for whoever may look after endpoints.
+        let all = service.store.webhooks().await?;
+        let secret = |id: &CredentialId| all.iter().any(|w| w.id == *id && w.events.contains(&WebhookEvent::Security));
+        items.iter_mut().filter(|letter| secret(&letter.webhook)).for_each(|letter| letter.body = Value::Null);
+    }
+    answer(&Page { items, next: page.next })
 }
 
 pub(super) async fn change_dead(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
-    let (admin, context, order) = asked.json::<DeadOrder>(&service).await?;
+    let asked = Asked::with(&service, incoming, Scope::WebhooksWrite).await?;
+    let (caller, context, order) = asked.json::<DeadOrder>(&service).await?;
     let (which, subject) = match (order.id, order.webhook) {
         (Some(id), None) => (DeadSelection::Delivery(id), format!("delivery:{id}")),
         (None, Some(webhook)) => (DeadSelection::Webhook(webhook.clone()), format!("webhook:{webhook}")),
         _ => return Err(Refusal::told(ErrorCode::InvalidArgument, "name exactly one of id and webhook")),
     };
     let kind = match order.action {
-        signet_api::webhooks::DeadAction::Redeliver => "webhook.redelivered",
-        signet_api::webhooks::DeadAction::Drop => "webhook.dropped",
+        DeadAction::Redeliver => "webhook.redelivered",
+        DeadAction::Drop => "webhook.dropped",
     };
     let draft = AuditDraft {
         kind,
-        actor: admin.actor(),
+        actor: caller.actor(),
         subject,
         request_id: context.request_id.clone(),
         detail: json!({ "remote": context.remote.to_string() }),
