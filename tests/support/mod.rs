@@ -10,6 +10,7 @@ pub(crate) mod der;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
+pub(crate) mod receiver;
 pub(crate) mod stream;
 pub(crate) mod wire;
 
