@@ -32,6 +32,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
+    ("hooks", &["config"]),
     ("housekeeping", &["archive", "config", "server_identity", "store"]),
     (
         "http",
@@ -44,6 +45,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "credentials",
             "enrollment",
             "events",
+            "hooks",
             "issuer",
             "latency",
             "ocsp",
@@ -52,6 +54,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "trust",
+            "webhooks",
         ],
     ),
     // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
@@ -68,6 +71,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["audit"]),
     ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
+    ("webhooks", &["clock", "config", "events", "random", "store"]),
 ];
 
 /// Edges against the floor plan: from, and the item that is used.
