@@ -7,6 +7,7 @@ mod connection;
 mod documents;
 mod doors;
 mod events;
+mod hooks;
 mod leftover;
 mod limits;
 mod listener;
@@ -38,6 +39,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
+use crate::hooks::Hooks;
 use crate::latency::Latency;
 use crate::ocsp::Responders;
 use crate::permission::Permission;
@@ -48,6 +50,7 @@ use crate::services::{Registrar, Registry};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
+use crate::webhooks::Webhooks;
 
 /// What handlers reach. Everything in it is shared and none of it knows HTTP.
 pub struct Service {
@@ -76,6 +79,8 @@ pub struct Service {
     pub registry: Arc<Registry>,
     pub permission: Permission,
     pub registrar: Registrar,
+    pub hooks: Hooks,
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl Service {
@@ -102,7 +107,8 @@ pub fn api(service: Arc<Service>) -> Router {
         .merge(admin::routes())
         .merge(events::routes())
         .merge(services::routes())
-        .merge(authz::routes());
+        .merge(authz::routes())
+        .merge(hooks::routes());
     request::wrap(routes, service)
 }
 

@@ -21,6 +21,7 @@ mod services;
 mod sharding;
 mod spoiled;
 mod tokens;
+mod webhooks;
 
 /// Runs every case against the stores that `$make` makes. A case that is missing here is dead code, which is an error.
 macro_rules! holds_for {
@@ -153,6 +154,20 @@ macro_rules! holds_for {
                 the_newest_order_describes_a_device_that_is_not_enrolled_yet,
                 open_tokens_are_revoked_by_id_and_by_batch,
                 t01_a_revoked_token_is_dead,
+            }
+            webhooks {
+                an_endpoint_begins_behind_its_own_entry,
+                there_are_no_more_endpoints_than_there_may_be,
+                a_stretch_of_the_log_is_taken_once,
+                the_oldest_of_each_endpoint_is_due_and_a_pause_holds_all_of_it,
+                enabling_tries_at_once_and_a_disabled_endpoint_is_left_alone,
+                what_is_given_up_waits_for_a_decision,
+                an_endpoint_with_too_many_dead_letters_is_disabled_and_loses_none,
+                gone_disables_and_keeps_what_waits,
+                a_rotation_keeps_the_secret_before_unless_it_has_to_end,
+                a_deleted_endpoint_takes_its_deliveries_along,
+                devices_are_found_by_their_whole_hardware_serial_number,
+                a_spoiled_endpoint_is_corrupt,
             }
         );
     };

@@ -11,6 +11,7 @@ pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
 pub(crate) mod permission;
+pub(crate) mod receiver;
 pub(crate) mod services;
 pub(crate) mod stream;
 pub(crate) mod wire;

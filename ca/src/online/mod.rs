@@ -33,6 +33,8 @@ mod token_create;
 mod trust;
 mod trust_bundles;
 mod trust_config;
+mod webhook;
+mod webhook_dead;
 
 use clap::{Args, Subcommand};
 
@@ -75,6 +77,9 @@ pub(crate) enum OnlineCommand {
     #[command(after_help = "Example:\n  ca approval list")]
     Approval(Noun<approval::ApprovalCommand>),
     Join(admin::Join),
+    /// Endpoints that are told what happens: create, list, show, enable, disable, rotate-secret, test, delete, dead
+    #[command(after_help = "Example:\n  ca webhook list")]
+    Webhook(Noun<webhook::WebhookCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -97,6 +102,7 @@ impl OnlineCommand {
             OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
             OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
             OnlineCommand::Join(command) => command.run(),
+            OnlineCommand::Webhook(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

@@ -8,6 +8,7 @@ mod tokens;
 mod trust;
 mod views;
 mod watch;
+mod webhooks;
 
 use std::time::Instant;
 
@@ -52,6 +53,11 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/events", get(watch::events))
         .route("/v1/admin/approvals", get(approvals::list))
         .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
+        .route("/v1/admin/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/v1/admin/webhooks/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/v1/admin/webhooks/{id}/secret", post(webhooks::rotate))
+        .route("/v1/admin/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/admin/dead-letters", get(webhooks::dead).post(webhooks::change_dead))
 }
 
 /// A request whose administrator is known.

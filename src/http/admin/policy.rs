@@ -75,6 +75,13 @@ pub(super) async fn apply(State(service): State<App>, incoming: Request) -> Resu
         return Err(Refusal::told(ErrorCode::PolicyInFile, text));
     }
     let candidate = Candidate::check(&order.text).map_err(refusal)?;
+    let act = Act {
+        guarded: Guarded::Policy,
+        path: "/v1/admin/policy".into(),
+        body: &order,
+        summary: format!("Apply the policy {} in place of {}", candidate.revision(), order.instead_of),
+    };
+    second(&service, (&caller, &context), act).await?;
     let expected = Some(order.instead_of).filter(|revision| revision != Policy::empty().revision());
     let draft = AuditDraft {
         kind: "policy.applied",
