@@ -1,6 +1,7 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod apikeys;
 mod backoff;
 mod connection;
 mod documents;
@@ -15,6 +16,7 @@ mod ocsp;
 mod plain;
 mod refusal;
 mod request;
+mod rotation;
 pub mod tls;
 mod trust;
 
@@ -87,8 +89,12 @@ pub(crate) type App = Arc<Service>;
 
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
-    let routes =
-        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
+    let routes = Router::new()
+        .merge(native::routes())
+        .merge(trust::routes())
+        .merge(admin::routes())
+        .merge(events::routes())
+        .merge(apikeys::routes());
     request::wrap(routes, service)
 }
 

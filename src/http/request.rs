@@ -208,6 +208,16 @@ pub(super) fn within(caller: &Caller, given: Scopes) -> Result<(), Refusal> {
     Err(Refusal::told(ErrorCode::Forbidden, format!("{} cannot give what it has not: {beyond}", caller.actor())))
 }
 
+/// Nobody decides about who may do more.
+pub(super) fn over(caller: &Caller, theirs: Scopes) -> Result<(), Refusal> {
+    let beyond = theirs.beyond(caller.scopes());
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!("{} cannot decide about who may do what it may not: {beyond}", caller.actor());
+    Err(Refusal::told(ErrorCode::Forbidden, sentence))
+}
+
 /// Whoever failed to prove something too often waits.
 pub(super) fn patience(service: &Service, context: &Context) -> Result<(), Refusal> {
     let Some(seconds) = service.backoff.wait(context.remote, service.clock.now()) else { return Ok(()) };
@@ -239,6 +249,10 @@ fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &HeaderValue)>
     let mut secrets = named(header::AUTHORIZATION).chain(named(HeaderName::from_static("x-api-key")));
     match (secrets.next(), secrets.next()) {
         (_, Some(_)) => Err(Refusal::new(ErrorCode::TwoSecrets, "Authorization and X-API-Key, or one of them twice")),
+        // Whatever is in front of us may make one line of two (RFC 9110 5.3). No secret of ours has a comma.
+        (Some((_, value)), None) if value.as_bytes().contains(&b',') => {
+            Err(Refusal::new(ErrorCode::TwoSecrets, "a list in Authorization or X-API-Key"))
+        }
         (first, None) => Ok(first),
     }
 }

@@ -8,6 +8,7 @@ use signet_api::admin::{CreateTokens, CreatedTokens, Page, RevokedTokens, TokenI
 use signet_api::scope::Scope;
 use signet_api::{CredentialId, ErrorCode};
 
+use super::devices::may_become;
 use super::{Asked, not_found, segment, views};
 use crate::credentials::order::{self, Ordering};
 use crate::http::App;
@@ -23,6 +24,9 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
         let known = profiles.device_names().join(", ");
         Refusal::told(ErrorCode::InvalidArgument, format!("there is no profile {:?}; known are {known}", order.profile))
     })?;
+    for device in order.targets.iter().filter_map(|target| target.device.as_ref()) {
+        may_become(&service, &admin, device).await?;
+    }
     let actor = admin.actor();
     let root = service.publisher.root().view().fingerprint();
     let now = service.clock.now();
