@@ -1,6 +1,11 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
+mod account;
 mod admin_dir;
+mod apikey;
+mod apikey_change;
+mod apikey_create;
+mod apikey_import;
 mod audit;
 mod audit_archive;
 mod audit_chain;
@@ -14,7 +19,9 @@ mod crl_file;
 mod crl_sync;
 mod device;
 mod device_csv;
+mod device_permit;
 mod doctor;
+mod doctor_keys;
 mod duration;
 mod events;
 mod files;
@@ -43,6 +50,12 @@ pub(crate) enum OnlineCommand {
     /// Devices: list, show, suspend, resume, retire, approve, deny, set
     #[command(after_help = "Example:\n  ca device list --status active")]
     Device(Noun<device::DeviceCommand>),
+    /// Accounts of people and programs: create, list, show, change, suspend, resume, revoke
+    #[command(after_help = "Example:\n  ca account create acme --permission role:auditor")]
+    Account(Noun<account::AccountCommand>),
+    /// API keys: create, list, show, change, enable, disable, rotate, revoke, import
+    #[command(after_help = "Example:\n  ca apikey create --account acme --out acme.key")]
+    Apikey(Noun<apikey::ApikeyCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -68,6 +81,8 @@ impl OnlineCommand {
         match self {
             OnlineCommand::Token(noun) => noun.command.run(&noun.at),
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Account(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Apikey(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),
