@@ -178,10 +178,20 @@ pub(super) async fn caller(
     peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
-    let secret = secret(headers)?;
-    if secret.is_some() {
+    if secret(headers)?.is_some() {
         patience(service, context)?;
     }
+    caller_again(service, headers, peer, context).await
+}
+
+/// Of a request that was let in before, whatever others at its address have done since.
+pub(super) async fn caller_again(
+    service: &Service,
+    headers: &HeaderMap,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
+    let secret = secret(headers)?;
     let shown = Shown { certificate: peer.certificate.as_ref(), secret };
     let caller = service.authorizer.caller(shown, context).await.inspect_err(|error| {
         if error.is_failed_proof() {
