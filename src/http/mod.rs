@@ -1,6 +1,7 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod apikeys;
 mod authz;
 mod backoff;
 mod connection;
@@ -17,6 +18,7 @@ mod ocsp;
 mod plain;
 mod refusal;
 mod request;
+mod rotation;
 mod services;
 pub mod tls;
 mod trust;
@@ -108,7 +110,8 @@ pub fn api(service: Arc<Service>) -> Router {
         .merge(events::routes())
         .merge(services::routes())
         .merge(authz::routes())
-        .merge(hooks::routes());
+        .merge(hooks::routes())
+        .merge(apikeys::routes());
     request::wrap(routes, service)
 }
 

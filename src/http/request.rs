@@ -178,10 +178,20 @@ pub(super) async fn caller(
     peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
-    let secret = secret(headers)?;
-    if secret.is_some() {
+    if secret(headers)?.is_some() {
         patience(service, context)?;
     }
+    caller_again(service, headers, peer, context).await
+}
+
+/// Of a request that was let in before, whatever others at its address have done since.
+pub(super) async fn caller_again(
+    service: &Service,
+    headers: &HeaderMap,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
+    let secret = secret(headers)?;
     let shown = Shown { certificate: peer.certificate.as_ref(), secret };
     let caller = service.authorizer.caller(shown, context).await.inspect_err(|error| {
         if error.is_failed_proof() {
@@ -206,6 +216,16 @@ pub(super) fn within(caller: &Caller, given: Scopes) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::told(ErrorCode::Forbidden, format!("{} cannot give what it has not: {beyond}", caller.actor())))
+}
+
+/// Nobody decides about who may do more.
+pub(super) fn over(caller: &Caller, theirs: Scopes) -> Result<(), Refusal> {
+    let beyond = theirs.beyond(caller.scopes());
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!("{} cannot decide about who may do what it may not: {beyond}", caller.actor());
+    Err(Refusal::told(ErrorCode::Forbidden, sentence))
 }
 
 /// Whoever failed to prove something too often waits.
@@ -239,6 +259,10 @@ fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &HeaderValue)>
     let mut secrets = named(header::AUTHORIZATION).chain(named(HeaderName::from_static("x-api-key")));
     match (secrets.next(), secrets.next()) {
         (_, Some(_)) => Err(Refusal::new(ErrorCode::TwoSecrets, "Authorization and X-API-Key, or one of them twice")),
+        // Whatever is in front of us may make one line of two (RFC 9110 5.3). No secret of ours has a comma.
+        (Some((_, value)), None) if value.as_bytes().contains(&b',') => {
+            Err(Refusal::new(ErrorCode::TwoSecrets, "a list in Authorization or X-API-Key"))
+        }
         (first, None) => Ok(first),
     }
 }

@@ -4,7 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
+mod apikeys;
 mod bombs;
+mod callers;
 mod clock;
 mod contract;
 mod directory;

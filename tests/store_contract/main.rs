@@ -5,6 +5,7 @@
 mod bench;
 mod factory;
 
+mod access;
 mod archiving;
 mod auditing;
 mod devices;
@@ -27,6 +28,22 @@ mod webhooks;
 macro_rules! holds_for {
     ($make:path) => {
         crate::holds_for!(@cases $make;
+            access {
+                an_account_is_what_was_ordered_and_its_name_is_used_once,
+                an_account_goes_to_and_fro_until_it_is_revoked,
+                a_credential_is_what_was_ordered,
+                a_credential_is_switched_off_and_on_until_it_is_revoked,
+                name_scopes_and_network_change_by_themselves,
+                a_rotation_shortens_the_old_one_and_happens_once,
+                an_imported_key_is_known_once_and_all_that_are_known_are_named,
+                an_owner_has_so_many_credentials_and_no_more,
+                the_last_use_only_moves_on_and_is_no_entry,
+                an_account_is_revoked_with_everything_it_has_and_no_other,
+                a_device_is_revoked_with_its_own_credentials,
+                accounts_and_credentials_are_listed_page_by_page,
+                every_verb_of_access_appends_one_entry,
+                a_spoiled_credential_is_corrupt,
+            }
             archiving {
                 segments_are_recorded_once_in_order_and_without_a_gap,
                 only_what_stands_in_a_segment_is_removed_and_from_the_front,

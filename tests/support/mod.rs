@@ -5,6 +5,7 @@
 // Two test binaries share this; each uses its own part of it.
 #![allow(dead_code)]
 
+pub(crate) mod access;
 mod builder;
 pub(crate) mod der;
 pub(crate) mod installation;

@@ -1,7 +1,12 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
+mod account;
 mod admin;
 mod admin_dir;
+mod apikey;
+mod apikey_change;
+mod apikey_create;
+mod apikey_import;
 mod approval;
 mod audit;
 mod audit_archive;
@@ -17,7 +22,9 @@ mod crl_file;
 mod crl_sync;
 mod device;
 mod device_csv;
+mod device_permit;
 mod doctor;
+mod doctor_keys;
 mod duration;
 mod events;
 mod files;
@@ -55,6 +62,12 @@ pub(crate) enum OnlineCommand {
     /// Live permission: check
     #[command(after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data")]
     Authz(Noun<authz::AuthzCommand>),
+    /// Accounts of people and programs: create, list, show, change, suspend, resume, revoke
+    #[command(after_help = "Example:\n  ca account create acme --permission role:auditor")]
+    Account(Noun<account::AccountCommand>),
+    /// API keys: create, list, show, change, enable, disable, rotate, revoke, import
+    #[command(after_help = "Example:\n  ca apikey create --account acme --out acme.key")]
+    Apikey(Noun<apikey::ApikeyCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -92,6 +105,8 @@ impl OnlineCommand {
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
             OnlineCommand::Service(noun) => noun.command.run(&noun.at),
             OnlineCommand::Authz(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Account(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Apikey(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),

@@ -1,5 +1,8 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
+mod accounts;
+mod apikeys;
+mod apikeys_import;
 pub(super) mod approvals;
 mod devices;
 mod issuers;
@@ -29,6 +32,11 @@ use crate::authorize::{Caller, Context};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/v1/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/v1/admin/accounts/{id}", get(accounts::show).post(accounts::change))
+        .route("/v1/admin/apikeys", get(apikeys::list).post(apikeys::create))
+        .route("/v1/admin/apikeys/import", post(apikeys_import::import))
+        .route("/v1/admin/apikeys/{id}", get(apikeys::show).post(apikeys::change))
         .route("/v1/admin/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/admin/tokens/{id}", get(tokens::show))
         .route("/v1/admin/tokens/{id}/revoke", post(tokens::revoke))

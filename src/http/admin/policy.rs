@@ -16,12 +16,13 @@ use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 use signet_policy::{Change, Policy};
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found};
 use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, answer};
 use crate::policy::{Candidate, Compared, PolicyError, told};
-use crate::store::{AuditDraft, InsteadOf, PolicyOrigin, PolicyRecord};
+use crate::store::{AuditDraft, Guarded, InsteadOf, PolicyOrigin, PolicyRecord};
 
 pub(super) async fn show(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
