@@ -80,6 +80,8 @@ codes! {
         "An administrator changes them; the next renewal picks them up.";
     NotFound = "not_found", 404, "There is nothing here.",
         "Check the path and the id.";
+    MethodNotAllowed = "method_not_allowed", 405, "This path does not have this method.",
+        "Allow says which methods it has.";
     Conflict = "conflict", 409, "The request conflicts with the present state.",
         "See the present state with 'ca device show ID' or 'ca token show ID', then decide again.";
     BodyTooLarge = "body_too_large", 413, "The request body is too large.",

@@ -12,6 +12,7 @@ mod listener;
 mod local;
 mod native;
 mod ocsp;
+mod openapi;
 mod plain;
 mod refusal;
 mod request;
@@ -89,7 +90,7 @@ pub(crate) type App = Arc<Service>;
 pub fn api(service: Arc<Service>) -> Router {
     let routes =
         Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
-    request::wrap(routes, service)
+    request::wrap(routes.merge(openapi::routes()), service)
 }
 
 /// The plain listener's routes: lists, CA certificates and the responder, nothing else.
