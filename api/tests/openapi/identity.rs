@@ -7,6 +7,7 @@ use signet_api::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, Re
 use crate::document::{Document, ISSUING, Operation};
 use crate::samples::{CERTIFICATE, CSR, EARLIER, LATER, SERIAL};
 use crate::texts;
+use crate::trace::Shape;
 
 pub(crate) fn describe(document: &mut Document) {
     enroll(document);
@@ -126,9 +127,7 @@ fn bare(operation: Operation<'_>) -> Operation<'_> {
 }
 
 fn hardware_serial() -> Value {
-    texts::rule("HardwareFacts", "serial_number").as_object().map_or(Value::Null, |rule| {
-        let mut schema = rule.clone();
-        schema.insert("type".into(), "string".into());
-        schema.into()
-    })
+    let mut schema = texts::rule("HardwareFacts", "serial_number", &Shape::Text);
+    schema["type"] = "string".into();
+    schema
 }

@@ -108,7 +108,7 @@ impl Schemas {
     /// With what the type does not say: patterns and lengths.
     fn field(&mut self, owner: &str, field: &str, shape: &Shape, pointer: &str, trial: &Trial<'_>) -> Value {
         let mut schema = self.schema(shape, &format!("{pointer}/{field}"), trial);
-        merge(&mut schema, texts::rule(owner, field));
+        merge(&mut schema, texts::rule(owner, field, shape));
         let text = match shape {
             Shape::Text => Some(&schema),
             Shape::List(inner) if **inner == Shape::Text => Some(&schema["items"]),

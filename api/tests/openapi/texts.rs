@@ -3,9 +3,20 @@
 
 use serde_json::{Value, json};
 
-/// What is added to the schema of a field; of `Type.field` first, else of every field of this name.
-pub(crate) fn rule(owner: &str, field: &str) -> Value {
-    let own = match (owner, field) {
+use crate::trace::Shape;
+
+/// What is added to the schema of a field: of `Type.field` first, else of every text, number or list of this name.
+pub(crate) fn rule(owner: &str, field: &str, shape: &Shape) -> Value {
+    let fits = |rule: &Value| match shape {
+        Shape::List(_) => rule.get("items").is_some(),
+        Shape::Text | Shape::Integer(..) => rule.get("items").is_none(),
+        _ => false,
+    };
+    own(owner, field).or_else(|| Some(common(field)).filter(fits)).unwrap_or_default()
+}
+
+fn own(owner: &str, field: &str) -> Option<Value> {
+    match (owner, field) {
         ("CreateTokens", "lifetime") => Some(json!({ "minimum": 300, "maximum": 7_776_000 })),
         ("CreateTokens", "targets") => Some(json!({ "minItems": 1, "maxItems": 10_000 })),
         ("TokenTarget", "dns_names") => Some(json!({ "maxItems": 16, "items": dns_name() })),
@@ -28,8 +39,7 @@ pub(crate) fn rule(owner: &str, field: &str) -> Value {
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),
         _ => None,
-    };
-    own.unwrap_or_else(|| common(field))
+    }
 }
 
 fn common(field: &str) -> Value {
