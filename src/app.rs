@@ -17,6 +17,7 @@ use crate::authorize::{Authorizer, Context, RecoveryRules};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Material, Profiles, RootLists};
 use crate::credentials::Pepper;
+use crate::credentials::keys::Uses;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::housekeeping;
@@ -67,6 +68,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         issuers: issuers.clone(),
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
+        uses: Uses::default(),
         recovery: RecoveryRules::from(config.raw.recovery),
         clock: clock.clone(),
         list_wanted: Arc::new(Notify::new()),

@@ -22,6 +22,8 @@ const TICK: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(5);
 /// Rows of a kind to one transaction of the retention: about a millisecond, so that no request waits for it.
 const PRUNE_ROWS: u32 = 200;
+/// Seconds between two times at which it is written when credentials were used.
+const NOTE_INTERVAL: i64 = 60;
 /// Seconds between two looks at what the retention no longer keeps.
 const PRUNE_INTERVAL: i64 = 600;
 /// An expired certificate leaves the list after it stood on one issued later than its end (RFC 5280 3.3); two intervals
@@ -38,6 +40,7 @@ pub(crate) async fn run(
 ) {
     let mut tick = tokio::time::interval(TICK);
     let mut pruned_at = service.clock.now();
+    let mut noted_at = pruned_at;
     let anchor = service.config.anchor();
     let mut marked = None;
     let (mut changes, mut moved) = (service.road.issuers.changes(), service.road.issuers.changes());
@@ -77,6 +80,10 @@ pub(crate) async fn run(
         renew_responder(&service).await;
         if let Err(error) = anchor.advance(service.store.as_ref(), &mut marked).await {
             tracing::error!(%error, "the mark beside the database could not be moved");
+        }
+        if now.since(noted_at) >= NOTE_INTERVAL {
+            noted_at = now;
+            note_uses(&service).await;
         }
         if now.since(pruned_at) >= PRUNE_INTERVAL {
             pruned_at = now;
@@ -182,5 +189,15 @@ fn report(outcome: Result<Pruned, StoreError>) {
             tracing::info!(certificates, revocations, tokens, "retention applied");
         }
         Err(error) => tracing::error!(%error, "the retention could not be applied; it will be tried again"),
+    }
+}
+
+/// What cannot be written is lost: it is for people to look at, and nothing is decided on it.
+async fn note_uses(service: &Service) {
+    let uses = service.authorizer.uses.take();
+    if !uses.is_empty()
+        && let Err(error) = service.store.note_credentials_used(uses).await
+    {
+        tracing::warn!(%error, "when credentials were used could not be noted");
     }
 }

@@ -455,12 +455,15 @@ fn draw() -> [u8; 20] {
 fn whoami(peer: &CertificateView) -> WhoAmI {
     WhoAmI {
         kind: "device".into(),
-        id: DeviceId::parse(peer.common_name.as_deref().unwrap()).unwrap(),
-        serial: peer.serial.to_string(),
-        profile: "device".into(),
+        id: peer.common_name.clone().unwrap(),
+        serial: Some(peer.serial.to_string()),
+        profile: Some("device".into()),
         groups: Vec::new(),
-        not_after: peer.not_after.to_string(),
-        renew_after: peer.not_after.to_string(),
+        not_after: Some(peer.not_after.to_string()),
+        renew_after: Some(peer.not_after.to_string()),
+        account: None,
+        scopes: Default::default(),
+        credential: None,
     }
 }
 

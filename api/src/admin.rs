@@ -5,7 +5,10 @@ use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, DnsName};
 
+pub use crate::revocations::{RevokeReport, RevokeRequest};
+
 use crate::credential::CredentialId;
+use crate::scope::{AccountId, Permissions};
 
 /// `POST /v1/admin/tokens`: one token for each target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +112,12 @@ pub struct DeviceInfo {
     /// How often it may still recover; absent: as often as the configuration allows a device that never did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recoveries: Option<u32>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// Absent: what its kind may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
     /// The newest certificate that is not revoked or superseded.
     pub certificate: Option<CertificateInfo>,
 }
@@ -185,35 +194,6 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// `POST /v1/admin/revocations`. Exactly one of the targets is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RevokeRequest {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<DeviceId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
-    /// Every unused token of the batch, and every device that was enrolled with one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// What a revocation ended, or would end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RevokeReport {
-    pub dry_run: bool,
-    pub devices: Vec<DeviceId>,
-    /// Serials.
-    pub certificates: Vec<String>,
-    pub tokens: Vec<CredentialId>,
-    /// The published CRL that carries it; absent for a dry run and when the CRL could not be published yet.
-    pub crl_number: Option<u64>,
-}
-
 /// `POST /v1/admin/tokens/{id}/revoke` and `/v1/admin/batches/{batch}/revoke`: tokens only, no certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedTokens {
@@ -254,6 +234,12 @@ pub struct DeviceChange {
     /// How often the device may recover from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recoveries: Option<u32>,
+    /// Whose it is from now on; an empty text: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What it may do here from now on, at most what the caller may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

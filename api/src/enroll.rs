@@ -7,6 +7,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use signet_pki::DeviceId;
 
+use crate::credential::CredentialId;
+use crate::scope::{AccountId, Scopes};
+
 /// The JSON envelope; a bare PKCS#10 body in PEM or DER is accepted as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,15 +113,29 @@ pub struct RecoverRequest {
     pub signature: String,
 }
 
-/// `GET /v1/whoami`.
+/// `GET /v1/whoami`. What concerns a certificate is absent for who showed a secret alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhoAmI {
-    /// `device`, `service`, `admin` or `server`.
+    /// `device`, `service`, `admin`, `server` or `account`.
     pub kind: String,
-    pub id: DeviceId,
-    pub serial: String,
-    pub profile: String,
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    #[serde(default)]
     pub groups: Vec<String>,
-    pub not_after: String,
-    pub renew_after: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_after: Option<String>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// What it may do here.
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// The public id of the secret that was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialId>,
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod access;
 pub mod admin;
 #[cfg(feature = "client")]
 pub mod client;
@@ -11,6 +12,8 @@ pub mod enroll;
 pub mod events;
 pub mod link;
 pub mod problem;
+pub mod revocations;
+pub mod scope;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

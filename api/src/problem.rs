@@ -74,8 +74,24 @@ codes! {
         "Enroll with a new token.";
     RecoveryNotNeeded = "recovery_not_needed", 409, "The certificate is still good.",
         "Renew with it, at /v1/renew.";
+    CredentialInvalid = "credential_invalid", 401, "The API key or access token is not valid here.",
+        "Send the whole key in X-API-Key, or a token in Authorization: Bearer; 'ca apikey list' shows which keys there are.";
+    CredentialExpired = "credential_expired", 401, "The API key or access token has expired.",
+        "Fetch a new token, or have the key rotated with 'ca apikey rotate'.";
+    CredentialRevoked = "credential_revoked", 401, "The API key or access token was revoked.",
+        "Ask an administrator for a new one: 'ca apikey create'.";
+    CredentialDisabled = "credential_disabled", 403, "The API key is switched off.",
+        "An administrator switches it on with 'ca apikey enable'.";
+    CredentialConstraint = "credential_constraint", 403, "The credential may not be presented from here or like this.",
+        "It is bound to a network or a key; 'ca apikey show' says to which.";
+    CredentialMismatch = "credential_mismatch", 403, "The client certificate and the secret belong to different owners.",
+        "Present one of the two, or a secret of the certificate's owner or its account.";
+    AccountSuspended = "account_suspended", 403, "The account is suspended.",
+        "An administrator can resume it with 'ca account resume'.";
+    AccountRevoked = "account_revoked", 403, "The account was revoked.",
+        "Ask an administrator for another account.";
     Forbidden = "forbidden", 403, "This identity may not do that.",
-        "Use an administrator's certificate.";
+        "Use a certificate or key that has the permission, or ask an owner for it: 'ca account' and 'ca device permit'.";
     IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",
         "An administrator changes them; the next renewal picks them up.";
     NotFound = "not_found", 404, "There is nothing here.",

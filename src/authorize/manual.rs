@@ -1,22 +1,23 @@
 //! Certificates on somebody's word: an administrator's for a device, an operator's for the service itself.
 
+use signet_api::scope::Scope;
 use signet_pki::csr::CheckedCsr;
 use signet_pki::name::PrincipalKind;
 
 use super::grant::Granted;
-use super::{Authorizer, Context, Decision, Grant, Identity, ManualOrder};
+use super::{Authorizer, Caller, Context, Decision, Grant, ManualOrder};
 use crate::enrollment::EnrollError;
 use crate::store::{PrincipalRecord, PrincipalStatus, Redemption};
 
 impl Authorizer {
     pub(super) async fn by_administrator(
         &self,
-        admin: &Identity,
+        admin: &Caller,
         order: ManualOrder,
         csr: CheckedCsr,
         context: &Context,
     ) -> Result<Decision, EnrollError> {
-        if admin.record().principal.kind != PrincipalKind::Admin {
+        if !admin.may(Scope::CertificatesIssue) {
             return Err(EnrollError::Forbidden);
         }
         let unknown = || EnrollError::Profile(format!("there is no profile {:?} for devices", order.profile));

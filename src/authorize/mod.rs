@@ -1,5 +1,6 @@
 //! Room 3: evidence becomes a grant, or a refusal with its reason. One file per way of proving who you are.
 
+pub mod caller;
 mod grant;
 pub mod identity;
 mod manual;
@@ -16,6 +17,7 @@ use signet_pki::csr::CheckedCsr;
 use signet_pki::{DeviceId, DnsName};
 use tokio::sync::Notify;
 
+pub use caller::{AccessError, Caller, Secret, Shown, Who};
 pub use grant::Grant;
 pub use identity::{Identity, PeerCertificate};
 pub use recovery::{RecoveryProof, RecoveryRules};
@@ -23,6 +25,7 @@ pub use recovery::{RecoveryProof, RecoveryRules};
 use crate::clock::Clock;
 use crate::config::Profiles;
 use crate::credentials::Pepper;
+use crate::credentials::keys::Uses;
 use crate::enrollment::EnrollError;
 use crate::issuer::Issuers;
 use crate::store::{Issued, PrincipalRecord, Store};
@@ -48,7 +51,7 @@ pub enum Evidence {
     Recovery(RecoveryProof),
     /// An administrator's word.
     Administrator {
-        admin: Identity,
+        admin: Caller,
         order: ManualOrder,
     },
     /// The service itself, by an operator's command or its own renewal.
@@ -116,6 +119,7 @@ pub struct Authorizer {
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) profiles: Profiles,
     pub(crate) pepper: Pepper,
+    pub(crate) uses: Uses,
     pub(crate) recovery: RecoveryRules,
     pub(crate) clock: Arc<dyn Clock>,
     /// Rung when a decision revoked something and a new list is wanted.

@@ -1,5 +1,6 @@
 //! Secrets that Signet hands out: how they are made, and how they are known again without being kept.
 
+pub mod keys;
 pub mod order;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use signet_api::admin;
 use signet_api::{CredentialKind, ErrorCode, Problem};
 
+use crate::authorize::AccessError;
 use crate::credentials::order::OrderError;
 use crate::enrollment::EnrollError;
 use crate::store::StoreError;
@@ -45,6 +46,15 @@ impl Refusal {
 impl From<EnrollError> for Refusal {
     fn from(error: EnrollError) -> Refusal {
         Refusal { detail: error.told(), ..Refusal::new(error.code(), error.to_string()) }
+    }
+}
+
+impl From<AccessError> for Refusal {
+    fn from(error: AccessError) -> Refusal {
+        match error {
+            AccessError::Principal(error) => error.into(),
+            error => Refusal::new(error.code(), error.to_string()),
+        }
     }
 }
 

@@ -5,19 +5,20 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use http_body_util::{BodyExt, Limited};
 use signet_api::credential::{Credential, CredentialKind};
+use signet_api::scope::{Scope, Scopes};
 use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
-use signet_pki::name::PrincipalKind;
 
 use super::connection::Peer;
 use super::leftover::Leftover;
 use super::refusal::{Refusal, render, scrub};
 use super::{App, Service};
-use crate::authorize::{Context, Identity};
+use crate::authorize::{AccessError, Caller, Context, Secret, Shown};
+use crate::credentials::keys::PresentedKey;
 use crate::events::Ending;
 use crate::random;
 
@@ -164,11 +165,7 @@ pub(super) async fn body(service: &Service, body: Body, limit: usize) -> Result<
 
 /// The one secret of a request, if any. Two are refused: it is not for us to choose.
 pub(super) fn bearer(headers: &HeaderMap, kind: CredentialKind) -> Result<Option<Credential>, Refusal> {
-    let mut secrets = headers.get_all(header::AUTHORIZATION).iter().chain(headers.get_all("x-api-key").iter());
-    let Some(first) = secrets.next() else { return Ok(None) };
-    if secrets.next().is_some() {
-        return Err(Refusal::new(ErrorCode::TwoSecrets, "Authorization and X-API-Key, or one of them twice"));
-    }
+    let Some((_, first)) = only_secret(headers)? else { return Ok(None) };
     let text =
         first.to_str().ok().and_then(|t| t.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = text else {
@@ -180,20 +177,76 @@ pub(super) fn bearer(headers: &HeaderMap, kind: CredentialKind) -> Result<Option
         .map_err(|error| Refusal::new(ErrorCode::TokenInvalid, format!("malformed token: {error}")))
 }
 
-/// The administrator behind the client certificate, as the record is now.
-pub(super) async fn administrator(service: &Service, peer: &Peer, context: &Context) -> Result<Identity, Refusal> {
-    let identity = identity(service, peer, context).await?;
-    if identity.record().principal.kind != PrincipalKind::Admin {
-        return Err(Refusal::new(ErrorCode::Forbidden, format!("{} is no administrator", identity.actor())));
+/// Who asks, by certificate, access token or API key, as the records are now.
+pub(super) async fn caller(
+    service: &Service,
+    headers: &HeaderMap,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
+    let secret = secret(headers)?;
+    if secret.is_some() {
+        patience(service, context)?;
     }
-    Ok(identity)
+    let shown = Shown { certificate: peer.certificate.as_ref(), secret };
+    let caller = service.authorizer.caller(shown, context).await.inspect_err(|error| {
+        if error.is_failed_proof() {
+            service.backoff.note_failure(context.remote, service.clock.now());
+        }
+    })?;
+    Ok(caller)
 }
 
-pub(super) async fn identity(service: &Service, peer: &Peer, context: &Context) -> Result<Identity, Refusal> {
-    let Some(certificate) = &peer.certificate else {
-        return Err(Refusal::new(ErrorCode::NotAuthenticated, "no client certificate"));
+/// Refuses whoever may not do it, and says what is missing.
+pub(super) fn require(caller: &Caller, scope: Scope) -> Result<(), Refusal> {
+    if caller.may(scope) {
+        return Ok(());
+    }
+    Err(Refusal::told(ErrorCode::Forbidden, format!("{} has no permission {}", caller.actor(), scope.as_str())))
+}
+
+/// Nobody gives what he has not.
+pub(super) fn within(caller: &Caller, given: Scopes) -> Result<(), Refusal> {
+    let beyond = given.beyond(caller.scopes());
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::told(ErrorCode::Forbidden, format!("{} cannot give what it has not: {beyond}", caller.actor())))
+}
+
+/// Whoever failed to prove something too often waits.
+pub(super) fn patience(service: &Service, context: &Context) -> Result<(), Refusal> {
+    let Some(seconds) = service.backoff.wait(context.remote, service.clock.now()) else { return Ok(()) };
+    let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
+    Err(Refusal { retry_after: Some(seconds), ..refusal })
+}
+
+/// The one secret of a request that is not an enrollment.
+fn secret(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
+    let Some((name, value)) = only_secret(headers)? else { return Ok(None) };
+    let Ok(text) = value.to_str() else { return Err(AccessError::Malformed.into()) };
+    if name != header::AUTHORIZATION {
+        return Ok(Some(Secret::ApiKey(PresentedKey::parse(text))));
+    }
+    let scheme = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, token)) = scheme else {
+        let told = "the Authorization header is not of scheme Bearer; an API key goes into X-API-Key";
+        return Err(Refusal::told(ErrorCode::NotAuthenticated, told));
     };
-    Ok(service.authorizer.identify(certificate, context).await?)
+    if token.trim_start().starts_with("sgk_") {
+        return Err(Refusal::told(ErrorCode::CredentialInvalid, "an API key goes into the header X-API-Key"));
+    }
+    Ok(Some(Secret::Bearer(token.trim().to_owned())))
+}
+
+/// Two are refused: it is not for us to choose.
+fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &HeaderValue)>, Refusal> {
+    let named = |name: HeaderName| headers.get_all(&name).iter().map(move |value| (name.clone(), value));
+    let mut secrets = named(header::AUTHORIZATION).chain(named(HeaderName::from_static("x-api-key")));
+    match (secrets.next(), secrets.next()) {
+        (_, Some(_)) => Err(Refusal::new(ErrorCode::TwoSecrets, "Authorization and X-API-Key, or one of them twice")),
+        (first, None) => Ok(first),
+    }
 }
 
 /// Strict JSON: unknown keys are errors that name the key.

@@ -67,6 +67,7 @@ impl Revocation {
             RevokeTarget::Device(id) => id.to_string(),
             RevokeTarget::Serial(serial) => serial.to_string(),
             RevokeTarget::Batch(batch) => format!("batch:{batch}"),
+            RevokeTarget::Account(id) => format!("account:{id}"),
         };
         let now = self.clock.now();
         let draft = AuditDraft {

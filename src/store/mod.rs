@@ -1,5 +1,6 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
+pub mod access;
 pub mod records;
 pub mod sqlite;
 pub mod writes;
@@ -14,6 +15,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use access::*;
 pub use records::*;
 pub use writes::*;
 
@@ -32,7 +34,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: Send + Sync {
+pub trait Store: AccessStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

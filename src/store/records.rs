@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use signet_api::CredentialId;
 use signet_api::admin::TokenKind;
+use signet_api::scope::{AccountId, Permissions};
 use signet_pki::crl::{Entries, Reason};
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, DnsName, Fingerprint, Serial, UnixTime};
@@ -12,6 +13,7 @@ use signet_pki::{DeviceId, DnsName, Fingerprint, Serial, UnixTime};
 use crate::audit::merkle::Frontier;
 use crate::audit::segment::SegmentName;
 
+/// An enumeration that is stored as text.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
@@ -29,6 +31,8 @@ macro_rules! text_enum {
         }
     };
 }
+
+pub(super) use text_enum;
 
 text_enum! {
     /// Life of a principal. A revoked or retired one never comes back.
@@ -115,6 +119,10 @@ pub struct PrincipalRecord {
     pub created_at: UnixTime,
     /// How often it may still recover; `None` as long as nothing has changed what the configuration allows.
     pub recoveries: Option<u32>,
+    /// Whose it is.
+    pub account: Option<AccountId>,
+    /// `None`: what its kind may.
+    pub permissions: Option<Permissions>,
     /// Grows with every change; a commit names the version that it was decided on.
     pub version: u64,
 }
@@ -211,6 +219,8 @@ impl PrincipalRecord {
             created_at: now,
             recoveries: None,
             bundle_seen: None,
+            account: None,
+            permissions: None,
             version: 0,
         }
     }

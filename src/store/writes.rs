@@ -1,6 +1,7 @@
 //! What writes are told, and what they answer when the state does not allow them.
 
 use signet_api::CredentialId;
+use signet_api::scope::{AccountId, Permissions};
 use signet_pki::crl::Reason;
 use signet_pki::issue::Signed;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
@@ -148,6 +149,8 @@ pub enum Conflict {
     RecoveryExhausted,
     /// The issuer that signed was distrusted meanwhile.
     IssuerDistrusted,
+    /// There is no such account, or it is not active.
+    NoAccount,
     /// The step is not possible from the present status.
     Status(PrincipalStatus),
 }
@@ -167,6 +170,8 @@ pub enum RevokeTarget {
     Serial(Serial),
     /// Every device that was enrolled with a token of the batch, and its unused tokens.
     Batch(String),
+    /// With everything that it owns.
+    Account(AccountId),
 }
 
 #[derive(Debug, Clone)]
@@ -195,11 +200,18 @@ pub struct Revoked {
     pub devices: Vec<DeviceId>,
     pub certificates: Vec<Serial>,
     pub tokens: Vec<CredentialId>,
+    pub accounts: Vec<AccountId>,
+    /// API keys, refresh tokens and tickets.
+    pub credentials: Vec<CredentialId>,
 }
 
 impl Revoked {
     pub fn is_empty(&self) -> bool {
-        self.devices.is_empty() && self.certificates.is_empty() && self.tokens.is_empty()
+        self.devices.is_empty()
+            && self.certificates.is_empty()
+            && self.tokens.is_empty()
+            && self.accounts.is_empty()
+            && self.credentials.is_empty()
     }
 }
 
@@ -223,6 +235,9 @@ pub struct ChangeDevice {
     pub groups: Option<Vec<String>>,
     pub profile: Option<String>,
     pub recoveries: Option<u32>,
+    /// `Some(None)` takes it away from its account.
+    pub account: Option<Option<AccountId>>,
+    pub permissions: Option<Permissions>,
     pub now: UnixTime,
     pub draft: AuditDraft,
 }

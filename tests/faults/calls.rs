@@ -77,12 +77,15 @@ async fn live(service: &TestService, name: &str) -> Option<String> {
 
     let device = Device { certificate: first, key };
     let client = service.as_device(&device);
-    assert_eq!(until_done("first use", async || client.whoami().await).await.serial, device.serial());
+    assert_eq!(until_done("first use", async || client.whoami().await).await.serial.unwrap(), device.serial());
     let key = TestKey::p256();
     let request = RenewRequest { csr: key.csr(), device: None, profile: None, groups: None };
     let renewed = Device { certificate: until_done("renew", async || client.renew(&request).await).await, key };
     let client = service.as_device(&renewed);
-    assert_eq!(until_done("use of the renewed", async || client.whoami().await).await.serial, renewed.serial());
+    assert_eq!(
+        until_done("use of the renewed", async || client.whoami().await).await.serial.unwrap(),
+        renewed.serial()
+    );
 
     // One certificate for the token, one for the renewal, and both are what the device holds.
     let database = service.installation.database();

@@ -27,7 +27,7 @@ async fn t16_a_superseded_generation_that_comes_back_is_cut_off_and_nobody_else(
         tokio::task::yield_now().await;
     }
     assert!(!service.is_on_crl(second.serial()).await && !service.is_on_crl(sibling.serial()).await);
-    assert_eq!(whoami(&service, &second).await.unwrap().id, second.certificate.device);
+    assert_eq!(whoami(&service, &second).await.unwrap().id, second.certificate.device.as_str());
     whoami(&service, &sibling).await.unwrap();
     let shown = service.show("camera-1").await;
     let old = shown.certificates.iter().find(|c| c.serial == first.serial()).unwrap();

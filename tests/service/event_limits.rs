@@ -29,8 +29,17 @@ async fn toggles(service: &TestService, id: &str, count: usize) {
             at: now,
         };
         let device = device_id(id);
-        let order =
-            ChangeDevice { device, step: Some(step), groups: None, profile: None, recoveries: None, now, draft };
+        let order = ChangeDevice {
+            device,
+            step: Some(step),
+            groups: None,
+            profile: None,
+            recoveries: None,
+            account: None,
+            permissions: None,
+            now,
+            draft,
+        };
         store.change_device(order).await.unwrap().unwrap().unwrap();
     }
 }
@@ -66,7 +75,7 @@ async fn t42_an_administrator_who_is_revoked_stops_listening() {
     let service = TestService::start().await;
     let mut stream = Stream::open(&service, service.installation.administrator(), Protocol::Http2, None).await;
     let me = service.admin.whoami().await.unwrap();
-    service.revoke(&RevokeRequest { serial: Some(me.serial), ..RevokeRequest::default() }).await.unwrap();
+    service.revoke(&RevokeRequest { serial: me.serial, ..RevokeRequest::default() }).await.unwrap();
     while stream.event().await.name != "end" {}
     assert!(stream.ended().await);
 }

@@ -261,7 +261,7 @@ async fn a_second_administrator_is_made_by_the_operator_only() {
     let made = signet::server_identity::create_admin(&service.running.service, &name, &directory).await.unwrap();
     assert_eq!(made.len(), 4);
     let bob: Identity = crate::support::installation::identity(&directory);
-    assert_eq!(service.client(Some(bob)).whoami().await.unwrap().id, name);
+    assert_eq!(service.client(Some(bob)).whoami().await.unwrap().id, name.as_str());
     let key = std::fs::read(directory.join("admin.key")).unwrap();
     let again = signet::server_identity::create_admin(&service.running.service, &name, &directory).await.unwrap_err();
     assert!(again.to_string().contains("exists already") && again.hint().contains("--admin-dir"), "{again}");

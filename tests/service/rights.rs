@@ -66,7 +66,7 @@ async fn nobody_but_an_administrator_gets_past_the_door() {
         assert_eq!(anonymous.problem().code, ErrorCode::NotAuthenticated, "{method} {path}");
         let bearer = format!("Bearer {}", open.token);
         let with_token = service.send(method, &path, &[("authorization", &bearer)], body.as_bytes()).await;
-        assert_eq!(with_token.problem().code, ErrorCode::NotAuthenticated, "{method} {path}");
+        assert_eq!(with_token.problem().code, ErrorCode::CredentialInvalid, "{method} {path}");
         for who in [&device, &peer_service] {
             let refused = service.send_as(who.identity(), method, &path, &[], body.as_bytes()).await;
             assert_eq!(refused.problem().code, ErrorCode::Forbidden, "{method} {path}");

@@ -7,10 +7,22 @@ use signet_api::{Credential, CredentialKind, ErrorCode};
 
 use crate::support::{TestKey, TestService, code, issued, order, target};
 
-const APPROVE: DeviceChange =
-    DeviceChange { action: Some(DeviceAction::Approve), groups: None, profile: None, recoveries: None };
-const DENY: DeviceChange =
-    DeviceChange { action: Some(DeviceAction::Deny), groups: None, profile: None, recoveries: None };
+const APPROVE: DeviceChange = DeviceChange {
+    action: Some(DeviceAction::Approve),
+    groups: None,
+    profile: None,
+    recoveries: None,
+    account: None,
+    permissions: None,
+};
+const DENY: DeviceChange = DeviceChange {
+    action: Some(DeviceAction::Deny),
+    groups: None,
+    profile: None,
+    recoveries: None,
+    account: None,
+    permissions: None,
+};
 
 fn serial_number(text: &str) -> HardwareFacts {
     HardwareFacts { serial_number: Some(text.into()), ..HardwareFacts::default() }

@@ -79,6 +79,8 @@ pub(crate) fn device(name: &str) -> PrincipalRecord {
         bundle_seen: None,
         created_at: NOW,
         recoveries: None,
+        account: None,
+        permissions: None,
         version: 0,
     }
 }
@@ -229,6 +231,8 @@ pub(crate) fn step(device: &str, step: Step) -> ChangeDevice {
         groups: None,
         profile: None,
         recoveries: None,
+        account: None,
+        permissions: None,
         now: NOW,
         draft: draft("device.changed", device),
     }

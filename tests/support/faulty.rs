@@ -4,7 +4,9 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use signet::store::*;
 use signet_api::CredentialId;
+use signet_api::access::{AccountQuery, CredentialQuery};
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_api::scope::AccountId;
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use tokio::sync::Notify;
@@ -177,6 +179,23 @@ macro_rules! forward {
             self.through(stringify!($verb), || self.inner.$verb($($name),*))
         })*
     };
+}
+
+impl AccessStore for FaultyStore {
+    forward! {
+        create_account(order: CreateAccount) -> Result<(), AccessConflict>;
+        change_account(order: ChangeAccount) -> Option<Result<AccountRecord, AccessConflict>>;
+        create_credentials(order: CreateCredentials) -> Result<(), AccessConflict>;
+        change_credential(order: ChangeCredential) -> Option<Result<CredentialRecord, AccessConflict>>;
+        rotate_credential(order: RotateCredential) -> Option<Result<CredentialRecord, AccessConflict>>;
+        note_credentials_used(uses: Vec<(CredentialId, UnixTime)>) -> ();
+        account(id: &AccountId) -> Option<AccountRecord>;
+        accounts(query: AccountQuery) -> Page<AccountRecord>;
+        credential(id: &CredentialId) -> Option<CredentialRecord>;
+        legacy_credential(hash: &[u8; 32]) -> Option<CredentialRecord>;
+        credentials(query: CredentialQuery, now: UnixTime) -> Page<CredentialRecord>;
+        devices_of(account: &AccountId) -> Vec<DeviceId>;
+    }
 }
 
 impl Store for FaultyStore {

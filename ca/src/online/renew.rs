@@ -36,7 +36,12 @@ impl Renew {
         let renewed = Context::new(next.read(context.dir())?)?;
         let me: WhoAmI = get(&renewed, "/v1/whoami")?;
         next.switch(&context.dir().path)?;
-        print::note(format!("{} has certificate {} until {}", me.id, me.serial, me.not_after));
+        print::note(format!(
+            "{} has certificate {} until {}",
+            me.id,
+            me.serial.unwrap_or_default(),
+            me.not_after.unwrap_or_default()
+        ));
         Ok(())
     }
 }

@@ -27,7 +27,15 @@ fn certificate(serial: &str) -> serde_json::Value {
 }
 
 fn report_of(dry_run: bool) -> RevokeReport {
-    RevokeReport { dry_run, devices: vec![], certificates: vec![HEX.into()], tokens: vec![], crl_number: Some(7) }
+    RevokeReport {
+        dry_run,
+        devices: vec![],
+        certificates: vec![HEX.into()],
+        tokens: vec![],
+        accounts: vec![],
+        credentials: vec![],
+        crl_number: Some(7),
+    }
 }
 
 fn command(target: &str) -> Revoke {

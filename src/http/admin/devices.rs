@@ -9,22 +9,24 @@ use signet_api::admin::{
     DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery, IssueRequest, Page, RevokeReport, RevokeRequest,
     TokenQuery,
 };
+use signet_api::scope::{AccountId, Scope};
 use signet_pki::crl::Reason;
-use signet_pki::{DeviceId, Serial};
+use signet_pki::name::PrincipalKind;
+use signet_pki::{DeviceId, Serial, UnixTime};
 
 use super::{Asked, not_found, segment, views};
-use crate::authorize::{Enrollment, Evidence, ManualOrder};
+use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder};
 use crate::credentials::order::check_groups;
 use crate::enrollment::Outcome;
 use crate::http::App;
 use crate::http::native;
 use crate::http::refusal::Refusal;
-use crate::http::request::answer;
+use crate::http::request::{answer, require, within};
 use crate::revocation::Wish;
-use crate::store::{AuditDraft, ChangeDevice, Conflict, Mode, RevokeTarget, Step};
+use crate::store::{AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeTarget, Step};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::DevicesRead).await?;
     let now = service.clock.now();
     let page = service.store.devices(asked.query::<DeviceQuery>()?, now).await?;
     let items: Vec<DeviceInfo> = page.items.into_iter().map(|d| views::device(d, now)).collect();
@@ -36,7 +38,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::DevicesRead).await?;
     let id = segment(DeviceId::parse(&id))?;
     let now = service.clock.now();
     let principal = service.store.principal(&id).await?.ok_or_else(|| not_found("device"))?;
@@ -56,7 +58,7 @@ pub(super) async fn certificate(
     Path(serial): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::DevicesRead).await?;
     let serial = segment(Serial::parse(&serial))?;
     let record = service.store.certificate(&serial).await?.ok_or_else(|| not_found("certificate"))?;
     answer(&views::certificate(record, service.clock.now()))
@@ -67,14 +69,16 @@ pub(super) async fn change(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::DevicesRead).await?;
     let device = segment(DeviceId::parse(&id))?;
     let received = asked.received;
-    let (admin, context, change) = asked.json::<DeviceChange>(&service).await?;
+    let (caller, context, change) = asked.json::<DeviceChange>(&service).await?;
     if change == DeviceChange::default() {
         return Err(Refusal::told(ErrorCode::InvalidArgument, "the change is empty"));
     }
+    may_change(&caller, &change)?;
     let found = service.store.principal(&device).await?.ok_or_else(|| not_found("device"))?;
+    spare_administrators(&caller, &found)?;
     if let Some(name) = &change.profile {
         let profile = service.authorizer.profiles.for_devices(name).filter(|p| p.kind == found.kind);
         profile.ok_or_else(|| {
@@ -87,7 +91,59 @@ pub(super) async fn change(
     if let Some(groups) = &change.groups {
         check_groups(groups)?;
     }
-    let now = service.clock.now();
+    let order = order(device, change, &caller, &context, service.clock.now())?;
+    if matches!(order.step, Some(Step::Suspend | Step::Retire)) {
+        service.latency.begin(&context.request_id, received);
+    }
+    let changed = service.revocation.change(order, &context).await?.ok_or_else(|| not_found("device"))?;
+    let record = changed.map_err(|conflict| match conflict {
+        Conflict::Status(status) => Refusal::told(ErrorCode::Conflict, format!("the device is {}", status.as_str())),
+        Conflict::NoAccount => {
+            Refusal::told(ErrorCode::InvalidArgument, "there is no such account, or it is not active")
+        }
+        other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
+    })?;
+    service.hub.has_told().await;
+    answer(&views::principal(record, None))
+}
+
+/// Each part of a change has its own permission; nobody gives what he has not.
+fn may_change(caller: &Caller, change: &DeviceChange) -> Result<(), Refusal> {
+    match change.action {
+        Some(DeviceAction::Approve | DeviceAction::Deny) => require(caller, Scope::EnrollmentsApprove)?,
+        Some(DeviceAction::Suspend | DeviceAction::Retire) if caller.may(Scope::RevocationsWrite) => {}
+        Some(DeviceAction::Suspend | DeviceAction::Resume | DeviceAction::Retire) => {
+            require(caller, Scope::DevicesWrite)?;
+        }
+        None => {}
+    }
+    if change.groups.is_some() || change.profile.is_some() || change.recoveries.is_some() {
+        require(caller, Scope::DevicesWrite)?;
+    }
+    if change.account.is_some() || change.permissions.is_some() {
+        require(caller, Scope::AccountsWrite)?;
+    }
+    match &change.permissions {
+        Some(given) => within(caller, given.scopes()),
+        None => Ok(()),
+    }
+}
+
+/// An administrator is changed and ended only by whoever may say what administrators may do.
+fn spare_administrators(caller: &Caller, principal: &PrincipalRecord) -> Result<(), Refusal> {
+    match principal.kind {
+        PrincipalKind::Admin | PrincipalKind::Server => require(caller, Scope::AccountsWrite),
+        PrincipalKind::Device | PrincipalKind::Service => Ok(()),
+    }
+}
+
+fn order(
+    device: DeviceId,
+    change: DeviceChange,
+    caller: &Caller,
+    context: &Context,
+    now: UnixTime,
+) -> Result<ChangeDevice, Refusal> {
     let (step, kind) = match change.action {
         None => (None, "device.changed"),
         Some(DeviceAction::Suspend) => (Some(Step::Suspend), "device.suspended"),
@@ -96,48 +152,45 @@ pub(super) async fn change(
         Some(DeviceAction::Approve) => (Some(Step::Approve), "enrollment.approved"),
         Some(DeviceAction::Deny) => (Some(Step::Deny), "enrollment.denied"),
     };
+    let mut detail = json!({ "groups": change.groups, "profile": change.profile, "recoveries": change.recoveries });
+    if let Some(account) = &change.account {
+        detail["account"] = account.as_str().into();
+    }
+    if let Some(permissions) = &change.permissions {
+        detail["permissions"] = permissions.to_string().into();
+    }
     let draft = AuditDraft {
         kind,
-        actor: admin.actor(),
+        actor: caller.actor(),
         subject: device.to_string(),
         request_id: context.request_id.clone(),
-        detail: json!({ "groups": change.groups, "profile": change.profile, "recoveries": change.recoveries }),
+        detail,
         at: now,
     };
-    let DeviceChange { groups, profile, recoveries, .. } = change;
-    let order = ChangeDevice { device, step, groups, profile, recoveries, now, draft };
-    if matches!(step, Some(Step::Suspend | Step::Retire)) {
-        service.latency.begin(&context.request_id, received);
-    }
-    let changed = service.revocation.change(order, &context).await?.ok_or_else(|| not_found("device"))?;
-    let record = changed.map_err(|conflict| match conflict {
-        Conflict::Status(status) => Refusal::told(ErrorCode::Conflict, format!("the device is {}", status.as_str())),
-        other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
-    })?;
-    service.hub.has_told().await;
-    answer(&views::principal(record, None))
+    let account = match change.account.as_deref() {
+        None => None,
+        Some("") => Some(None),
+        Some(id) => {
+            let parsed = AccountId::parse(id);
+            Some(Some(parsed.map_err(|e| Refusal::told(ErrorCode::InvalidArgument, e.to_string()))?))
+        }
+    };
+    let DeviceChange { groups, profile, recoveries, permissions, .. } = change;
+    Ok(ChangeDevice { device, step, groups, profile, recoveries, account, permissions, now, draft })
 }
 
 pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::RevocationsWrite).await?;
     let received = asked.received;
-    let (admin, context, order) = asked.json::<RevokeRequest>(&service).await?;
-    let target = match (order.device, order.serial, order.batch) {
-        (Some(device), None, None) => RevokeTarget::Device(device),
-        (None, Some(serial), None) => {
-            let parsed = Serial::parse(&serial);
-            RevokeTarget::Serial(parsed.map_err(|e| Refusal::told(ErrorCode::InvalidArgument, e.to_string()))?)
-        }
-        (None, None, Some(batch)) => RevokeTarget::Batch(batch),
-        _ => return Err(Refusal::told(ErrorCode::InvalidArgument, "name exactly one of device, serial and batch")),
-    };
+    let (caller, context, order) = asked.json::<RevokeRequest>(&service).await?;
+    let target = target(&service, &caller, &order).await?;
     let reason = order.reason.unwrap_or(Reason::Unspecified);
     let mode = if order.dry_run { Mode::DryRun } else { Mode::Apply };
     let wish = Wish { target, reason, mode };
     service.latency.begin(&context.request_id, received);
-    let report = service.revocation.revoke(wish, admin.actor(), &context).await?;
+    let report = service.revocation.revoke(wish, caller.actor(), &context).await?;
     if !report.revoked.known {
-        return Err(not_found("device, certificate or batch"));
+        return Err(not_found("device, certificate, batch or account"));
     }
     service.hub.has_told().await;
     answer(&RevokeReport {
@@ -145,12 +198,39 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
         devices: report.revoked.devices,
         certificates: report.revoked.certificates.iter().map(Serial::to_string).collect(),
         tokens: report.revoked.tokens,
+        accounts: report.revoked.accounts,
+        credentials: report.revoked.credentials,
         crl_number: report.crl_number,
     })
 }
 
+async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result<RevokeTarget, Refusal> {
+    let invalid = |text: String| Refusal::told(ErrorCode::InvalidArgument, text);
+    match (&order.device, &order.serial, &order.batch, &order.account) {
+        (Some(device), None, None, None) => {
+            if let Some(found) = service.store.principal(device).await? {
+                spare_administrators(caller, &found)?;
+            }
+            Ok(RevokeTarget::Device(device.clone()))
+        }
+        (None, Some(serial), None, None) => {
+            let serial = Serial::parse(serial).map_err(|e| invalid(e.to_string()))?;
+            if let Some(found) = service.store.certificate(&serial).await? {
+                spare_administrators(caller, &found.principal)?;
+            }
+            Ok(RevokeTarget::Serial(serial))
+        }
+        (None, None, Some(batch), None) => Ok(RevokeTarget::Batch(batch.clone())),
+        (None, None, None, Some(account)) => {
+            require(caller, Scope::AccountsWrite)?;
+            Ok(RevokeTarget::Account(account.clone()))
+        }
+        _ => Err(invalid("name exactly one of device, serial, batch and account".into())),
+    }
+}
+
 pub(super) async fn issue(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::CertificatesIssue).await?;
     let (admin, context, request) = asked.json::<IssueRequest>(&service).await?;
     check_groups(&request.groups)?;
     let order = ManualOrder {

@@ -6,10 +6,11 @@ use axum::http::Response;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::admin::{IssuerAction, IssuerChange, IssuerInfo, ResponderInfo};
+use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 
 use super::{Asked, not_found};
-use crate::authorize::{Context, Identity};
+use crate::authorize::{Caller, Context};
 use crate::config::OCSP_PROFILE;
 use crate::http::App;
 use crate::http::refusal::Refusal;
@@ -18,7 +19,7 @@ use crate::issuer::Issuer;
 use crate::store::{AuditDraft, IssuerRecord, IssuerStep, Stage, StageConflict};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::IssuersRead).await?;
     answer(&all(&service).await?)
 }
 
@@ -27,7 +28,7 @@ pub(super) async fn step(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::IssuersWrite).await?;
     let (admin, context, change) = asked.json::<IssuerChange>(&service).await?;
     let issuer = service.road.issuers.named(&id).cloned().ok_or_else(|| not_found("issuer in the configuration"))?;
     let record = service.road.issuers.record(issuer.certificate().key_identifier());
@@ -41,7 +42,10 @@ pub(super) async fn step(
         let hint = format!("{why} If it cannot wait: 'ca issuer activate {id} --force --reason TEXT'");
         return Err(Refusal::told(ErrorCode::Conflict, hint));
     }
-    if change.action == IssuerAction::Distrust && !change.force && admin.record().issuer == record.key_id {
+    if change.action == IssuerAction::Distrust
+        && !change.force
+        && admin.identity().is_some_and(|own| own.record().issuer == record.key_id)
+    {
         let text = "your own certificate ends with it: activate another issuer and run 'ca renew' first; with --force you are \
                     locked out until 'signetd setup --admin NAME --admin-dir DIR' on the issuing host";
         return Err(Refusal::told(ErrorCode::Conflict, text));
@@ -84,7 +88,7 @@ fn order(
     record: &IssuerRecord,
     change: &IssuerChange,
     waited_for: Option<String>,
-    (admin, context): (&Identity, &Context),
+    (admin, context): (&Caller, &Context),
     now: UnixTime,
 ) -> IssuerStep {
     let (to, kind) = match change.action {

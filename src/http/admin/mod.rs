@@ -15,13 +15,14 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
 use signet_api::ErrorCode;
+use signet_api::scope::Scope;
 
 use super::App;
 use super::limits;
 use super::native::known;
 use super::refusal::Refusal;
 use super::request;
-use crate::authorize::{Context, Identity};
+use crate::authorize::{Caller, Context};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -47,7 +48,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// A request whose administrator is known.
 struct Asked {
-    admin: Identity,
+    caller: Caller,
     context: Context,
     received: Instant,
     parts: Parts,
@@ -55,12 +56,14 @@ struct Asked {
 }
 
 impl Asked {
-    async fn by_administrator(service: &App, incoming: Request) -> Result<Asked, Refusal> {
+    /// Somebody who has the permission.
+    async fn with(service: &App, incoming: Request, scope: Scope) -> Result<Asked, Refusal> {
         let (parts, body) = incoming.into_parts();
         let (id, peer) = known(&parts.extensions)?;
         let context = request::context(&id, &peer);
-        let admin = request::administrator(service, &peer, &context).await?;
-        Ok(Asked { admin, context, received: id.received, parts, body })
+        let caller = request::caller(service, &parts.headers, &peer, &context).await?;
+        request::require(&caller, scope)?;
+        Ok(Asked { caller, context, received: id.received, parts, body })
     }
 
     /// The parameters of the query; unknown ones are refused.
@@ -70,9 +73,9 @@ impl Asked {
             .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(self, service: &App) -> Result<(Identity, Context, T), Refusal> {
+    async fn json<T: serde::de::DeserializeOwned>(self, service: &App) -> Result<(Caller, Context, T), Refusal> {
         let bytes: Bytes = request::body(service, self.body, limits::ADMIN_BODY_BYTES).await?;
-        Ok((self.admin, self.context, request::json(&bytes)?))
+        Ok((self.caller, self.context, request::json(&bytes)?))
     }
 }
 

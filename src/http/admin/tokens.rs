@@ -5,6 +5,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::json;
 use signet_api::admin::{CreateTokens, CreatedTokens, Page, RevokedTokens, TokenInfo, TokenQuery};
+use signet_api::scope::Scope;
 use signet_api::{CredentialId, ErrorCode};
 
 use super::{Asked, not_found, segment, views};
@@ -15,7 +16,7 @@ use crate::http::request::answer;
 use crate::store::{self, AuditDraft, TokenConflict, TokenSelection};
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::TokensWrite).await?;
     let (admin, context, order) = asked.json::<CreateTokens>(&service).await?;
     let profiles = &service.authorizer.profiles;
     let profile = profiles.for_devices(&order.profile).ok_or_else(|| {
@@ -63,7 +64,7 @@ fn conflict(conflict: TokenConflict) -> Refusal {
 }
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::TokensRead).await?;
     let now = service.clock.now();
     let page = service.store.tokens(asked.query::<TokenQuery>()?, now).await?;
     let items: Vec<TokenInfo> = page.items.into_iter().map(|t| views::token(t, now)).collect();
@@ -75,7 +76,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::TokensRead).await?;
     let id = segment(CredentialId::parse(&id))?;
     let record = service.store.token(&id).await?.ok_or_else(|| not_found("token"))?;
     answer(&views::token(record, service.clock.now()))
@@ -86,7 +87,7 @@ pub(super) async fn revoke(
     Path(id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::TokensWrite).await?;
     let id = segment(CredentialId::parse(&id))?;
     service.store.token(&id).await?.ok_or_else(|| not_found("token"))?;
     let subject = format!("token:{id}");
@@ -98,7 +99,7 @@ pub(super) async fn revoke_batch(
     Path(batch): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::TokensWrite).await?;
     let query = TokenQuery { batch: Some(batch.clone()), limit: Some(1), ..TokenQuery::default() };
     if service.store.tokens(query, service.clock.now()).await?.items.is_empty() {
         return Err(not_found("batch"));
@@ -111,7 +112,7 @@ async fn end(service: &App, asked: Asked, which: TokenSelection, subject: String
     let now = service.clock.now();
     let draft = AuditDraft {
         kind: "token.revoked",
-        actor: asked.admin.actor(),
+        actor: asked.caller.actor(),
         subject,
         request_id: asked.context.request_id,
         detail: json!({}),

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
 use signet_api::admin::{BundleHolders, TrustBundleInfo, TrustBundles, TrustRoot};
+use signet_api::scope::Scope;
 use signet_pki::bundle::Bundle;
 use signet_pki::ca::IssuerCert;
 
@@ -13,7 +14,7 @@ use crate::http::refusal::Refusal;
 use crate::http::request::answer;
 
 pub(super) async fn bundles(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::IssuersRead).await?;
     let holders = service.store.bundle_holders(service.clock.now()).await?;
     let holders = holders.into_iter().map(|h| BundleHolders { sequence: h.sequence, devices: h.devices }).collect();
     answer(&TrustBundles { bundles: service.trust.all().map(info).collect(), holders })

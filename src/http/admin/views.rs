@@ -63,6 +63,8 @@ pub(super) fn principal(record: PrincipalRecord, certificate: Option<Certificate
         serial_number: record.hardware_serial,
         created_at: record.created_at.to_string(),
         recoveries: record.recoveries,
+        account: record.account,
+        permissions: record.permissions,
         certificate,
     }
 }

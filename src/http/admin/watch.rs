@@ -7,6 +7,7 @@ use signet_api::admin::{
     AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, Page, WhyReport,
 };
 use signet_api::events::{EventsInfo, OverBudget, StageInfo, SubscriberInfo};
+use signet_api::scope::Scope;
 
 use super::{Asked, not_found, views};
 use crate::archive::{Health, probe};
@@ -17,7 +18,7 @@ use crate::http::request::answer;
 use crate::latency::Stage;
 
 pub(super) async fn audit(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::AuditRead).await?;
     let query = asked.query::<AuditQuery>()?;
     let limit = query.limit.unwrap_or(100).clamp(1, 1000) as usize;
     let forward = query.after.is_some();
@@ -29,7 +30,7 @@ pub(super) async fn audit(State(service): State<App>, incoming: Request) -> Resu
 
 /// Walks the chain from what was archived to its end, a page at a time.
 pub(super) async fn verify(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::AuditRead).await?;
     let archived = service.store.last_audit_segment().await?;
     let (anchor, archived) = archived.map_or((GENESIS, 0), |segment| (segment.last_hash, segment.name.last));
     let (mut previous, mut sequence) = (anchor, archived);
@@ -57,7 +58,7 @@ pub(super) async fn verify(State(service): State<App>, incoming: Request) -> Res
 }
 
 pub(super) async fn archive(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::by_administrator(&service, incoming).await?;
+    let asked = Asked::with(&service, incoming, Scope::AuditRead).await?;
     let query = asked.query::<AuditArchiveQuery>()?;
     let limit = query.limit.unwrap_or(100).clamp(1, 1000);
     let segments = service.store.audit_segments(query.after.unwrap_or(0), limit).await?;
@@ -80,7 +81,7 @@ pub(super) async fn why(
     Path(request_id): Path<String>,
     incoming: Request,
 ) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::AuditRead).await?;
     let refusal = service.refusals.find(&request_id);
     let entries = service.store.audit_of_request(&request_id).await?;
     if refusal.is_none() && entries.is_empty() {
@@ -90,7 +91,7 @@ pub(super) async fn why(
 }
 
 pub(super) async fn crl(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::IssuersRead).await?;
     let lists = service.publisher.publishers().iter().filter_map(|publisher| {
         let list = publisher.current()?;
         Some(CrlInfo {
@@ -108,7 +109,7 @@ pub(super) async fn crl(State(service): State<App>, incoming: Request) -> Result
 
 /// Who follows the events, and how long revocations take.
 pub(super) async fn events(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    Asked::by_administrator(&service, incoming).await?;
+    Asked::with(&service, incoming, Scope::AuditRead).await?;
     let latency = &service.latency;
     let milliseconds = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let subscribers = service.hub.watchers().into_iter().map(|watcher| SubscriberInfo {

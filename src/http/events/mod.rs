@@ -12,13 +12,13 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use signet_api::ErrorCode;
 use signet_api::events::{Acknowledge, Acknowledged, EventQuery};
-use signet_pki::name::PrincipalKind;
+use signet_api::scope;
 
 use super::connection::Peer;
 use super::native::known;
 use super::refusal::Refusal;
 use super::{App, Service, limits, request};
-use crate::authorize::{Context, Identity};
+use crate::authorize::{Caller, Context};
 use crate::events::{Full, NotTaken, Scope};
 
 pub(super) fn routes() -> Router<App> {
@@ -30,18 +30,19 @@ async fn subscribe(State(service): State<App>, incoming: Request) -> Result<Resp
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
     no_page(&parts.headers)?;
-    let (identity, scope) = subscriber(&service, &peer, &context).await?;
+    let (caller, scope) = subscriber(&service, &parts.headers, &peer, &context).await?;
     let Query(query) = Query::<EventQuery>::try_from_uri(&parts.uri)
         .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))?;
     let asked = last_event_id(&parts.headers)?.or(query.after);
-    let subscription = service.hub.subscribe(identity.actor(), peer.line.clone()).map_err(|full| match full {
+    let subscription = service.hub.subscribe(caller.actor(), peer.line.clone()).map_err(|full| match full {
         Full::All => Refusal::told(ErrorCode::Busy, "there are as many streams of events as there may be"),
         Full::Each => Refusal::told(
             ErrorCode::TooManyRequests,
-            format!("{} has {} streams of events open; one is enough", identity.actor(), limits::SEATS.each),
+            format!("{} has {} streams of events open; one is enough", caller.actor(), limits::SEATS.each),
         ),
     })?;
-    let body = stream::start(service, subscription, stream::Reader { peer, context, scope, asked });
+    let body =
+        stream::start(service, subscription, stream::Reader { headers: parts.headers, peer, context, scope, asked });
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((StatusCode::OK, headers, body).into_response())
 }
@@ -51,10 +52,10 @@ async fn acknowledge(State(service): State<App>, incoming: Request) -> Result<Re
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
     no_page(&parts.headers)?;
-    let (identity, _) = subscriber(&service, &peer, &context).await?;
+    let (caller, _) = subscriber(&service, &parts.headers, &peer, &context).await?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let Acknowledge { id } = request::json(&bytes)?;
-    service.hub.acknowledge(&identity.actor(), id).map_err(|not| match not {
+    service.hub.acknowledge(&caller.actor(), id).map_err(|not| match not {
         NotTaken::NoStream => Refusal::told(ErrorCode::Conflict, "this identity has no stream of events open"),
         NotTaken::Future(newest) => {
             Refusal::told(ErrorCode::InvalidArgument, format!("{id} has not been handed out; the newest is {newest}"))
@@ -63,17 +64,19 @@ async fn acknowledge(State(service): State<App>, incoming: Request) -> Result<Re
     request::answer(&Acknowledged { id })
 }
 
-/// Services and administrators whose certificate is good now.
-async fn subscriber(service: &Service, peer: &Peer, context: &Context) -> Result<(Identity, Scope), Refusal> {
-    let identity = request::identity(service, peer, context).await?;
-    let scope = match identity.record().principal.kind {
-        PrincipalKind::Admin => Scope::Administrator,
-        PrincipalKind::Service => Scope::Service,
-        PrincipalKind::Device | PrincipalKind::Server => {
-            return Err(Refusal::told(ErrorCode::Forbidden, "events are for services and administrators"));
-        }
-    };
-    Ok((identity, scope))
+/// Whoever may know what verifiers are told, as the records are now.
+async fn subscriber(
+    service: &Service,
+    headers: &HeaderMap,
+    peer: &Peer,
+    context: &Context,
+) -> Result<(Caller, Scope), Refusal> {
+    let caller = request::caller(service, headers, peer, context).await?;
+    if caller.may(scope::Scope::EventsSecurity) {
+        return Ok((caller, Scope::Administrator));
+    }
+    request::require(&caller, scope::Scope::EventsRead)?;
+    Ok((caller, Scope::Service))
 }
 
 /// A browser shows the user's certificate for whatever page asks; programs send no such header (RFC 6454 7).

@@ -6,6 +6,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
 use hyper::body::Frame;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -17,6 +18,8 @@ use crate::events::{self, Ending, Scope, Subscription};
 
 /// Who reads, and from where.
 pub(super) struct Reader {
+    /// What the reader showed besides its certificate.
+    pub(super) headers: HeaderMap,
     pub(super) peer: Peer,
     pub(super) context: Context,
     pub(super) scope: Scope,
@@ -168,7 +171,7 @@ impl Writer {
     }
 
     async fn still_good(&mut self) -> Result<(), Stop> {
-        match subscriber(&self.service, &self.reader.peer, &self.reader.context).await {
+        match subscriber(&self.service, &self.reader.headers, &self.reader.peer, &self.reader.context).await {
             Ok((_, scope)) if scope == self.reader.scope => Ok(()),
             Ok(_) => Err(Stop::Because("changed")),
             // Nothing is known about the right, and nothing can be told without the store either.

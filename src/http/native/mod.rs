@@ -19,7 +19,7 @@ use super::connection::Peer;
 use super::limits;
 use super::refusal::Refusal;
 use super::request::{self, RequestId};
-use crate::authorize::{Context, Enrollment, Evidence};
+use crate::authorize::{Enrollment, Evidence, Identity};
 use crate::enrollment::EnrollError;
 
 pub(super) fn routes() -> Router<App> {
@@ -35,7 +35,7 @@ async fn enroll(State(service): State<App>, incoming: Request) -> Result<Respons
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
     let now = service.clock.now();
-    patience(&service, &context)?;
+    request::patience(&service, &context)?;
     let _place = service.doors.enrollment(context.remote, service.clock.now_ms(), service.random.as_ref())?;
     let credential = match request::bearer(&parts.headers, CredentialKind::Enrollment) {
         Ok(found) => found.ok_or_else(|| Refusal::new(ErrorCode::NotAuthenticated, "no token")),
@@ -81,7 +81,7 @@ async fn recover(State(service): State<App>, incoming: Request) -> Result<Respon
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
     let (remote, now) = (context.remote, service.clock.now());
-    patience(&service, &context)?;
+    request::patience(&service, &context)?;
     let _place = service.doors.enrollment(remote, service.clock.now_ms(), service.random.as_ref())?;
     let form = decode::Form::of(&parts.headers)?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
@@ -95,26 +95,23 @@ async fn recover(State(service): State<App>, incoming: Request) -> Result<Respon
     answer::render(&service, outcome, decode::wanted(&parts.headers, form))
 }
 
-/// Whoever failed to prove something too often waits.
-fn patience(service: &App, context: &Context) -> Result<(), Refusal> {
-    let Some(seconds) = service.backoff.wait(context.remote, service.clock.now()) else { return Ok(()) };
-    let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
-    Err(Refusal { retry_after: Some(seconds), ..refusal })
-}
-
 async fn whoami(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let (id, peer) = known(incoming.extensions())?;
     let context = request::context(&id, &peer);
-    let identity = request::identity(&service, &peer, &context).await?;
-    let record = identity.record();
+    let caller = request::caller(&service, incoming.headers(), &peer, &context).await?;
+    let principal = caller.principal();
+    let record = caller.identity().map(Identity::record);
     request::answer(&WhoAmI {
-        kind: record.principal.kind.as_str().to_owned(),
-        id: record.principal.id.clone(),
-        serial: record.serial.to_string(),
-        profile: record.principal.profile.clone(),
-        groups: record.principal.groups.clone(),
-        not_after: record.not_after.to_string(),
-        renew_after: answer::renew_after(&record.serial, record.not_before, record.not_after).to_string(),
+        kind: principal.map_or("account", |p| p.kind.as_str()).to_owned(),
+        id: caller.id().to_owned(),
+        serial: record.map(|record| record.serial.to_string()),
+        profile: principal.map(|p| p.profile.clone()),
+        groups: principal.map(|p| p.groups.clone()).unwrap_or_default(),
+        not_after: record.map(|record| record.not_after.to_string()),
+        renew_after: record.map(|r| answer::renew_after(&r.serial, r.not_before, r.not_after).to_string()),
+        account: caller.account().cloned(),
+        scopes: caller.scopes(),
+        credential: caller.credential().cloned(),
     })
 }
 

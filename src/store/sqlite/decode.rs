@@ -5,6 +5,7 @@ use rusqlite::types::Type;
 use serde::de::DeserializeOwned;
 use signet_api::CredentialId;
 use signet_api::admin::TokenKind;
+use signet_api::scope::AccountId;
 use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
@@ -15,12 +16,12 @@ use super::super::*;
 macro_rules! principal_columns {
     () => {
         "p.id, p.kind, p.status, p.profile, p.groups, p.dns_names, p.addresses, \
-     p.hardware_serial, p.created_at, p.version, p.bundle_seen, p.recoveries"
+     p.hardware_serial, p.created_at, p.version, p.bundle_seen, p.recoveries, p.account, p.permissions"
     };
 }
 pub(super) use principal_columns;
 pub(super) const PRINCIPAL: &str = principal_columns!();
-const PRINCIPAL_WIDTH: usize = 12;
+const PRINCIPAL_WIDTH: usize = 14;
 
 /// Columns of a certificate, aliased `c`.
 macro_rules! certificate_columns {
@@ -58,6 +59,8 @@ pub(super) fn principal(row: &Row<'_>) -> rusqlite::Result<PrincipalRecord> {
         version: count(row, 9)?,
         bundle_seen: optional_count(row, 10)?,
         recoveries: row.get(11)?,
+        account: optional_text(row, 12, |t| AccountId::parse(t).ok())?,
+        permissions: optional_text(row, 13, |t| t.parse().ok())?,
     })
 }
 
@@ -171,6 +174,15 @@ fn token_kind(text: &str) -> Option<TokenKind> {
 pub(super) fn text<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     let value = row.get_ref(at)?.as_str()?;
     parse(value).ok_or_else(|| impossible(at))
+}
+
+pub(super) fn optional_text<T>(
+    row: &Row<'_>,
+    at: usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    let Some(value) = row.get_ref(at)?.as_str_or_null()? else { return Ok(None) };
+    parse(value).map(Some).ok_or_else(|| impossible(at))
 }
 
 fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {

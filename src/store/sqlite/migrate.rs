@@ -17,6 +17,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (4, include_str!("../migrations/0004_recoveries.sql")),
     (5, include_str!("../migrations/0005_audit_segment.sql")),
     (6, include_str!("../migrations/0006_issuers.sql")),
+    (7, include_str!("../migrations/0007_access.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.

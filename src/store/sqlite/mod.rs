@@ -1,5 +1,6 @@
 //! SQLite: one writer thread with group commit, a few readers that never wait for it.
 
+mod access;
 mod archive;
 mod decode;
 mod issuers;

@@ -181,7 +181,7 @@ pub(super) fn last_issued_at(c: &Connection) -> Result<Option<UnixTime>, ReadErr
     one(c, sql, [], |row| Ok(UnixTime(row.get(0)?)))
 }
 
-fn one<T>(
+pub(super) fn one<T>(
     c: &Connection,
     sql: &str,
     params: impl Params,
@@ -190,7 +190,7 @@ fn one<T>(
     Ok(c.prepare_cached(sql)?.query_row(params, decode).optional()?)
 }
 
-fn many<T>(
+pub(super) fn many<T>(
     c: &Connection,
     sql: &str,
     params: impl Params,
@@ -201,12 +201,12 @@ fn many<T>(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn page_size(asked: Option<u32>) -> usize {
+pub(super) fn page_size(asked: Option<u32>) -> usize {
     asked.unwrap_or(100).clamp(1, 1000) as usize
 }
 
 /// One row more than the page was read; its presence means that there is a next page.
-fn page<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
+pub(super) fn page<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
     let more = items.len() > limit;
     items.truncate(limit);
     let next = if more { items.last().map(key) } else { None };
@@ -215,22 +215,22 @@ fn page<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<
 
 /// A WHERE clause whose texts are ours and whose values are bound.
 #[derive(Default)]
-struct Filter {
+pub(super) struct Filter {
     terms: Vec<&'static str>,
     values: Vec<Box<dyn ToSql>>,
 }
 
 impl Filter {
-    fn and(&mut self, term: &'static str, value: impl ToSql + 'static) {
+    pub(super) fn and(&mut self, term: &'static str, value: impl ToSql + 'static) {
         self.terms.push(term);
         self.values.push(Box::new(value));
     }
 
-    fn clause(&self) -> String {
+    pub(super) fn clause(&self) -> String {
         if self.terms.is_empty() { String::new() } else { format!("WHERE {}", self.terms.join(" AND ")) }
     }
 
-    fn values(&self) -> impl Iterator<Item = &dyn ToSql> {
+    pub(super) fn values(&self) -> impl Iterator<Item = &dyn ToSql> {
         self.values.iter().map(AsRef::as_ref)
     }
 }

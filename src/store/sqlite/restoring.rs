@@ -3,6 +3,7 @@
 use signet_pki::crl::{encode_entry, shard_of};
 
 use super::super::*;
+use super::access;
 use super::revoking::end_certificate;
 use super::sharding;
 use super::writer::{Verdict, WriteError, WriteTx};
@@ -22,6 +23,7 @@ pub(super) fn restored(tx: &mut WriteTx<'_>, order: &Restoration) -> Result<Adop
         .prepare_cached("UPDATE token SET status = 'revoked' WHERE status IN ('active', 'pending', 'approved')")?
         .execute([])?;
     let mut adopted = Adopted { voided_tokens: voided as u64, ..Adopted::default() };
+    let disabled = access::after_restore(tx.connection)?;
     // A certificate that the backup does not know is most likely younger, and was issued under this number.
     let shards = sharding::configured(tx.connection, &order.issuer)?;
     for (serial, at, reason) in &order.revocations {
@@ -56,6 +58,7 @@ pub(super) fn restored(tx: &mut WriteTx<'_>, order: &Restoration) -> Result<Adop
     draft.detail["voided_tokens"] = adopted.voided_tokens.into();
     draft.detail["revoked_again"] = adopted.revoked_again.into();
     draft.detail["unknown"] = adopted.unknown.into();
+    draft.detail["disabled_credentials"] = disabled.into();
     tx.audit(&draft)?;
     Ok(adopted)
 }

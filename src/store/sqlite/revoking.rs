@@ -1,10 +1,12 @@
 //! Ending things in SQL: devices, certificates, batches; and the numbers of the lists that say so.
 
 use rusqlite::{Connection, OptionalExtension};
+use signet_api::scope::{AccountId, Permissions};
 use signet_pki::crl::{Reason, encode_entry};
-use signet_pki::{DeviceId, Serial, UnixTime};
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::super::*;
+use super::access::{self, Whose, end_credentials};
 use super::decode;
 use super::issuing::json;
 use super::reads;
@@ -35,12 +37,19 @@ pub(super) fn revoke(tx: &mut WriteTx<'_>, order: &RevokeOrder) -> Result<Revoke
         RevokeTarget::Device(id) => end_device(tx.connection, id, PrincipalStatus::Revoked, order, &mut outcome)?,
         RevokeTarget::Serial(serial) => end_certificate(tx.connection, serial, order, &mut outcome)?,
         RevokeTarget::Batch(batch) => end_batch(tx.connection, batch, order, &mut outcome)?,
+        RevokeTarget::Account(id) => end_account(tx.connection, id, order, &mut outcome)?,
     }
     if !outcome.is_empty() {
         let mut draft = order.draft.clone();
         draft.detail["devices"] = outcome.devices.iter().map(|d| d.as_str()).collect();
         draft.detail["certificates"] = outcome.certificates.iter().map(Serial::to_string).collect();
         draft.detail["tokens"] = outcome.tokens.iter().map(|t| t.as_str()).collect();
+        if !outcome.accounts.is_empty() {
+            draft.detail["accounts"] = outcome.accounts.iter().map(|a| a.as_str()).collect();
+        }
+        if !outcome.credentials.is_empty() {
+            draft.detail["credentials"] = outcome.credentials.iter().map(|c| c.as_str()).collect();
+        }
         tx.audit(&draft)?;
     }
     Ok(outcome)
@@ -75,6 +84,35 @@ fn end_device(
         outcome.certificates.push(one.serial);
     }
     outcome.tokens.extend(end_tokens(connection, "device", id.as_str())?);
+    outcome.credentials.extend(end_credentials(connection, Whose::Principal(id.as_str()))?);
+    Ok(())
+}
+
+/// An account with its credentials and everything that it owns, its administrators' certificates included.
+fn end_account(
+    connection: &Connection,
+    id: &AccountId,
+    order: &RevokeOrder,
+    outcome: &mut Revoked,
+) -> Result<(), WriteError> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE account SET status = 'revoked', version = version + 1 WHERE id = ?1 AND status <> 'revoked'",
+        )?
+        .execute([id.as_str()])?;
+    if ended == 0 {
+        outcome.known = connection.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?.exists([id.as_str()])?;
+        return Ok(());
+    }
+    outcome.accounts.push(id.clone());
+    let mut statement = connection.prepare_cached("SELECT id FROM principal WHERE account = ?1 ORDER BY id")?;
+    let owned: Vec<DeviceId> =
+        statement.query_map([id.as_str()], |row| decode::device_id(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    for device in owned {
+        end_device(connection, &device, PrincipalStatus::Revoked, order, outcome)?;
+    }
+    outcome.known = true;
+    outcome.credentials.extend(end_credentials(connection, Whose::Account(id.as_str()))?);
     Ok(())
 }
 
@@ -91,12 +129,15 @@ pub(super) fn end_certificate(
     let changed = connection
         .prepare_cached(
             "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
-             WHERE serial = ?1 AND status <> 'revoked' RETURNING serial, issuer, not_after, shard",
+             WHERE serial = ?1 AND status <> 'revoked' RETURNING serial, issuer, not_after, shard, spki",
         )?
-        .query_row((serial.as_bytes(), order.now.0, order.reason.code()), ended)
+        .query_row((serial.as_bytes(), order.now.0, order.reason.code()), |row| {
+            Ok((ended(row)?, Fingerprint(row.get(4)?)))
+        })
         .optional()?;
-    if let Some(one) = changed {
+    if let Some((one, spki)) = changed {
         list(connection, &one, order)?;
+        outcome.credentials.extend(end_credentials(connection, Whose::Key(&spki))?);
         outcome.certificates.push(one.serial);
     }
     Ok(())
@@ -166,6 +207,12 @@ pub(super) fn change_device(
     order: &ChangeDevice,
 ) -> Result<Option<Result<PrincipalRecord, Conflict>>, WriteError> {
     let Some(found) = reads::principal(tx.connection, &order.device)? else { return Ok(None) };
+    let account = order.account.as_ref().unwrap_or(&found.account);
+    if let (Some(id), true) = (account, order.account.is_some())
+        && !access::is_active(tx.connection, id)?
+    {
+        return Ok(Some(Err(Conflict::NoAccount)));
+    }
     let mut draft = order.draft.clone();
     if let Some(step) = order.step {
         match take_step(tx.connection, &found, step, order)? {
@@ -181,10 +228,18 @@ pub(super) fn change_device(
     let profile = order.profile.as_ref().unwrap_or(&found.profile);
     tx.connection
         .prepare_cached(
-            "UPDATE principal SET groups = ?2, profile = ?3, recoveries = coalesce(?4, recoveries), version = version + 1
+            "UPDATE principal SET groups = ?2, profile = ?3, recoveries = coalesce(?4, recoveries), account = ?5,
+                    permissions = coalesce(?6, permissions), version = version + 1
              WHERE id = ?1",
         )?
-        .execute((order.device.as_str(), json(groups)?, profile, order.recoveries))?;
+        .execute((
+            order.device.as_str(),
+            json(groups)?,
+            profile,
+            order.recoveries,
+            account.as_ref().map(AccountId::as_str),
+            order.permissions.as_ref().map(Permissions::to_string),
+        ))?;
     tx.audit(&draft)?;
     Ok(reads::principal(tx.connection, &order.device)?.map(Ok))
 }

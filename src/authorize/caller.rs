@@ -1,0 +1,293 @@
+//! Who asks, by what they show: a client certificate, a secret, or both. What they may do is what all of it allows.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use signet_api::scope::{AccountId, Permissions, Role, Scope, Scopes};
+use signet_api::{CredentialId, ErrorCode};
+use signet_pki::DeviceId;
+use signet_pki::name::PrincipalKind;
+use thiserror::Error;
+
+use super::{Authorizer, Context, Identity, PeerCertificate};
+use crate::credentials::keys::PresentedKey;
+use crate::enrollment::EnrollError;
+use crate::store::{
+    AccountRecord, AccountStatus, CredentialRecord, CredentialStatus, Owner, PrincipalRecord, PrincipalStatus,
+    StoreError,
+};
+
+/// What a request shows of who asks. TLS has verified the certificate; nothing else is verified.
+pub struct Shown<'a> {
+    pub certificate: Option<&'a PeerCertificate>,
+    pub secret: Option<Secret>,
+}
+
+/// The one secret of a request.
+pub enum Secret {
+    /// `None`: not in the form of a key.
+    ApiKey(Option<PresentedKey>),
+    /// Of `Authorization: Bearer`.
+    Bearer(String),
+}
+
+/// Somebody who has proved who they are, as the records are now. Made by [`Authorizer::caller`] only.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    who: Who,
+    scopes: Scopes,
+    credential: Option<CredentialId>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// By a client certificate.
+    Certificate(Identity),
+    /// By a secret of its own alone.
+    Principal(Box<PrincipalRecord>),
+    Account(Box<AccountRecord>),
+}
+
+impl Caller {
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The id of its principal or account.
+    pub fn id(&self) -> &str {
+        match &self.who {
+            Who::Account(account) => account.id.as_str(),
+            Who::Certificate(identity) => identity.record().principal.id.as_str(),
+            Who::Principal(principal) => principal.id.as_str(),
+        }
+    }
+
+    /// The account that it is, or that owns it.
+    pub fn account(&self) -> Option<&AccountId> {
+        match &self.who {
+            Who::Account(account) => Some(&account.id),
+            _ => self.principal().and_then(|principal| principal.account.as_ref()),
+        }
+    }
+
+    /// `admin:alice`, `account:acme`.
+    pub fn actor(&self) -> String {
+        match &self.who {
+            Who::Certificate(identity) => identity.actor(),
+            Who::Principal(principal) => format!("{}:{}", principal.kind.as_str(), principal.id),
+            Who::Account(account) => format!("account:{}", account.id),
+        }
+    }
+
+    /// What it may do: of its principal and of what it showed.
+    pub fn scopes(&self) -> Scopes {
+        self.scopes
+    }
+
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope)
+    }
+
+    /// The certificate that it showed.
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.who {
+            Who::Certificate(identity) => Some(identity),
+            Who::Principal(_) | Who::Account(_) => None,
+        }
+    }
+
+    pub fn principal(&self) -> Option<&PrincipalRecord> {
+        match &self.who {
+            Who::Certificate(identity) => Some(&identity.record().principal),
+            Who::Principal(principal) => Some(principal),
+            Who::Account(_) => None,
+        }
+    }
+
+    /// The public id of the secret that it showed.
+    pub fn credential(&self) -> Option<&CredentialId> {
+        self.credential.as_ref()
+    }
+}
+
+/// What a principal may do by itself.
+pub fn held(principal: &PrincipalRecord) -> Scopes {
+    let by_kind = || match principal.kind {
+        PrincipalKind::Admin => Permissions::of(&[Role::Owner], Scopes::NONE).scopes(),
+        PrincipalKind::Service => [Scope::EventsRead, Scope::AuthzCheck].into_iter().collect(),
+        PrincipalKind::Device | PrincipalKind::Server => Scopes::NONE,
+    };
+    principal.permissions.as_ref().map_or_else(by_kind, Permissions::scopes)
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Error)]
+pub enum AccessError {
+    #[error("neither a client certificate nor a secret")]
+    Nothing,
+    /// Unknown id or wrong secret; nobody is told which.
+    #[error("unknown key or wrong secret")]
+    Invalid,
+    /// Told like the one before, and not counted as an attempt: it could not have hit.
+    #[error("the key or token is not in the form of one of ours")]
+    Malformed,
+    #[error("the credential {0} has expired")]
+    Expired(CredentialId),
+    #[error("the credential {0} was revoked or used up")]
+    Revoked(CredentialId),
+    #[error("the credential {0} is switched off")]
+    Disabled(CredentialId),
+    #[error("the credential may not be presented from {0}")]
+    Network(IpAddr),
+    #[error("the certificate is {certificate}'s and the credential is not")]
+    Mismatch { certificate: DeviceId },
+    #[error("the account is {}", .0.as_str())]
+    Account(AccountStatus),
+    #[error(transparent)]
+    Principal(#[from] EnrollError),
+}
+
+impl From<StoreError> for AccessError {
+    fn from(error: StoreError) -> AccessError {
+        AccessError::Principal(error.into())
+    }
+}
+
+impl AccessError {
+    /// Exhaustive, so that a new reason must decide how it is told.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AccessError::Nothing => ErrorCode::NotAuthenticated,
+            AccessError::Invalid | AccessError::Malformed => ErrorCode::CredentialInvalid,
+            AccessError::Expired(_) => ErrorCode::CredentialExpired,
+            AccessError::Revoked(_) => ErrorCode::CredentialRevoked,
+            AccessError::Disabled(_) => ErrorCode::CredentialDisabled,
+            AccessError::Network(_) => ErrorCode::CredentialConstraint,
+            AccessError::Mismatch { .. } => ErrorCode::CredentialMismatch,
+            AccessError::Account(AccountStatus::Revoked) => ErrorCode::AccountRevoked,
+            AccessError::Account(AccountStatus::Active | AccountStatus::Suspended) => ErrorCode::AccountSuspended,
+            AccessError::Principal(error) => error.code(),
+        }
+    }
+
+    /// Whether a secret was tried and failed: counts towards the back-off of its address.
+    pub fn is_failed_proof(&self) -> bool {
+        matches!(self, AccessError::Invalid)
+    }
+}
+
+/// Who showed a secret, and what it allows.
+struct Holder {
+    who: Who,
+    scopes: Scopes,
+    credential: CredentialId,
+}
+
+impl Authorizer {
+    /// The certificate first, then the secret. With both, the certificate says who it is, and the secret has to be its own or
+    /// its account's.
+    pub async fn caller(&self, shown: Shown<'_>, context: &Context) -> Result<Caller, AccessError> {
+        let identity = match shown.certificate {
+            Some(peer) => Some(self.identify(peer, context).await?),
+            None => None,
+        };
+        let holder = match shown.secret {
+            None => None,
+            Some(Secret::ApiKey(key)) => Some(self.by_api_key(key, context).await?),
+            // Nobody was given one.
+            Some(Secret::Bearer(_)) => return Err(AccessError::Malformed),
+        };
+        let caller = match (identity, holder) {
+            (None, None) => return Err(AccessError::Nothing),
+            (Some(identity), None) => {
+                let scopes = held(&identity.record().principal);
+                Caller { who: Who::Certificate(identity), scopes, credential: None }
+            }
+            (None, Some(Holder { who, scopes, credential })) => Caller { who, scopes, credential: Some(credential) },
+            (Some(identity), Some(holder)) => both(identity, holder)?,
+        };
+        self.account_is_good(caller.principal()).await?;
+        Ok(caller)
+    }
+
+    async fn by_api_key(&self, key: Option<PresentedKey>, context: &Context) -> Result<Holder, AccessError> {
+        let key = key.ok_or(AccessError::Malformed)?;
+        let found = match &key {
+            PresentedKey::Own(credential) => {
+                let found = self.store.credential(credential.id()).await?.filter(|found| !found.legacy);
+                let good = self.pepper.matches(credential, found.as_ref().map(|found| &found.hash));
+                found.filter(|_| good)
+            }
+            PresentedKey::Legacy(key) => self.store.legacy_credential(&self.pepper.hash_legacy(key)).await?,
+        };
+        let found = found.ok_or(AccessError::Invalid)?;
+        let now = self.clock.now();
+        match found.status {
+            CredentialStatus::Active if now >= found.expires_at => return Err(AccessError::Expired(found.id)),
+            CredentialStatus::Active => {}
+            CredentialStatus::Disabled => return Err(AccessError::Disabled(found.id)),
+            CredentialStatus::Used | CredentialStatus::Revoked => return Err(AccessError::Revoked(found.id)),
+        }
+        if !may_come_from(&found, context.remote) {
+            return Err(AccessError::Network(context.remote));
+        }
+        let (who, own) = self.owner(&found.owner).await?;
+        self.uses.note(&found.id, now);
+        Ok(Holder { who, scopes: own & found.scopes, credential: found.id })
+    }
+
+    /// The owner of a credential as the record is now, and what it may do by itself.
+    async fn owner(&self, owner: &Owner) -> Result<(Who, Scopes), AccessError> {
+        match owner {
+            Owner::Account(id) => {
+                let account = self.store.account(id).await?.ok_or(AccessError::Invalid)?;
+                if account.status != AccountStatus::Active {
+                    return Err(AccessError::Account(account.status));
+                }
+                let own = account.permissions.scopes();
+                Ok((Who::Account(Box::new(account)), own))
+            }
+            Owner::Principal(id) => {
+                let principal = self.store.principal(id).await?.ok_or(AccessError::Invalid)?;
+                match principal.status {
+                    PrincipalStatus::Active => {}
+                    PrincipalStatus::Suspended => return Err(EnrollError::DeviceSuspended.into()),
+                    PrincipalStatus::Revoked | PrincipalStatus::Retired => {
+                        return Err(EnrollError::DeviceRevoked.into());
+                    }
+                    PrincipalStatus::Preregistered | PrincipalStatus::Pending => return Err(AccessError::Invalid),
+                }
+                let own = held(&principal);
+                Ok((Who::Principal(Box::new(principal)), own))
+            }
+        }
+    }
+
+    async fn account_is_good(&self, principal: Option<&PrincipalRecord>) -> Result<(), AccessError> {
+        let Some(id) = principal.and_then(|principal| principal.account.as_ref()) else { return Ok(()) };
+        match self.store.account(id).await?.map(|account| account.status) {
+            Some(AccountStatus::Active) => Ok(()),
+            Some(status) => Err(AccessError::Account(status)),
+            None => Err(AccessError::Account(AccountStatus::Revoked)),
+        }
+    }
+}
+
+fn both(identity: Identity, holder: Holder) -> Result<Caller, AccessError> {
+    let own = &identity.record().principal;
+    let same = match &holder.who {
+        Who::Certificate(other) => other.record().principal.id == own.id,
+        Who::Principal(other) => other.id == own.id,
+        Who::Account(account) => own.account.as_ref() == Some(&account.id),
+    };
+    if !same {
+        return Err(AccessError::Mismatch { certificate: own.id.clone() });
+    }
+    let scopes = held(own) & holder.scopes;
+    Ok(Caller { who: Who::Certificate(identity), scopes, credential: Some(holder.credential) })
+}
+
+/// A text that does not parse lets nobody in.
+fn may_come_from(credential: &CredentialRecord, remote: IpAddr) -> bool {
+    credential.cidr.as_ref().is_none_or(|cidr| cidr.parse::<IpNet>().is_ok_and(|network| network.contains(&remote)))
+}

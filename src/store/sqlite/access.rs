@@ -1,0 +1,421 @@
+//! Accounts and credentials in SQL.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use signet_api::access::{AccountKind, AccountQuery, CredentialQuery};
+use signet_api::admin::Page;
+use signet_api::scope::AccountId;
+use signet_api::{CredentialId, CredentialKind};
+use signet_pki::{DeviceId, Fingerprint, UnixTime};
+
+use super::super::*;
+use super::decode::{self, impossible, optional_text, text};
+use super::reads::{Filter, many, one, page, page_size};
+use super::writer::{Verdict, WriteError, WriteTx};
+use super::{ReadError, SqliteStore};
+
+impl AccessStore for SqliteStore {
+    fn create_account(&self, order: CreateAccount) -> Answer<'_, Result<(), AccessConflict>> {
+        self.writer.submit(move |tx| create_account(tx, &order))
+    }
+
+    fn change_account(&self, order: ChangeAccount) -> Answer<'_, Option<Result<AccountRecord, AccessConflict>>> {
+        self.writer.submit(move |tx| change_account(tx, &order))
+    }
+
+    fn create_credentials(&self, order: CreateCredentials) -> Answer<'_, Result<(), AccessConflict>> {
+        self.writer.submit(move |tx| create_credentials(tx, &order))
+    }
+
+    fn change_credential(
+        &self,
+        order: ChangeCredential,
+    ) -> Answer<'_, Option<Result<CredentialRecord, AccessConflict>>> {
+        self.writer.submit(move |tx| change_credential(tx, &order))
+    }
+
+    fn rotate_credential(
+        &self,
+        order: RotateCredential,
+    ) -> Answer<'_, Option<Result<CredentialRecord, AccessConflict>>> {
+        self.writer.submit(move |tx| rotate_credential(tx, &order))
+    }
+
+    fn note_credentials_used(&self, uses: Vec<(CredentialId, UnixTime)>) -> Answer<'_, ()> {
+        self.writer.submit(move |tx| note_used(tx.connection, &uses))
+    }
+
+    fn account(&self, id: &AccountId) -> Answer<'_, Option<AccountRecord>> {
+        self.read(|c| account(c, id))
+    }
+
+    fn accounts(&self, query: AccountQuery) -> Answer<'_, Page<AccountRecord>> {
+        self.read_long(move |c| accounts(c, &query))
+    }
+
+    fn credential(&self, id: &CredentialId) -> Answer<'_, Option<CredentialRecord>> {
+        self.read(|c| credential(c, id))
+    }
+
+    fn legacy_credential(&self, hash: &[u8; 32]) -> Answer<'_, Option<CredentialRecord>> {
+        self.read(|c| {
+            let sql = format!("SELECT {CREDENTIAL} FROM credential k WHERE k.hash = ?1 AND k.legacy = 1");
+            one(c, &sql, [hash.as_slice()], decode_credential)
+        })
+    }
+
+    fn credentials(&self, query: CredentialQuery, now: UnixTime) -> Answer<'_, Page<CredentialRecord>> {
+        self.read_long(move |c| credentials(c, &query, now))
+    }
+
+    fn devices_of(&self, account: &AccountId) -> Answer<'_, Vec<DeviceId>> {
+        self.read(|c| {
+            let sql = "SELECT id FROM principal WHERE account = ?1 ORDER BY id LIMIT 1000";
+            many(c, sql, [account.as_str()], |row| decode::device_id(row, 0))
+        })
+    }
+}
+
+impl Verdict for Result<(), AccessConflict> {
+    fn keeps_changes(&self) -> bool {
+        self.is_ok()
+    }
+}
+
+impl<T> Verdict for Option<Result<T, AccessConflict>> {
+    fn keeps_changes(&self) -> bool {
+        matches!(self, Some(Ok(_)))
+    }
+}
+
+/// Whose credentials.
+pub(super) enum Whose<'a> {
+    Account(&'a str),
+    Principal(&'a str),
+    /// Those that may be presented with this key alone.
+    Key(&'a Fingerprint),
+}
+
+/// Revokes what is not over yet, and answers what that was.
+pub(super) fn end_credentials(connection: &Connection, whose: Whose<'_>) -> Result<Vec<CredentialId>, WriteError> {
+    let (column, value): (_, &dyn rusqlite::ToSql) = match &whose {
+        Whose::Account(id) => ("account", id),
+        Whose::Principal(id) => ("principal", id),
+        Whose::Key(spki) => ("spki", &spki.0.as_slice()),
+    };
+    let sql = format!(
+        "UPDATE credential SET status = 'revoked' WHERE {column} = ?1 AND status IN ('active', 'disabled') RETURNING id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let ids = statement.query_map([value], |row| text(row, 0, |t| CredentialId::parse(t).ok()))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What a backup holds may have been revoked after it was made: keys wait for an administrator, the rest is got anew.
+pub(super) fn after_restore(connection: &Connection) -> Result<u64, WriteError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE credential SET status = CASE kind WHEN 'sgk' THEN 'disabled' ELSE 'revoked' END
+             WHERE status = 'active' OR (status = 'disabled' AND kind <> 'sgk')",
+        )?
+        .execute([])?;
+    Ok(changed as u64)
+}
+
+pub(super) fn is_active(connection: &Connection, id: &AccountId) -> Result<bool, WriteError> {
+    let sql = "SELECT 1 FROM account WHERE id = ?1 AND status = 'active'";
+    Ok(connection.prepare_cached(sql)?.exists([id.as_str()])?)
+}
+
+fn create_account(tx: &mut WriteTx<'_>, order: &CreateAccount) -> Result<Result<(), AccessConflict>, WriteError> {
+    let a = &order.account;
+    if account(tx.connection, &a.id)?.is_some() {
+        return Ok(Err(AccessConflict::Exists));
+    }
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO account (id, kind, name, status, permissions, created_at, created_by, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
+        )?
+        .execute((
+            a.id.as_str(),
+            a.kind.as_str(),
+            &a.name,
+            a.status.as_str(),
+            a.permissions.to_string(),
+            a.created_at.0,
+            &a.created_by,
+        ))?;
+    tx.audit(&order.draft)?;
+    Ok(Ok(()))
+}
+
+fn change_account(
+    tx: &mut WriteTx<'_>,
+    order: &ChangeAccount,
+) -> Result<Option<Result<AccountRecord, AccessConflict>>, WriteError> {
+    use AccountStatus::*;
+    let Some(found) = account(tx.connection, &order.id)? else { return Ok(None) };
+    let possible = match (found.status, order.status) {
+        (Revoked, _) | (_, Some(Revoked)) => false,
+        (Active, Some(Active)) | (Suspended, Some(Suspended)) => false,
+        (Active | Suspended, _) => true,
+    };
+    if !possible {
+        return Ok(Some(Err(AccessConflict::Account(found.status))));
+    }
+    tx.connection
+        .prepare_cached(
+            "UPDATE account SET name = coalesce(?2, name), status = coalesce(?3, status),
+                    permissions = coalesce(?4, permissions), version = version + 1
+             WHERE id = ?1",
+        )?
+        .execute((
+            order.id.as_str(),
+            &order.name,
+            order.status.map(AccountStatus::as_str),
+            order.permissions.as_ref().map(ToString::to_string),
+        ))?;
+    tx.audit(&order.draft)?;
+    Ok(account(tx.connection, &order.id)?.map(Ok))
+}
+
+fn create_credentials(
+    tx: &mut WriteTx<'_>,
+    order: &CreateCredentials,
+) -> Result<Result<(), AccessConflict>, WriteError> {
+    for record in &order.credentials {
+        if let Err(conflict) = insert(tx.connection, record)? {
+            return Ok(Err(conflict));
+        }
+    }
+    tx.audit(&order.draft)?;
+    Ok(Ok(()))
+}
+
+/// A credential whose owner may have it.
+pub(super) fn insert(
+    connection: &Connection,
+    record: &CredentialRecord,
+) -> Result<Result<(), AccessConflict>, WriteError> {
+    let (account, principal) = match &record.owner {
+        Owner::Account(id) => (Some(id.as_str()), None),
+        Owner::Principal(id) => (None, Some(id.as_str())),
+    };
+    let status: Option<String> = connection
+        .prepare_cached(
+            "SELECT status FROM account WHERE id = ?1 UNION ALL SELECT status FROM principal WHERE id = ?2",
+        )?
+        .query_row((account, principal), |row| row.get(0))
+        .optional()?;
+    match status.as_deref() {
+        None => return Ok(Err(AccessConflict::NoOwner)),
+        Some("active") => {}
+        Some(_) => return Ok(Err(AccessConflict::OwnerEnded)),
+    }
+    let held: u32 = connection
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM credential WHERE account = ?1 AND status IN ('active', 'disabled') AND expires_at > ?3)
+                  + (SELECT count(*) FROM credential WHERE principal = ?2 AND status IN ('active', 'disabled') AND expires_at > ?3)",
+        )?
+        .query_row((account, principal, record.created_at.0), |row| row.get(0))?;
+    if held >= CREDENTIALS_OF_ONE {
+        return Ok(Err(AccessConflict::TooMany));
+    }
+    if record.legacy {
+        let sql = "SELECT 1 FROM credential WHERE hash = ?1 AND legacy = 1";
+        if connection.prepare_cached(sql)?.exists([record.hash.as_slice()])? {
+            return Ok(Err(AccessConflict::Known));
+        }
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO credential (id, kind, hash, account, principal, name, scopes, status, family, parent, spki, cidr,
+                                     created_at, created_by, expires_at, line_ends_at, legacy)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(rusqlite::params![
+            record.id.as_str(),
+            record.kind.prefix(),
+            record.hash.as_slice(),
+            account,
+            principal,
+            &record.name,
+            record.scopes.to_string(),
+            record.status.as_str(),
+            record.family.as_str(),
+            record.parent.as_ref().map(CredentialId::as_str),
+            record.spki.map(|f| f.0.to_vec()),
+            &record.cidr,
+            record.created_at.0,
+            &record.created_by,
+            record.expires_at.0,
+            record.line_ends_at.map(|t| t.0),
+            record.legacy,
+        ])?;
+    Ok(Ok(()))
+}
+
+fn change_credential(
+    tx: &mut WriteTx<'_>,
+    order: &ChangeCredential,
+) -> Result<Option<Result<CredentialRecord, AccessConflict>>, WriteError> {
+    use CredentialStatus::*;
+    let Some(found) = credential(tx.connection, &order.id)? else { return Ok(None) };
+    let possible = match (found.status, order.status) {
+        (Used | Revoked, _) | (_, Some(Used)) => false,
+        (Active, Some(Active)) | (Disabled, Some(Disabled)) => false,
+        (Active | Disabled, _) => true,
+    };
+    if !possible {
+        return Ok(Some(Err(AccessConflict::Credential(found.status))));
+    }
+    let cidr = order.cidr.as_ref().unwrap_or(&found.cidr);
+    tx.connection
+        .prepare_cached(
+            "UPDATE credential SET status = coalesce(?2, status), name = coalesce(?3, name), scopes = coalesce(?4, scopes),
+                    cidr = ?5
+             WHERE id = ?1",
+        )?
+        .execute((
+            order.id.as_str(),
+            order.status.map(CredentialStatus::as_str),
+            &order.name,
+            order.scopes.map(|scopes| scopes.to_string()),
+            cidr,
+        ))?;
+    tx.audit(&order.draft)?;
+    Ok(credential(tx.connection, &order.id)?.map(Ok))
+}
+
+fn rotate_credential(
+    tx: &mut WriteTx<'_>,
+    order: &RotateCredential,
+) -> Result<Option<Result<CredentialRecord, AccessConflict>>, WriteError> {
+    let Some(old) = credential(tx.connection, &order.old)? else { return Ok(None) };
+    if !matches!(old.status, CredentialStatus::Active | CredentialStatus::Disabled) {
+        return Ok(Some(Err(AccessConflict::Credential(old.status))));
+    }
+    if old.successor.is_some() {
+        return Ok(Some(Err(AccessConflict::Exists)));
+    }
+    if let Err(conflict) = insert(tx.connection, &order.new)? {
+        return Ok(Some(Err(conflict)));
+    }
+    tx.connection
+        .prepare_cached("UPDATE credential SET successor = ?2, expires_at = min(expires_at, ?3) WHERE id = ?1")?
+        .execute((order.old.as_str(), order.new.id.as_str(), order.old_ends_at.0))?;
+    tx.audit(&order.draft)?;
+    Ok(credential(tx.connection, &order.old)?.map(Ok))
+}
+
+fn note_used(connection: &Connection, uses: &[(CredentialId, UnixTime)]) -> Result<(), WriteError> {
+    let sql = "UPDATE credential SET last_used_at = max(coalesce(last_used_at, 0), ?2) WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (id, at) in uses {
+        statement.execute((id.as_str(), at.0))?;
+    }
+    Ok(())
+}
+
+fn account(c: &Connection, id: &AccountId) -> Result<Option<AccountRecord>, ReadError> {
+    let sql = format!("SELECT {ACCOUNT} FROM account a WHERE a.id = ?1");
+    one(c, &sql, [id.as_str()], decode_account)
+}
+
+fn accounts(c: &Connection, query: &AccountQuery) -> Result<Page<AccountRecord>, ReadError> {
+    let limit = page_size(query.limit);
+    let mut filter = Filter::default();
+    if let Some(status) = &query.status {
+        filter.and("a.status = ?", status.clone());
+    }
+    if let Some(after) = &query.after {
+        filter.and("a.id > ?", after.clone());
+    }
+    let sql = format!("SELECT {ACCOUNT} FROM account a {} ORDER BY a.id LIMIT {}", filter.clause(), limit + 1);
+    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode_account)?;
+    Ok(page(items, limit, |account| account.id.to_string()))
+}
+
+pub(super) fn credential(c: &Connection, id: &CredentialId) -> Result<Option<CredentialRecord>, ReadError> {
+    let sql = format!("SELECT {CREDENTIAL} FROM credential k WHERE k.id = ?1");
+    one(c, &sql, [id.as_str()], decode_credential)
+}
+
+fn credentials(c: &Connection, query: &CredentialQuery, now: UnixTime) -> Result<Page<CredentialRecord>, ReadError> {
+    let limit = page_size(query.limit);
+    let mut filter = Filter::default();
+    if let Some(kind) = &query.kind {
+        filter.and("k.kind = ?", kind.clone());
+    }
+    if let Some(account) = &query.account {
+        filter.and("k.account = ?", account.as_str().to_owned());
+    }
+    if let Some(device) = &query.device {
+        filter.and("k.principal = ?", device.as_str().to_owned());
+    }
+    match query.status.as_deref() {
+        Some("expired") => filter.and("k.status IN ('active', 'disabled') AND k.expires_at <= ?", now.0),
+        Some(status @ ("active" | "disabled")) => {
+            filter.and("k.status = ?", status.to_owned());
+            filter.and("k.expires_at > ?", now.0);
+        }
+        Some(status) => filter.and("k.status = ?", status.to_owned()),
+        None => {}
+    }
+    if let Some(legacy) = query.legacy {
+        filter.and("k.legacy = ?", legacy);
+    }
+    if let Some(after) = &query.after {
+        filter.and("k.id > ?", after.clone());
+    }
+    let sql = format!("SELECT {CREDENTIAL} FROM credential k {} ORDER BY k.id LIMIT {}", filter.clause(), limit + 1);
+    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode_credential)?;
+    Ok(page(items, limit, |credential| credential.id.to_string()))
+}
+
+const ACCOUNT: &str = "a.id, a.kind, a.name, a.status, a.permissions, a.created_at, a.created_by, a.version";
+
+fn decode_account(row: &Row<'_>) -> rusqlite::Result<AccountRecord> {
+    Ok(AccountRecord {
+        id: text(row, 0, |t| AccountId::parse(t).ok())?,
+        kind: text(row, 1, AccountKind::parse)?,
+        name: row.get(2)?,
+        status: text(row, 3, AccountStatus::parse)?,
+        permissions: text(row, 4, |t| t.parse().ok())?,
+        created_at: UnixTime(row.get(5)?),
+        created_by: row.get(6)?,
+        version: decode::count(row, 7)?,
+    })
+}
+
+const CREDENTIAL: &str = "k.id, k.kind, k.hash, k.account, k.principal, k.name, k.scopes, k.status, k.family, k.parent, \
+     k.spki, k.cidr, k.created_at, k.created_by, k.expires_at, k.line_ends_at, k.used_at, k.successor, k.last_used_at, \
+     k.legacy";
+
+fn decode_credential(row: &Row<'_>) -> rusqlite::Result<CredentialRecord> {
+    let id = |t: &str| CredentialId::parse(t).ok();
+    let time = |at: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(at)?.map(UnixTime));
+    let account = optional_text(row, 3, |t| AccountId::parse(t).ok())?;
+    let principal = optional_text(row, 4, |t| DeviceId::parse(t).ok())?;
+    Ok(CredentialRecord {
+        id: text(row, 0, id)?,
+        kind: text(row, 1, |t| CredentialKind::ALL.into_iter().find(|kind| kind.prefix() == t))?,
+        hash: row.get(2)?,
+        owner: account.map(Owner::Account).or(principal.map(Owner::Principal)).ok_or_else(|| impossible(3))?,
+        name: row.get(5)?,
+        scopes: text(row, 6, |t| t.parse().ok())?,
+        status: text(row, 7, CredentialStatus::parse)?,
+        family: text(row, 8, id)?,
+        parent: optional_text(row, 9, id)?,
+        spki: row.get::<_, Option<[u8; 32]>>(10)?.map(Fingerprint),
+        cidr: row.get(11)?,
+        created_at: UnixTime(row.get(12)?),
+        created_by: row.get(13)?,
+        expires_at: UnixTime(row.get(14)?),
+        line_ends_at: time(15)?,
+        used_at: time(16)?,
+        successor: optional_text(row, 17, id)?,
+        last_used_at: time(18)?,
+        legacy: row.get(19)?,
+    })
+}
