@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use signet_api::ErrorCode::MethodNotAllowed;
+use signet_api::ErrorCode::{Forbidden, MethodNotAllowed, NotAuthenticated};
 
-use crate::support::{Protocol, TestService};
+use crate::support::{Protocol, Reply, TestService};
 
 const TEXT: &str = include_str!("../../api/openapi.json");
 
@@ -41,6 +41,42 @@ async fn every_path_allows_the_methods_that_are_documented() {
             assert_eq!(documented, allowed, "{path}");
         }
     }
+}
+
+/// What is missing is told by its name, so that nobody has to guess which permission the document means.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_permissions_are_the_ones_that_are_documented() {
+    let service = TestService::start().await;
+    let device = service.device("sensor-1").await;
+    let mut asked = 0;
+    for (path, item) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Some(scope) = operation["security"][0]["certificate"][0].as_str() else { continue };
+            assert_eq!(operation["security"][1]["apiKey"][0], scope);
+            let reply = service.send_as(device.identity(), &method.to_uppercase(), path, &[], b"{}").await;
+            let problem = reply.problem();
+            assert_eq!(problem.code, Forbidden, "{method} {path}");
+            assert!(
+                problem.detail.as_ref().unwrap().ends_with(&format!("no permission {scope}")),
+                "{path}: {problem:?}"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked > 20);
+}
+
+/// A client that writes everything before it reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_whoever_sends_a_large_order() {
+    let service = TestService::start().await;
+    let body = vec![b' '; 5 * 1024 * 1024];
+    let head = format!(
+        "POST /v1/admin/tokens HTTP/1.1\r\nHost: ca\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let answer = service.raw_tls(&[head.as_bytes(), &body].concat()).await;
+    assert_eq!(Reply::parse(&answer).problem().code, NotAuthenticated);
 }
 
 /// The examples for administrators, in an order that makes sense.

@@ -5,6 +5,7 @@ use signet_api::ErrorCode::*;
 use signet_api::admin::*;
 use signet_api::enroll::IssuedCertificate;
 use signet_api::events::EventsInfo;
+use signet_api::scope::Scope::*;
 
 use crate::document::{Document, ISSUING};
 use crate::samples::*;
@@ -22,7 +23,7 @@ pub(crate) fn describe(document: &mut Document) {
 fn tokens(document: &mut Document) {
     let operation = document.get("/v1/admin/tokens", "listTokens", "Enrollment tokens, newest first");
     operation
-        .by_administrator()
+        .with(TokensRead)
         .query::<TokenQuery>(
             json!({ "status": "active", "batch": "spring", "device": "sensor-1", "after": "7q2m8kx41d", "limit": 100 }),
         )
@@ -43,60 +44,60 @@ fn tokens(document: &mut Document) {
     let operation = document.post("/v1/admin/tokens", "createTokens", "One enrollment token for each target");
     operation
         .about("The answer is the only place where the secrets are ever shown.")
-        .by_administrator()
+        .with(TokensWrite)
         .takes_like::<CreateTokens>(order, example)
         .answers::<CreatedTokens>(json!({ "batch": "spring", "root_fingerprint": SHA256, "tokens": [made] }))
         .refuses(&[InvalidArgument, Conflict])
         .done();
     let operation = document.get("/v1/admin/tokens/{id}", "showToken", "One token, without its secret");
-    operation.by_administrator().in_path("id", texts::credential_id(), TOKEN_ID).answers::<TokenInfo>(token()).done();
+    operation.with(TokensRead).in_path("id", texts::credential_id(), TOKEN_ID).answers::<TokenInfo>(token()).done();
     let ended = || json!({ "tokens": [TOKEN_ID] });
     let operation = document.post("/v1/admin/tokens/{id}/revoke", "revokeToken", "The token cannot be used any more");
     operation
-        .by_administrator()
+        .with(TokensWrite)
         .in_path("id", texts::credential_id(), TOKEN_ID)
         .answers::<RevokedTokens>(ended())
         .done();
     let operation =
         document.post("/v1/admin/batches/{batch}/revoke", "revokeBatch", "Revokes the unused tokens of a batch");
-    operation
-        .by_administrator()
-        .in_path("batch", texts::device_id(), "spring")
-        .answers::<RevokedTokens>(ended())
-        .done();
+    operation.with(TokensWrite).in_path("batch", texts::device_id(), "spring").answers::<RevokedTokens>(ended()).done();
 }
 
 fn devices(document: &mut Document) {
     let query = json!({ "search": "sensor", "group": "line-4", "status": "active", "expiring": 86_400, "after": "sensor-1", "limit": 100 });
     let operation = document.get("/v1/admin/devices", "listDevices", "Devices, services and administrators");
     operation
-        .by_administrator()
+        .with(DevicesRead)
         .query::<DeviceQuery>(query)
         .answers::<Page<DeviceInfo>>(json!({ "items": [device()], "next": "sensor-1" }))
         .refuses(&[InvalidArgument])
         .done();
     let operation = document.get("/v1/admin/devices/{id}", "showDevice", "A device with its certificates and tokens");
     operation
-        .by_administrator()
+        .with(DevicesRead)
         .in_path("id", texts::device_id(), "sensor-1")
         .answers::<DeviceDetail>(json!({ "device": device(), "certificates": [certificate()], "tokens": [token()] }))
         .done();
-    let change = json!({ "action": "suspend", "groups": ["line-4"], "profile": "device", "recoveries": 2 });
+    let change = json!({ "action": "suspend", "groups": ["line-4"], "profile": "device", "recoveries": 2, "account": "acme", "permissions": "role:auditor events:read" });
     let operation = document.post(
         "/v1/admin/devices/{id}",
         "changeDevice",
         "Suspends, resumes, retires, approves, denies or changes a device",
     );
     operation
-        .by_administrator()
+        .with(DevicesRead)
         .in_path("id", texts::device_id(), "sensor-1")
         .takes_like::<DeviceChange>(change, json!({ "groups": ["line-4", "night"] }))
+        .about(
+            "Approving and denying needs `enrollments:approve` besides, suspending and retiring `revocations:write` or \
+             `devices:write`, the owner and the permissions `accounts:write`, anything else `devices:write`.",
+        )
         .answers::<DeviceInfo>(device())
         .refuses(&[InvalidArgument, Conflict])
         .done();
     let operation = document.get("/v1/admin/certificates/{serial}", "showCertificate", "One certificate");
     operation
-        .by_administrator()
+        .with(DevicesRead)
         .in_path("serial", texts::serial(), SERIAL)
         .answers::<CertificateInfo>(certificate())
         .done();
@@ -111,7 +112,7 @@ fn devices(document: &mut Document) {
     let operation =
         document.post("/v1/admin/issue", "issue", "A certificate without a token, on the administrator's word");
     operation
-        .by_administrator()
+        .with(CertificatesIssue)
         .takes_like::<IssueRequest>(order, json!({ "device": "sensor-2", "csr": CSR, "profile": "device" }))
         .answers::<IssuedCertificate>(issued)
         .refuses(ISSUING)
@@ -119,12 +120,12 @@ fn devices(document: &mut Document) {
 }
 
 fn revocations(document: &mut Document) {
-    let order = json!({ "device": "sensor-1", "serial": SERIAL, "batch": "spring", "reason": "key-compromise", "dry_run": true });
-    let report = json!({ "dry_run": true, "devices": ["sensor-1"], "certificates": [SERIAL], "tokens": [TOKEN_ID], "crl_number": 1_767_600_000_000_u64 });
+    let order = json!({ "device": "sensor-1", "serial": SERIAL, "batch": "spring", "account": "acme", "reason": "key-compromise", "dry_run": true });
+    let report = json!({ "dry_run": true, "devices": ["sensor-1"], "certificates": [SERIAL], "tokens": [TOKEN_ID], "accounts": ["acme"], "credentials": [TOKEN_ID], "crl_number": 1_767_600_000_000_u64 });
     let operation = document.post("/v1/admin/revocations", "revoke", "Revokes a device, a certificate or a batch");
     operation
-        .about("Exactly one of `device`, `serial` and `batch`.")
-        .by_administrator()
+        .about("Exactly one of `device`, `serial`, `batch` and `account`.")
+        .with(RevocationsWrite)
         .takes_like::<RevokeRequest>(
             order,
             json!({ "device": "sensor-1", "reason": "key-compromise", "dry_run": true }),
@@ -137,7 +138,7 @@ fn revocations(document: &mut Document) {
 fn audit(document: &mut Document) {
     let operation = document.get("/v1/admin/audit", "readAudit", "Entries of the audit log");
     operation
-        .by_administrator()
+        .with(AuditRead)
         .query::<AuditQuery>(json!({ "after": 17, "limit": 100, "subject": "sensor-1" }))
         .answers::<Page<AuditEntry>>(json!({ "items": [entry()], "next": "18" }))
         .done();
@@ -145,7 +146,7 @@ fn audit(document: &mut Document) {
         json!({ "entries": 18, "archived": 1, "anchor": SHA256, "intact": false, "broken_at": 19, "head": SHA256 });
     let operation =
         document.get("/v1/admin/audit/verify", "verifyAudit", "Whether every entry follows from the one before it");
-    operation.by_administrator().answers::<AuditVerdict>(verdict).done();
+    operation.with(AuditRead).answers::<AuditVerdict>(verdict).done();
     let segment = json!({
         "file": "audit-1-1000.jsonl.gz", "first": 1, "last": 1000, "last_hash": SHA256, "root": SHA256, "file_sha256": SHA256, "at": EARLIER,
     });
@@ -153,7 +154,7 @@ fn audit(document: &mut Document) {
     let operation =
         document.get("/v1/admin/audit/archive", "auditArchive", "Entries that stand in files of the archive");
     operation
-        .by_administrator()
+        .with(AuditRead)
         .query::<AuditArchiveQuery>(json!({ "after": 17, "limit": 100 }))
         .answers::<AuditArchive>(archive)
         .done();
@@ -165,7 +166,7 @@ fn audit(document: &mut Document) {
     let operation =
         document.get("/v1/admin/why/{request_id}", "why", "The cause of a refusal that its caller was not told");
     operation
-        .by_administrator()
+        .with(AuditRead)
         .in_path("request_id", id, REQUEST_ID)
         .answers::<WhyReport>(json!({ "request_id": REQUEST_ID, "refusal": refusal, "entries": [entry()] }))
         .done();
@@ -179,10 +180,10 @@ fn issuers(document: &mut Document) {
     });
     let operation =
         document.get("/v1/admin/issuers", "listIssuers", "The issuers, their stages, and what depends on them");
-    operation.by_administrator().answers::<Vec<IssuerInfo>>(json!([issuer])).refuses(&[NotFound]).done();
+    operation.with(IssuersRead).answers::<Vec<IssuerInfo>>(json!([issuer])).refuses(&[NotFound]).done();
     let operation = document.post("/v1/admin/issuers/{id}", "stepIssuer", "Activates, retires or distrusts an issuer");
     operation
-        .by_administrator()
+        .with(IssuersWrite)
         .in_path("id", texts::issuer_id(), ISSUER_ID)
         .takes_like::<IssuerChange>(
             json!({ "action": "activate", "force": true, "reason": "the old key is slow" }),
@@ -199,19 +200,19 @@ fn watch(document: &mut Document) {
         "sha256": SHA256,
     });
     let operation = document.get("/v1/admin/crl", "publishedLists", "The revocation lists that are published");
-    operation.by_administrator().answers::<Vec<CrlInfo>>(json!([list])).done();
+    operation.with(IssuersRead).answers::<Vec<CrlInfo>>(json!([list])).done();
     let root = json!({ "subject": "CN=Acme Root CA", "sha256": SHA256, "not_after": LATER });
     let bundle = json!({ "sequence": 1, "created": EARLIER, "sha256": SHA256, "roots": [root], "issuers": 1 });
     let operation =
         document.get("/v1/admin/trust/bundles", "trustBundles", "The trust bundles, and how many devices hold which");
     operation
-        .by_administrator()
+        .with(IssuersRead)
         .answers::<TrustBundles>(json!({ "bundles": [bundle], "holders": [{ "sequence": 1, "devices": 40 }] }))
         .done();
     let operation =
         document.get("/v1/admin/events", "eventsInfo", "Who follows the events, and which revocations took too long");
     operation
-        .by_administrator()
+        .with(AuditRead)
         .answers::<EventsInfo>(json!({
             "position": 18,
             "subscribers": [{ "identity": "service:api", "streams": 1, "acknowledged": 17, "lag": 1 }],
@@ -233,7 +234,7 @@ fn token() -> Value {
 fn device() -> Value {
     json!({
         "id": "sensor-1", "kind": "device", "status": "active", "profile": "device", "groups": ["line-4"],
-        "dns_names": ["sensor-1.acme.example"], "serial_number": "SN-0001", "created_at": EARLIER, "recoveries": 2,
+        "dns_names": ["sensor-1.acme.example"], "serial_number": "SN-0001", "created_at": EARLIER, "recoveries": 2, "account": "acme", "permissions": "events:read",
         "certificate": certificate(),
     })
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use signet_api::ErrorCode::{self, *};
 use signet_api::Problem;
+use signet_api::scope::Scope;
 
 use crate::schema::{Direction, Schemas};
 
@@ -72,14 +73,23 @@ impl<'a> Operation<'a> {
 
     // ------------------------------------------------------------------------------------------------------- who may ask
 
-    /// Whoever shows a certificate that is good now.
+    /// Whoever shows a certificate that is good now; a secret beside it says nothing.
     pub(crate) fn by_certificate(mut self) -> Self {
         self.value["security"] = json!([{ "certificate": [] }]);
         self.refuses(IDENTITY)
     }
 
-    pub(crate) fn by_administrator(self) -> Self {
-        self.by_certificate().refuses(&[Forbidden])
+    /// Whoever proves who they are, by a certificate, an API key or both.
+    pub(crate) fn by_anyone(mut self) -> Self {
+        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }]);
+        self.refuses(IDENTITY).refuses(SECRET)
+    }
+
+    /// Whoever may do this.
+    pub(crate) fn with(mut self, scope: Scope) -> Self {
+        self = self.by_anyone().refuses(&[Forbidden]);
+        self.value["security"] = json!([{ "certificate": [scope.as_str()] }, { "apiKey": [scope.as_str()] }]);
+        self
     }
 
     /// The holder of an enrollment token.
@@ -232,6 +242,20 @@ const IDENTITY: &[ErrorCode] = &[
     CertificateSuperseded,
     CertificateUnknown,
     StoreUnavailable,
+];
+
+/// What may be wrong with an API key, and with one beside a certificate.
+const SECRET: &[ErrorCode] = &[
+    TwoSecrets,
+    CredentialInvalid,
+    CredentialExpired,
+    CredentialRevoked,
+    CredentialDisabled,
+    CredentialConstraint,
+    CredentialMismatch,
+    AccountSuspended,
+    AccountRevoked,
+    TooManyRequests,
 ];
 
 /// What may be wrong with a request for a certificate, and what may keep the service from making it.

@@ -3,6 +3,7 @@
 use serde_json::json;
 use signet_api::ErrorCode::*;
 use signet_api::events::{Acknowledge, Acknowledged, EventQuery};
+use signet_api::scope::Scope;
 
 use crate::document::Document;
 
@@ -12,18 +13,18 @@ pub(crate) fn describe(document: &mut Document) {
     let operation = document.get("/v1/events", "subscribe", "Revocations as they happen, as server-sent events");
     operation
         .about("For services and administrators; not for the pages of browsers. The answer has no end.")
-        .by_certificate()
+        .with(Scope::EventsRead)
         .query::<EventQuery>(json!({ "after": 17 }))
         .header("Last-Event-ID", number, "Where a stream that ended goes on; counts more than `after`.")
         .answers_as(200, "The stream.", "text/event-stream", stream)
-        .refuses(&[Forbidden, TooManyRequests])
+        .refuses(&[TooManyRequests])
         .done();
 
     let operation = document.post("/v1/events/ack", "acknowledge", "Everything up to this event has been acted on");
     operation
-        .by_certificate()
+        .with(Scope::EventsRead)
         .takes::<Acknowledge>(json!({ "id": 17 }))
         .answers::<Acknowledged>(json!({ "id": 17 }))
-        .refuses(&[Forbidden, Conflict, InvalidArgument])
+        .refuses(&[Conflict, InvalidArgument])
         .done();
 }

@@ -5,7 +5,7 @@ use signet_api::ErrorCode::*;
 use signet_api::enroll::{EnrollRequest, IssuedCertificate, PendingEnrollment, RecoverRequest, RenewRequest, WhoAmI};
 
 use crate::document::{Document, ISSUING, Operation};
-use crate::samples::{CERTIFICATE, CSR, EARLIER, LATER, SERIAL};
+use crate::samples::{CERTIFICATE, CSR, EARLIER, LATER, SERIAL, TOKEN_ID};
 use crate::texts;
 use crate::trace::Shape;
 
@@ -82,10 +82,10 @@ fn recover(document: &mut Document) {
 fn others(document: &mut Document) {
     let operation = document.get("/v1/whoami", "whoAmI", "Who the service thinks you are");
     operation
-        .by_certificate()
+        .by_anyone()
         .answers::<WhoAmI>(json!({
             "kind": "device", "id": "sensor-1", "serial": SERIAL, "profile": "device", "groups": ["line-4"],
-            "not_after": LATER, "renew_after": LATER,
+            "not_after": LATER, "renew_after": LATER, "account": "acme", "scopes": "events:read", "credential": TOKEN_ID,
         }))
         .done();
 
@@ -118,7 +118,7 @@ fn issues(operation: Operation<'_>) -> Operation<'_> {
 
 /// A PKCS#10 request without an envelope (RFC 5967).
 fn bare(operation: Operation<'_>) -> Operation<'_> {
-    let text = json!({ "type": "string", "maxLength": 65_536 });
+    let text = json!({ "type": "string", "maxLength": 24_576 });
     let pem: Value = json!({ "schema": text, "example": CSR });
     operation
         .takes_as("application/pkcs10", json!({ "schema": text, "example": CSR }))

@@ -7,7 +7,7 @@
 //!
 //! To add an endpoint:
 //! 1. `document.get("/v1/…", "operationId", "A line.")…done()` in the file of its area (a new area: a new file with `describe`,
-//!    called in [`generated`]). Say who may ask (`by_administrator`), what is sent (`in_path`, `query`, `takes`), what is answered
+//!    called in [`generated`]). Say who may ask (`with(Scope::…)`), what is sent (`in_path`, `query`, `takes`), what is answered
 //!    (`answers`), and the codes that do not follow from these (`refuses`). Samples have every field and no empty list; they are
 //!    the examples too, so let them be possible.
 //! 2. A text of a request that has no length yet gets its line in `texts.rs`; the test says which.
@@ -71,6 +71,13 @@ fn generated() -> Value {
                 "certificate": {
                     "type": "mutualTLS",
                     "description": "A certificate of this CA. Its status is checked at every request.",
+                },
+                "apiKey": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-Key",
+                    "description": "`sgk_<id>_<secret>`, of an account, a device or a service. Beside a certificate it has to be its \
+                        owner's, and both have to allow what is asked.",
                 },
                 "enrollmentToken": {
                     "type": "http",
@@ -141,6 +148,8 @@ check certificates with.
 
 Requests are read strictly: a field or a parameter that is not documented is refused, and so is a body that names one twice. \
 Answers may get new fields: ignore those you do not know.
+
+Where a certificate or an API key is wanted, the names beside it in `security` are the permissions that are needed.
 
 A refusal is a problem document (RFC 9457) with a stable `code`, a sentence, a hint and the id of the request. A method that a path \
 does not have is refused with 405 and `Allow`, a path that does not exist with 404. 429 and 503 say in `Retry-After` when to come \

@@ -28,13 +28,19 @@ fn own(owner: &str, field: &str) -> Option<Value> {
             let names = json!({ "maxLength": 64 });
             Some(json!({ "maxProperties": 16, "propertyNames": names, "additionalProperties": { "maxLength": 256 } }))
         }
-        ("HardwareFacts", "manufacturer" | "model" | "firmware") => Some(json!({ "maxLength": 65_536 })),
+        ("HardwareFacts", "manufacturer" | "model" | "firmware") => Some(json!({ "maxLength": 256 })),
         ("IssuerChange", "reason") => Some(json!({ "maxLength": 200 })),
-        ("RecoverRequest", "certificate") => Some(pem("CERTIFICATE")),
-        ("RecoverRequest", "signature") => Some(json!({ "maxLength": 65_536, "contentEncoding": "base64" })),
+        ("RecoverRequest", "certificate") => Some(json!({ "maxLength": 32_768 })),
+        ("RecoverRequest", "signature") => Some(json!({ "maxLength": 1024, "contentEncoding": "base64" })),
         ("DeviceQuery", "search" | "group" | "status" | "after") => Some(json!({ "maxLength": 1000 })),
         ("TokenQuery", "status" | "batch" | "after") => Some(json!({ "maxLength": 1000 })),
         ("AuditQuery", "subject") => Some(json!({ "maxLength": 1000 })),
+        ("RevokeReport", "certificates") => Some(json!({ "items": serial() })),
+        ("RevokeReport" | "RevokedTokens", "tokens") => Some(json!({ "items": credential_id() })),
+        // An empty one: nobody's.
+        ("DeviceChange", "account") => {
+            Some(json!({ "maxLength": 63, "pattern": "^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$" }))
+        }
         ("RevokeRequest", "batch") => Some(json!({ "maxLength": 1000 })),
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),
@@ -44,13 +50,17 @@ fn own(owner: &str, field: &str) -> Option<Value> {
 
 fn common(field: &str) -> Value {
     match field {
-        "device" => device_id(),
-        "devices" => json!({ "items": device_id() }),
+        "device" | "account" => device_id(),
+        "accounts" | "devices" => json!({ "items": device_id() }),
         "profile" => json!({ "maxLength": 63 }),
         "groups" => json!({ "maxItems": 32, "items": device_id() }),
         "batch" => device_id(),
         "cidr" => json!({ "maxLength": 49 }),
-        "csr" => pem("CERTIFICATE REQUEST"),
+        "scopes" | "permissions" => json!({ "maxLength": 2048, "pattern": "^([a-z:]+( [a-z:]+)*)?$" }),
+        "credential" => credential_id(),
+        "credentials" => json!({ "items": credential_id() }),
+        // 16 KiB of DER: `Limits::CSR` of pki.
+        "csr" => json!({ "maxLength": 24_576 }),
         "serial" => serial(),
         "serial_number" => json!({ "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$" }),
         "spki" | "sha256" | "root_fingerprint" | "file_sha256" | "leaf_hash" | "last_hash" => sha256(),
@@ -88,9 +98,4 @@ pub(crate) fn serial() -> Value {
 
 pub(crate) fn sha256() -> Value {
     json!({ "type": "string", "minLength": 64, "maxLength": 64, "pattern": "^[0-9a-f]{64}$" })
-}
-
-/// As large as a body.
-fn pem(label: &str) -> Value {
-    json!({ "type": "string", "maxLength": 65_536, "description": format!("PEM, {label}") })
 }
