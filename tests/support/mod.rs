@@ -7,6 +7,7 @@
 
 mod builder;
 pub(crate) mod der;
+mod document;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
