@@ -50,8 +50,8 @@ pub(crate) struct Operation<'a> {
 
 impl<'a> Operation<'a> {
     fn new(document: &'a mut Document, method: &'static str, path: &'static str, id: &str, summary: &str) -> Self {
-        let tag = path.split('/').nth(2).unwrap_or_default();
-        let tag = if ["admin", "trust", "events"].contains(&tag) { tag } else { "identity" };
+        let area = path.split('/').nth(2).unwrap_or_default();
+        let tag = TAGS.iter().map(|(tag, _)| *tag).find(|tag| *tag == area).unwrap_or(TAGS[0].0);
         let value = json!({ "operationId": id, "summary": summary, "tags": [tag], "security": [] });
         Operation {
             document,
@@ -195,8 +195,12 @@ impl<'a> Operation<'a> {
         assert_eq!(named, self.path.matches('{').count(), "{}: a parameter of the path is not described", self.path);
         assert!(self.answers.keys().any(|status| status.starts_with('2')), "{}: no answer", self.path);
         for code in ErrorCode::ALL.iter().filter(|code| self.codes.contains(code)) {
-            let refusal = self.answers.entry(code.status().to_string()).or_insert_with(|| refusal(code.status()));
-            add(refusal, *code);
+            let refusal = refusal(code.status());
+            let answer = self.answers.entry(code.status().to_string()).or_insert_with(|| refusal.clone());
+            if answer["content"].get(PROBLEM).is_none() {
+                answer["content"][PROBLEM] = refusal["content"][PROBLEM].clone();
+            }
+            add(answer, *code);
         }
         if !self.parameters.is_empty() {
             self.value["parameters"] = self.parameters.into();
@@ -221,16 +225,26 @@ fn refusal(status: u16) -> Value {
     }
     let narrowed = json!({ "properties": { "status": { "const": status }, "code": { "enum": [] } } });
     let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, narrowed] });
-    json!({ "description": "", "headers": headers, "content": { "application/problem+json": { "schema": schema } } })
+    json!({ "description": "", "headers": headers, "content": { PROBLEM: { "schema": schema } } })
 }
 
 fn add(refusal: &mut Value, code: ErrorCode) {
     let text = refusal["description"].as_str().unwrap_or_default();
     let line = format!("`{}`: {}", code.as_str(), code.sentence());
     refusal["description"] = if text.is_empty() { line } else { format!("{text}\n\n{line}") }.into();
-    let content = &mut refusal["content"]["application/problem+json"]["schema"]["allOf"][1];
+    let content = &mut refusal["content"][PROBLEM]["schema"]["allOf"][1];
     content["properties"]["code"]["enum"].as_array_mut().expect("made by `refusal`").push(code.as_str().into());
 }
+
+const PROBLEM: &str = "application/problem+json";
+
+/// By the second part of the path; the first has everything else.
+pub(crate) const TAGS: &[(&str, &str)] = &[
+    ("identity", "Devices and services: enroll, renew, recover."),
+    ("trust", "What verifiers configure. Public."),
+    ("events", "Revocations as they happen."),
+    ("admin", "For administrators, and whoever has the permission."),
+];
 
 /// What may be wrong with a client certificate.
 const IDENTITY: &[ErrorCode] = &[

@@ -10,11 +10,15 @@
 //!    called in [`generated`]). Say who may ask (`with(Scope::…)`), what is sent (`in_path`, `query`, `takes`), what is answered
 //!    (`answers`), and the codes that do not follow from these (`refuses`). Samples have every field and no empty list; they are
 //!    the examples too, so let them be possible.
+//!    A type with `serde(flatten)`, or without serde, has its schema by hand: `answers_as`, `takes_as`.
 //! 2. A text of a request that has no length yet gets its line in `texts.rs`; the test says which.
 //! 3. `SIGNET_OPENAPI=write cargo test -p signet-api --test openapi`, and read the diff.
 //!
+//! An area of its own has a tag in `document.rs`, a new way to prove who one is a scheme here and its codes there.
+//!
 //! `tests/tidy/openapi.rs` finds routes that are not described and descriptions without a route; `tests/service/openapi.rs` asks
-//! a live service; `scripts/interop schemathesis` sends it what the document allows and what it does not.
+//! a live service, and every answer that a test gets over the wire is looked up; `scripts/interop schemathesis` sends it what the
+//! document allows and what it does not.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admin;
@@ -35,7 +39,7 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 use signet_api::ErrorCode;
 
-use crate::document::Document;
+use crate::document::{Document, TAGS};
 
 fn generated() -> Value {
     let mut document = Document::new();
@@ -57,12 +61,7 @@ fn generated() -> Value {
             "description": "The TLS listener.",
             "variables": { "host": { "default": "ca.example" }, "port": { "default": "8443" } },
         }],
-        "tags": [
-            { "name": "identity", "description": "Devices and services: enroll, renew, recover." },
-            { "name": "trust", "description": "What verifiers configure. Public." },
-            { "name": "events", "description": "Revocations as they happen." },
-            { "name": "admin", "description": "For administrators." },
-        ],
+        "tags": TAGS.iter().map(|(name, text)| json!({ "name": name, "description": text })).collect::<Vec<_>>(),
         "paths": document.paths,
         "components": {
             "schemas": document.schemas.named,
