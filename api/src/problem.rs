@@ -112,6 +112,8 @@ codes! {
         "The operator sets services.probe = true and lists the network in services.allow.";
     NotFound = "not_found", 404, "There is nothing here.",
         "Check the path and the id.";
+    MethodNotAllowed = "method_not_allowed", 405, "This path does not have this method.",
+        "Allow says which methods it has.";
     Conflict = "conflict", 409, "The request conflicts with the present state.",
         "See the present state with 'ca device show ID' or 'ca token show ID', then decide again.";
     HookRefused = "hook_refused", 401, "There is no such hook, or what was shown does not open it.",

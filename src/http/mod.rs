@@ -15,6 +15,7 @@ mod listener;
 mod local;
 mod native;
 mod ocsp;
+mod openapi;
 mod plain;
 mod refusal;
 mod request;
@@ -111,7 +112,8 @@ pub fn api(service: Arc<Service>) -> Router {
         .merge(services::routes())
         .merge(authz::routes())
         .merge(hooks::routes())
-        .merge(apikeys::routes());
+        .merge(apikeys::routes())
+        .merge(openapi::routes());
     request::wrap(routes, service)
 }
 

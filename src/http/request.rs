@@ -33,13 +33,18 @@ pub(super) struct RequestId {
 pub(super) fn wrap(routes: Router<App>, service: App) -> Router {
     routes
         .fallback(nothing_here)
-        .method_not_allowed_fallback(nothing_here)
+        .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(service.clone(), surround))
         .with_state(service)
 }
 
 async fn nothing_here() -> Refusal {
-    Refusal::new(ErrorCode::NotFound, "no route for this method and path")
+    Refusal::new(ErrorCode::NotFound, "no route for this path")
+}
+
+/// The router adds `Allow` (RFC 9110 15.5.6).
+async fn no_such_method() -> Refusal {
+    Refusal::new(ErrorCode::MethodNotAllowed, "no route for this method")
 }
 
 async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
@@ -91,7 +96,8 @@ fn refusal_of(response: &mut Response<Body>) -> Option<Refusal> {
     let own = response.extensions_mut().remove::<Refusal>();
     own.or_else(|| {
         let code = match response.status().as_u16() {
-            404 | 405 => ErrorCode::NotFound,
+            404 => ErrorCode::NotFound,
+            405 => ErrorCode::MethodNotAllowed,
             400 => ErrorCode::MalformedRequest,
             _ => return None,
         };

@@ -24,6 +24,7 @@ mod lists;
 mod malleability;
 mod ocsp;
 mod ocsp_abuse;
+mod openapi;
 mod operations;
 mod paths;
 mod permission;

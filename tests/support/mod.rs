@@ -8,6 +8,7 @@
 pub(crate) mod access;
 mod builder;
 pub(crate) mod der;
+mod document;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
