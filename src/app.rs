@@ -105,11 +105,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock: clock.clone(),
         random: random.clone(),
     });
-    let publication = &config.raw.publication;
-    let responder = |issuer: &Arc<Issuer>| {
-        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
-    };
-    let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
+    let ocsp = responders_of(&config, &road, &issuers);
     let archive = archive_of(&config, &store, &issuers);
     let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
@@ -165,6 +161,15 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         hooks,
         webhooks,
     }))
+}
+
+/// A responder for each issuer, when there are any.
+fn responders_of(config: &Config, road: &Arc<Road>, issuers: &Arc<Issuers>) -> Option<Responders> {
+    let publication = &config.raw.publication;
+    let responder = |issuer: &Arc<Issuer>| {
+        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
+    };
+    publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()))
 }
 
 /// A publisher for each issuer, with as many lists of shards as it has to have.
