@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use signet_keys::PrivateKey;
+use signet_pki::Fingerprint;
 use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
 use tokio::sync::{Notify, watch};
@@ -59,13 +61,9 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let Surroundings { clock, random, store } = surroundings;
     let Material { kek, root, issuers, root_lists, blocked } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let mut reserved = vec![root.public_key().fingerprint()];
-    reserved.extend(issuers.iter().map(|(issuer, _)| issuer.public_key().fingerprint()));
-    reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
-    reserved.extend(blocked);
+    let reserved = reserved(&root, &issuers, &trust, blocked);
     let own_roots = trust.roots().iter().chain([&root]).map(|root| root.der().to_vec()).collect();
-    let webhooks = Arc::new(Webhooks::new(&config, (&store, &clock, &random), &kek, own_roots)?);
-    let hooks = Hooks::load(&config, clock.now())?;
+    let webhooks = Webhooks::new(&config, store.clone(), clock.clone(), random.clone(), &kek, own_roots)?;
     let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
     let issuers = opened.issuers;
     let authorizer = Arc::new(Authorizer {
@@ -105,8 +103,9 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
-    let doors = Doors::new(&config.raw.admission);
     Ok(Arc::new(Service {
+        hooks: Hooks::load(&config, clock.now())?,
+        doors: Doors::new(&config.raw.admission),
         config,
         road,
         authorizer,
@@ -121,14 +120,23 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         trust,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
-        doors,
         metrics: Metrics::new(&latency),
         latency,
         hub,
         connections,
-        hooks,
-        webhooks,
+        webhooks: Arc::new(webhooks),
     }))
+}
+
+/// Keys that nobody else is certified for.
+fn reserved(
+    root: &IssuerCert,
+    issuers: &[(IssuerCert, PrivateKey)],
+    trust: &TrustBundles,
+    blocked: Vec<Fingerprint>,
+) -> Vec<Fingerprint> {
+    let own = std::iter::once(root).chain(issuers.iter().map(|(issuer, _)| issuer)).chain(trust.authorities());
+    own.map(|ca| ca.public_key().fingerprint()).chain(blocked).collect()
 }
 
 /// A publisher for each issuer, with as many lists of shards as it has to have.

@@ -27,6 +27,14 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/v1/admin/issuers/{id}", r#"{"action":"distrust","reason":"a thief"}"#),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
+    ("GET", "/v1/admin/webhooks", ""),
+    ("POST", "/v1/admin/webhooks", r#"{"url":"https://192.88.98.1/"}"#),
+    ("GET", "/v1/admin/webhooks/{id}", ""),
+    ("POST", "/v1/admin/webhooks/{id}", r#"{"action":"delete"}"#),
+    ("POST", "/v1/admin/webhooks/{id}/secret", r#"{"overlap":0}"#),
+    ("POST", "/v1/admin/webhooks/{id}/test", "{}"),
+    ("GET", "/v1/admin/dead-letters", ""),
+    ("POST", "/v1/admin/dead-letters", r#"{"action":"drop","id":1}"#),
 ];
 
 #[test]
