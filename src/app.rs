@@ -30,6 +30,7 @@ use crate::issuer::{Issuer, Issuers};
 use crate::jwt::Tokens;
 use crate::latency::Latency;
 use crate::oauth::OAuth;
+use crate::oauth::device::DeviceCodes;
 use crate::ocsp::{Responder, Responders};
 use crate::permission::{self, Permission};
 use crate::policy::Policies;
@@ -95,6 +96,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock: clock.clone(),
         random: random.clone(),
         rules: config.raw.oauth.clone(),
+        codes: DeviceCodes::default(),
     };
     let road = Arc::new(Road {
         door: KeyPolicy::any().blocking(reserved),
