@@ -146,7 +146,7 @@ fn parse(text: &str) -> Result<Vec<Line>, Failure> {
         if record.len() > 2 {
             return Err(Failure::refused(format!("line {number} has more than two columns")).hint(FORM));
         }
-        if let Some(before) = seen.insert(u128::from_str_radix(&plain, 16), number) {
+        if let Some(before) = seen.insert(plain, number) {
             return Err(Failure::refused(format!("line {number} has the key of line {before} again"))
                 .hint("take one of the two out; nothing was imported"));
         }
@@ -159,16 +159,17 @@ fn parse(text: &str) -> Result<Vec<Line>, Failure> {
     Ok(lines)
 }
 
-/// The 32 digits.
-fn normalised(key: &str) -> Option<Zeroizing<String>> {
+/// The 32 digits as a number.
+fn normalised(key: &str) -> Option<u128> {
     let hyphens = key.len() == 36 && [8, 13, 18, 23].iter().all(|at| key.as_bytes().get(*at) == Some(&b'-'));
     let digits: Zeroizing<String> = Zeroizing::new(key.chars().filter(|c| *c != '-').collect());
     let good = digits.len() == 32 && (hyphens || key.len() == 32) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    good.then(|| Zeroizing::new(digits.to_ascii_lowercase()))
+    u128::from_str_radix(&digits, 16).ok().filter(|_| good)
 }
 
+/// The version is the thirteenth digit (RFC 9562 4.2).
 fn is_random(key: &str) -> bool {
-    normalised(key).is_some_and(|digits| digits.as_bytes().get(12) == Some(&b'4'))
+    normalised(key).is_some_and(|number| number >> 76 & 0xf == 4)
 }
 
 const FORM: &str = "each line is a UUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, and perhaps a comma and a name";
