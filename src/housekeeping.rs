@@ -1,5 +1,6 @@
 //! What the service does by itself, by the clock: lists, its own certificate, retention.
 
+mod policy_file;
 mod root_lists;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use signet_pki::UnixTime;
 
+pub use policy_file::PolicyWatch;
 pub use root_lists::RootWatch;
 
 use crate::app::own_context;
@@ -35,7 +37,7 @@ pub(crate) async fn run(
     service: Arc<Service>,
     mut identity: ServerIdentity,
     tls: Arc<TlsState>,
-    mut root: RootWatch,
+    (mut root, mut policy): (RootWatch, PolicyWatch),
     mut stop: Shutdown,
 ) {
     let mut tick = tokio::time::interval(TICK);
@@ -61,6 +63,7 @@ pub(crate) async fn run(
             service.revocation.keep_up(&own_context(&service)).await;
         }
         root.look(&service).await;
+        policy.look(&service).await;
         // Whatever became of the request that moved an issuer.
         if let Err(error) = service.follow_issuers().await {
             tracing::error!(%error, "the stages of the issuers could not be read; it will be tried again");
@@ -171,7 +174,8 @@ pub async fn apply_retention(service: &Service, now: UnixTime) -> Result<Pruned,
         total.revocations += step.revocations;
         total.tokens += step.tokens;
         let full = u64::from(PRUNE_ROWS);
-        if step.certificates < full && step.revocations < full && step.tokens < full {
+        let sessions = service.store.prune_oauth(now, order.tokens_before, PRUNE_ROWS).await?;
+        if [step.certificates, step.revocations, step.tokens, sessions].iter().all(|rows| *rows < full) {
             break;
         }
         // Requests that came meanwhile go first.

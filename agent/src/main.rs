@@ -10,11 +10,13 @@ mod failure;
 mod fake_server;
 mod input;
 mod lists;
+mod register;
 mod renew;
 mod run;
 mod schedule;
 mod status;
 mod store;
+mod token;
 mod world;
 
 use std::process::ExitCode;
@@ -42,7 +44,9 @@ enum Command {
     Enroll(enroll::Enroll),
     Renew(renew::Renew),
     Run(run::Run),
+    Register(register::Register),
     Status(status::Status),
+    Token(token::Token),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +69,8 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Enroll(command) => runtime.block_on(command.run()),
         Command::Renew(command) => runtime.block_on(command.run()),
         Command::Run(command) => runtime.block_on(command.run()),
+        Command::Register(command) => runtime.block_on(command.run()),
         Command::Status(command) => command.run(),
+        Command::Token(command) => runtime.block_on(command.run()),
     }
 }

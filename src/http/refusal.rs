@@ -12,6 +12,7 @@ use signet_api::{CredentialKind, ErrorCode, Problem};
 use crate::authorize::AccessError;
 use crate::credentials::order::OrderError;
 use crate::enrollment::EnrollError;
+use crate::jwt::TokenError;
 use crate::store::StoreError;
 
 /// A refusal inside a handler. It leaves as a problem document; `cause` stays here.
@@ -53,6 +54,9 @@ impl From<AccessError> for Refusal {
     fn from(error: AccessError) -> Refusal {
         match error {
             AccessError::Principal(error) => error.into(),
+            error @ (AccessError::Unbound | AccessError::Token(TokenError::Audience(_))) => {
+                Refusal::told(error.code(), error.to_string())
+            }
             error => Refusal::new(error.code(), error.to_string()),
         }
     }
@@ -141,19 +145,29 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// In an answer's extensions: the refusal is also told in the words of RFC 6749 5.2.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OAuthCode(pub(super) &'static str);
+
 /// Writes the problem document into the answer.
 pub(super) fn render(refusal: &Refusal, request_id: &str, response: &mut Response<Body>) {
-    let problem = Problem::new(refusal.code, refusal.detail.clone(), request_id.to_owned());
+    let mut problem = Problem::new(refusal.code, refusal.detail.clone(), request_id.to_owned());
+    let standard = response.extensions().get::<OAuthCode>().map(|code| code.0);
+    problem.error = standard.map(str::to_owned);
+    problem.error_description = standard.map(|_| refusal.detail.clone().unwrap_or_else(|| problem.title.clone()));
     // A struct of strings and numbers always serialises.
     let body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    // RFC 6749 5.2 wants plain JSON.
+    let kind = if standard.is_some() { "application/json" } else { "application/problem+json" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = refusal.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if refusal.code.status() == 401 {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"signet\""));
+        let wanted = if standard.is_some() { "Basic realm=\"signet\"" } else { "Bearer realm=\"signet\"" };
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(wanted));
     }
     *response.body_mut() = Body::from(body);
 }

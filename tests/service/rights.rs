@@ -38,8 +38,14 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/crl", ""),
     ("GET", "/v1/admin/issuers", ""),
     ("POST", "/v1/admin/issuers/{id}", r#"{"action":"distrust","reason":"a thief"}"#),
+    ("GET", "/v1/admin/oauth/keys", ""),
+    ("GET", "/v1/admin/oauth/sessions", ""),
+    ("POST", "/v1/admin/oauth/sessions/{id}/revoke", "{}"),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
+    ("GET", "/v1/admin/approvals", ""),
+    ("GET", "/v1/admin/approvals/{id}", ""),
+    ("POST", "/v1/admin/approvals/{id}", r#"{"action":"approve","digest":""}"#),
 ];
 
 #[test]

@@ -9,17 +9,21 @@ mod access;
 mod archiving;
 mod auditing;
 mod devices;
+mod facts;
 mod grouping;
 mod issuers;
 mod issuing;
 mod numbering;
+mod oauth;
 mod pruning;
 mod reading;
 mod renewing;
 mod revoking;
+mod services;
 mod sharding;
 mod spoiled;
 mod tokens;
+mod webhooks;
 
 /// Runs every case against the stores that `$make` makes. A case that is missing here is dead code, which is an error.
 macro_rules! holds_for {
@@ -65,6 +69,10 @@ macro_rules! holds_for {
                 a_retired_device_loses_certificates_and_tokens_for_good,
                 an_unknown_device_changes_nothing,
             }
+            facts {
+                a_principal_comes_with_the_newest_certificate_that_counts,
+                fingerprints_come_in_pages_without_a_gap,
+            }
             grouping {
                 a_conflict_in_the_middle_of_a_group_spoils_no_neighbour,
                 t04_a_hundred_racers_with_one_token_get_one_certificate,
@@ -92,6 +100,16 @@ macro_rules! holds_for {
                 t32_numbers_grow_and_never_fall_below_the_floor,
                 t32_issuers_count_separately,
                 t33_concurrent_numbers_are_all_different,
+            }
+            oauth {
+                a_refresh_token_has_one_successor_however_many_ask,
+                t40_a_second_use_that_is_no_retry_ends_the_family_once,
+                a_late_second_use_ends_the_family,
+                a_revoked_owner_takes_the_family_along_and_refreshes_no_more,
+                a_conflict_leaves_the_old_token_as_it_was,
+                a_family_is_ended_once_and_a_token_is_denied_once,
+                what_ended_is_pruned_within_its_limit_and_nothing_else,
+                a_key_keeps_its_first_day,
             }
             pruning {
                 only_what_ended_before_is_taken_away,
@@ -133,6 +151,14 @@ macro_rules! holds_for {
                 a_standing_is_what_became_of_the_certificate_of_that_issuer,
                 every_revocation_changes_the_revision_before_it_is_answered,
             }
+            services {
+                a_service_is_registered_once_and_the_same_again_is_no_change,
+                t11_only_a_live_certificate_of_an_active_service_registers_it,
+                a_registration_is_as_good_as_its_principal,
+                a_decision_on_an_old_registration_is_refused,
+                nothing_belongs_to_two,
+                a_spoiled_registration_is_corrupt,
+            }
             sharding {
                 lists_of_an_earlier_number_go_on_for_the_longest_life,
                 a_revocation_goes_to_the_list_that_its_certificate_names,
@@ -156,6 +182,20 @@ macro_rules! holds_for {
                 the_newest_order_describes_a_device_that_is_not_enrolled_yet,
                 open_tokens_are_revoked_by_id_and_by_batch,
                 t01_a_revoked_token_is_dead,
+            }
+            webhooks {
+                an_endpoint_begins_behind_its_own_entry,
+                there_are_no_more_endpoints_than_there_may_be,
+                a_stretch_of_the_log_is_taken_once,
+                the_oldest_of_each_endpoint_is_due_and_a_pause_holds_all_of_it,
+                enabling_tries_at_once_and_a_disabled_endpoint_is_left_alone,
+                what_is_given_up_waits_for_a_decision,
+                an_endpoint_with_too_many_dead_letters_is_disabled_and_loses_none,
+                gone_disables_and_keeps_what_waits,
+                a_rotation_keeps_the_secret_before_unless_it_has_to_end,
+                a_deleted_endpoint_takes_its_deliveries_along,
+                devices_are_found_by_their_whole_hardware_serial_number,
+                a_spoiled_endpoint_is_corrupt,
             }
         );
     };

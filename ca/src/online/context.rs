@@ -33,7 +33,7 @@ impl At {
     pub(super) fn open(&self) -> Result<Context, Failure> {
         if let Some(file) = &self.api_key_file {
             let key = admin_dir::api_key(file)?;
-            let path = self.find()?;
+            let path = self.path()?;
             let place = Place {
                 server: admin_dir::server(&path.join("ca.toml"))?,
                 roots: admin_dir::roots(&path.join("roots.pem"))?,
@@ -51,14 +51,15 @@ impl At {
     }
 
     pub(super) fn read(&self) -> Result<AdminDir, Failure> {
-        AdminDir::read(&self.find()?)
+        AdminDir::read(&self.path()?)
     }
 
     pub(super) fn has_key(&self) -> bool {
         self.api_key_file.is_some()
     }
 
-    fn find(&self) -> Result<PathBuf, Failure> {
+    /// Where the directory is, or would be.
+    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         admin_dir::find(self.admin.as_deref(), home.as_deref())
     }
@@ -130,6 +131,8 @@ impl Context {
         let (method, path, body) = match request {
             Call::Get { path } => (Method::GET, path, None),
             Call::Post { path, body } => (Method::POST, path, Some(("application/json", body.to_vec()))),
+            Call::Put { path, body } => (Method::PUT, path, Some(("application/json", body.to_vec()))),
+            Call::Delete { path } => (Method::DELETE, path, None),
         };
         let accept = [("accept", "application/json, */*;q=0.5")];
         let outcome = self.runtime.block_on(async {
@@ -168,10 +171,7 @@ impl Context {
 
     /// The error in this command line's words.
     pub(super) fn failure(&self, error: ClientError) -> Failure {
-        match error {
-            ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after).into(),
-            other => failure(&self.place.server, &other),
-        }
+        said(&self.place.server, error)
     }
 
     /// The kept connection while the service certainly keeps it too: while a person reads a question it is closed, and
@@ -193,6 +193,19 @@ impl Service for Context {
 /// The machine's clock.
 pub(super) fn now() -> UnixTime {
     Clock::System.read()
+}
+
+/// The error in this command line's words.
+pub(super) fn said(server: &str, error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after).into(),
+        other => failure(server, &other),
+    }
+}
+
+/// For the requests of one command, one after another.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::internal)
 }
 
 fn failure(server: &str, error: &ClientError) -> Failure {

@@ -1,17 +1,20 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
 mod account;
+mod admin;
 mod admin_dir;
 mod apikey;
 mod apikey_change;
 mod apikey_create;
 mod apikey_import;
+mod approval;
 mod audit;
 mod audit_archive;
 mod audit_chain;
 mod audit_note;
 mod audit_search;
 mod audit_verify;
+mod authz;
 mod bundle;
 mod context;
 mod crl;
@@ -27,15 +30,19 @@ mod events;
 mod files;
 mod issue;
 pub(crate) mod issuers;
+mod oauth;
 mod print;
 mod renew;
 mod revoke;
 mod service;
+mod service_registry;
 mod token;
 mod token_create;
 mod trust;
 mod trust_bundles;
 mod trust_config;
+mod webhook;
+mod webhook_dead;
 
 use clap::{Args, Subcommand};
 
@@ -50,6 +57,14 @@ pub(crate) enum OnlineCommand {
     /// Devices: list, show, suspend, resume, retire, approve, deny, set
     #[command(after_help = "Example:\n  ca device list --status active")]
     Device(Noun<device::DeviceCommand>),
+    /// Registered services: list, show, register, deregister, probe
+    #[command(after_help = "Example:\n  ca service list")]
+    Service(Noun<service_registry::ServiceCommand>),
+    /// Live permission: check
+    #[command(
+        after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data"
+    )]
+    Authz(Noun<authz::AuthzCommand>),
     /// Accounts of people and programs: create, list, show, change, suspend, resume, revoke
     #[command(after_help = "Example:\n  ca account create acme --permission role:auditor")]
     Account(Noun<account::AccountCommand>),
@@ -71,6 +86,19 @@ pub(crate) enum OnlineCommand {
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
+    /// Tokens for services: keys, sessions, revoke-session
+    #[command(after_help = "Example:\n  ca oauth sessions")]
+    Oauth(Noun<oauth::OauthCommand>),
+    /// Administrators: list, invite, permit
+    #[command(after_help = "Example:\n  ca admin invite bob --role auditor --out bob.link")]
+    Admin(Noun<admin::AdminCommand>),
+    /// What waits for a second administrator: list, show, approve, deny
+    #[command(after_help = "Example:\n  ca approval list")]
+    Approval(Noun<approval::ApprovalCommand>),
+    Join(admin::Join),
+    /// Endpoints that are told what happens: create, list, show, enable, disable, rotate-secret, test, delete, dead
+    #[command(after_help = "Example:\n  ca webhook list")]
+    Webhook(Noun<webhook::WebhookCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -81,6 +109,8 @@ impl OnlineCommand {
         match self {
             OnlineCommand::Token(noun) => noun.command.run(&noun.at),
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Service(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Authz(noun) => noun.command.run(&noun.at),
             OnlineCommand::Account(noun) => noun.command.run(&noun.at),
             OnlineCommand::Apikey(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
@@ -90,6 +120,11 @@ impl OnlineCommand {
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Oauth(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Join(command) => command.run(),
+            OnlineCommand::Webhook(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

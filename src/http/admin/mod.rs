@@ -3,12 +3,16 @@
 mod accounts;
 mod apikeys;
 mod apikeys_import;
+pub(super) mod approvals;
 mod devices;
 mod issuers;
+mod oauth;
+mod policy;
 mod tokens;
 mod trust;
 mod views;
 mod watch;
+mod webhooks;
 
 use std::time::Instant;
 
@@ -50,8 +54,22 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/crl", get(watch::crl))
         .route("/v1/admin/issuers", get(issuers::list))
         .route("/v1/admin/issuers/{id}", post(issuers::step))
+        .route("/v1/admin/oauth/keys", get(oauth::keys))
+        .route("/v1/admin/oauth/sessions", get(oauth::sessions))
+        .route("/v1/admin/oauth/sessions/{id}/revoke", post(oauth::revoke))
+        .route("/v1/admin/policy", get(policy::show).put(policy::apply))
+        .route("/v1/admin/policy/diff", post(policy::diff))
+        .route("/v1/admin/policy/history", get(policy::history))
+        .route("/v1/admin/policy/history/{revision}", get(policy::of_history))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
+        .route("/v1/admin/approvals", get(approvals::list))
+        .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
+        .route("/v1/admin/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/v1/admin/webhooks/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/v1/admin/webhooks/{id}/secret", post(webhooks::rotate))
+        .route("/v1/admin/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/admin/dead-letters", get(webhooks::dead).post(webhooks::change_dead))
 }
 
 /// A request whose administrator is known.

@@ -81,7 +81,7 @@ async fn still_subscriber(
     peer: &Peer,
     context: &Context,
 ) -> Result<(Caller, Scope), Refusal> {
-    allowed(request::caller_again(service, headers, peer, context).await?)
+    allowed(request::prove_again(service, request::secret(headers)?, peer, context).await?)
 }
 
 fn allowed(caller: Caller) -> Result<(Caller, Scope), Refusal> {

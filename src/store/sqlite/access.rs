@@ -93,6 +93,10 @@ pub(super) enum Whose<'a> {
     Principal(&'a str),
     /// Those that may be presented with this key alone.
     Key(&'a Fingerprint),
+    /// One line of refresh tokens.
+    Family(&'a str),
+    /// What was got with another credential.
+    Parent(&'a str),
 }
 
 /// Revokes what is not over yet, and answers what that was.
@@ -101,6 +105,8 @@ pub(super) fn end_credentials(connection: &Connection, whose: Whose<'_>) -> Resu
         Whose::Account(id) => ("account", id),
         Whose::Principal(id) => ("principal", id),
         Whose::Key(spki) => ("spki", &spki.0.as_slice()),
+        Whose::Family(id) => ("family", id),
+        Whose::Parent(id) => ("parent", id),
     };
     let sql = format!(
         "UPDATE credential SET status = 'revoked' WHERE {column} = ?1 AND status IN ('active', 'disabled') RETURNING id"
@@ -321,6 +327,9 @@ fn change_credential(
             order.scopes.map(|scopes| scopes.to_string()),
             cidr,
         ))?;
+    if order.status == Some(Revoked) {
+        end_credentials(tx.connection, Whose::Parent(order.id.as_str()))?;
+    }
     tx.audit(&order.draft)?;
     Ok(credential(tx.connection, &order.id)?.map(Ok))
 }
