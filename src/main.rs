@@ -139,6 +139,10 @@ fn check(common: &Common) -> Result<(), ConfigError> {
             ConfigError::new(format!("audit.archive_directory: {e}"), hint)
         })?;
     }
+    let policy =
+        config.policy_file().map(|path| signet::housekeeping::read_policy(&path)).transpose().map_err(|e| {
+            ConfigError::new(format!("policy.file: {e}"), "mend it: 'ca policy check FILE' names every mistake")
+        })?;
     println!("configuration: ok");
     println!("root:          {}", material.root.view().fingerprint().colons());
     for (issuer, _) in &material.issuers {
@@ -147,6 +151,9 @@ fn check(common: &Common) -> Result<(), ConfigError> {
     let trust = TrustBundles::load(&config, &material.root)?;
     if let Some(newest) = trust.newest() {
         println!("trust bundle:  {} with {} roots", newest.sequence(), newest.roots().len());
+    }
+    if let Some(policy) = policy.as_ref().map(|candidate| candidate.policy()) {
+        println!("policy:        {} with {} rules", policy.revision(), policy.rules().len());
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ impl Comparison {
 
     /// Asks both policies.
     pub fn finish(self) -> Difference {
-        let mut found: BTreeMap<(bool, Option<String>, Vec<Arc<str>>, Vec<Arc<str>>), Found> = BTreeMap::new();
+        let mut found: BTreeMap<How, Found> = BTreeMap::new();
         let mut affected = BTreeSet::new();
         let (principals, resources) = (self.concerned(true), self.concerned(false));
         let everything = self.actions();
@@ -117,16 +117,16 @@ impl Comparison {
                 for action in actions {
                     let Some((before, after)) = self.change(*p, *r, action) else { continue };
                     affected.insert(*p);
-                    let named = Some(action.to_owned()).filter(|action| !action.is_empty());
-                    let key = (after.is_allowed(), named, before.rules, after.rules);
-                    let found = found.entry(key).or_default();
+                    let (is_allowed, before, after) = (after.is_allowed(), before.rules, after.rules);
+                    let action = Some(action.to_owned()).filter(|action| !action.is_empty());
+                    let found = found.entry(How { is_allowed, action, before, after }).or_default();
                     found.principals.insert(*p);
                     found.resources.insert(*r);
                 }
             }
         }
         let affected = affected.iter().map(|p| self.principals.list[*p].members).sum();
-        let changes = found.into_iter().map(|((is_allowed, action, before, after), found)| {
+        let changes = found.into_iter().map(|(How { is_allowed, action, before, after }, found)| {
             let members = |set: &BTreeSet<usize>, list: &[Class]| set.iter().map(|i| list[*i].members).sum();
             Change {
                 action,
@@ -213,6 +213,15 @@ fn altered(policies: &[Arc<Policy>; 2]) -> Vec<(usize, usize)> {
     altered
 }
 
+/// What changes which share are told together, in the order in which they are told.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct How {
+    is_allowed: bool,
+    action: Option<String>,
+    before: Vec<Arc<str>>,
+    after: Vec<Arc<str>>,
+}
+
 #[derive(Default)]
 struct Found {
     principals: BTreeSet<usize>,
@@ -265,24 +274,25 @@ struct Sample {
     groups: Vec<String>,
     account: Option<String>,
     profile: Option<String>,
-    certificate: Option<(bool, UnixTime, UnixTime, Option<String>, Option<bool>)>,
+    /// Without its profile, which stands beside it.
+    certificate: Option<(Certificate<'static>, Option<String>)>,
 }
 
 impl Sample {
     fn of(entity: &Entity<'_>) -> Sample {
         let Entity { kind, id, status, groups, account, profile, certificate } = *entity;
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let certificate = certificate.map(|c| (c.newest, c.issued_at, c.not_after, owned(c.profile), c.hardware_bound));
+        let certificate = certificate.map(|c| {
+            let Certificate { newest, issued_at, not_after, hardware_bound, profile } = c;
+            (Certificate { newest, issued_at, not_after, hardware_bound, profile: None }, owned(profile))
+        });
         let (account, profile) = (owned(account), owned(profile));
         Sample { kind, id: id.to_owned(), status, groups: groups.to_vec(), account, profile, certificate }
     }
 
     fn entity(&self) -> Entity<'_> {
-        let certificate = self.certificate.as_ref().map(|(newest, issued_at, not_after, profile, hardware_bound)| {
-            let (newest, hardware_bound) = (*newest, *hardware_bound);
-            let (issued_at, not_after) = (*issued_at, *not_after);
-            Certificate { newest, issued_at, not_after, profile: profile.as_deref(), hardware_bound }
-        });
+        let known = self.certificate.as_ref();
+        let certificate = known.map(|(c, profile)| Certificate { profile: profile.as_deref(), ..*c });
         Entity {
             kind: self.kind,
             id: &self.id,

@@ -24,5 +24,6 @@ mod flush;
 mod issuers;
 mod kill;
 mod ocsp;
+mod policy;
 mod retry;
 mod sharded;

@@ -22,6 +22,7 @@ mod ocsp;
 mod ocsp_abuse;
 mod operations;
 mod paths;
+mod policy;
 mod program;
 mod recovery;
 mod renewal;

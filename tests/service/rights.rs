@@ -25,6 +25,11 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/crl", ""),
     ("GET", "/v1/admin/issuers", ""),
     ("POST", "/v1/admin/issuers/{id}", r#"{"action":"distrust","reason":"a thief"}"#),
+    ("GET", "/v1/admin/policy", ""),
+    ("PUT", "/v1/admin/policy", r#"{"text":"","instead_of":"e3b0c44298fc1c14"}"#),
+    ("POST", "/v1/admin/policy/diff", r#"{"text":""}"#),
+    ("GET", "/v1/admin/policy/history", ""),
+    ("GET", "/v1/admin/policy/history/{revision}", ""),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
 ];
@@ -38,7 +43,7 @@ fn the_table_of_routes_is_complete() {
     for path in declared {
         assert!(ROUTES.iter().any(|(_, known, _)| *known == path), "{path} is not in the table");
     }
-    let methods = source.matches("get(").count() + source.matches("post(").count();
+    let methods = source.matches("get(").count() + source.matches("post(").count() + source.matches(".put(").count();
     assert_eq!(methods, ROUTES.len());
 }
 

@@ -12,6 +12,7 @@ mod grouping;
 mod issuers;
 mod issuing;
 mod numbering;
+mod policies;
 mod pruning;
 mod reading;
 mod renewing;
@@ -75,6 +76,12 @@ macro_rules! holds_for {
                 t32_numbers_grow_and_never_fall_below_the_floor,
                 t32_issuers_count_separately,
                 t33_concurrent_numbers_are_all_different,
+            }
+            policies {
+                one_policy_is_in_force_and_takes_the_place_of_the_one_that_was_meant,
+                a_policy_that_is_in_force_already_is_no_change,
+                old_texts_are_taken_away_and_their_rows_stay,
+                the_inventory_comes_whole_in_stretches_with_the_newest_certificate,
             }
             pruning {
                 only_what_ended_before_is_taken_away,

@@ -33,7 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
-    ("housekeeping", &["archive", "config", "server_identity", "store"]),
+    ("housekeeping", &["archive", "config", "policy", "server_identity", "store"]),
     (
         "http",
         &[
@@ -48,6 +48,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "issuer",
             "latency",
             "ocsp",
+            "policy",
             "random",
             "revocation",
             "store",
@@ -60,6 +61,7 @@ const MODULES: &[(&str, &[&str])] = &[
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
+    ("policy", &["store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     // Lists of roots are a file of the configuration.
@@ -67,7 +69,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "policy", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
 ];
 

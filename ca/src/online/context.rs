@@ -77,6 +77,7 @@ impl Context {
         let (method, path, body) = match request {
             Call::Get { path } => (Method::GET, path, None),
             Call::Post { path, body } => (Method::POST, path, Some(("application/json", body.to_vec()))),
+            Call::Put { path, body } => (Method::PUT, path, Some(("application/json", body.to_vec()))),
         };
         let accept = [("accept", "application/json, */*;q=0.5")];
         let outcome = self.runtime.block_on(async {

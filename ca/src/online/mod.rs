@@ -20,6 +20,8 @@ mod events;
 mod files;
 mod issue;
 pub(crate) mod issuers;
+mod policy;
+mod policy_apply;
 mod print;
 mod renew;
 mod revoke;
@@ -58,6 +60,9 @@ pub(crate) enum OnlineCommand {
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
+    /// The rules of live permission: check, test, show, history, diff, apply
+    #[command(after_help = "Example:\n  ca policy test --policy policy.toml")]
+    Policy(Noun<policy::PolicyCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -75,6 +80,7 @@ impl OnlineCommand {
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Policy(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

@@ -25,10 +25,11 @@ impl Fake {
 
 impl Service for Fake {
     fn call(&self, request: Call<'_>) -> Result<Vec<u8>, CallError> {
-        let path = match request {
-            Call::Get { path } | Call::Post { path, .. } => path,
+        let (path, asked) = match request {
+            Call::Get { path } | Call::Post { path, .. } => (path, path.to_owned()),
+            Call::Put { path, .. } => (path, format!("PUT {path}")),
         };
-        self.asked.borrow_mut().push(path.to_owned());
+        self.asked.borrow_mut().push(asked);
         self.answers.get(path).cloned().ok_or_else(|| refused(ErrorCode::NotFound))
     }
 }

@@ -160,7 +160,9 @@ fn refusal(error: PolicyError) -> Refusal {
             let lines: Vec<String> = errors.0.iter().take(TOLD).map(ToString::to_string).collect();
             Refusal::told(ErrorCode::PolicyRefused, lines.join("; "))
         }
-        PolicyError::Tests(_) => Refusal::told(ErrorCode::PolicyRefused, error.to_string()),
+        PolicyError::Tests(_) | PolicyError::NoRule | PolicyError::Unreadable(_) => {
+            Refusal::told(ErrorCode::PolicyRefused, error.to_string())
+        }
         PolicyError::Conflict(_) => Refusal::told(ErrorCode::PolicyChanged, error.to_string()),
         PolicyError::Store(error) => error.into(),
     }
