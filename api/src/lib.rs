@@ -5,6 +5,8 @@
 
 pub mod access;
 pub mod admin;
+pub mod approvals;
+pub mod authz;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credential;
@@ -15,6 +17,8 @@ pub mod policy;
 pub mod problem;
 pub mod revocations;
 pub mod scope;
+pub mod services;
+pub mod xfcc;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
             hardware_bound: None,
         };
         let entity = Entity { groups: &groups, certificate: Some(certificate), ..Entity::new(Kind::Device, "a") };
-        let request = Request { principal: entity, action: "read", resource: entity, at, source: None };
+        let request = Request { principal: entity, action: "read", resource: entity, at, source: None, path: None };
         let decision = policy.decide(&request);
         let effect = |id: &str| policy.rule(id).expect("a rule that decided is one of the policy's").effect();
         let wanted = if decision.is_allowed() { Effect::Permit } else { Effect::Forbid };

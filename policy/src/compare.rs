@@ -28,6 +28,8 @@ pub struct Comparison {
     /// Rules that only one of the policies has: which policy, and the rule's number in it.
     altered: Vec<(usize, usize)>,
     certificates: Vec<CertificateConditions>,
+    /// The whole of a resource, and a part for each pattern of an altered rule.
+    paths: Vec<Option<String>>,
     principals: Classes<(Known, Known, Vec<Truth>)>,
     resources: Classes<(Known, Known)>,
     entities: u64,
@@ -68,8 +70,10 @@ impl Comparison {
         let rules = policies.iter().flat_map(|policy| policy.rules());
         let conditions = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten().map(|c| &c.certificate);
         let certificates: HashSet<_> = conditions.filter(|c| !c.are_none()).cloned().collect();
+        let altered = altered(&policies);
         Comparison {
-            altered: altered(&policies),
+            paths: paths(&policies, &altered),
+            altered,
             policies,
             at,
             source,
@@ -109,7 +113,7 @@ impl Comparison {
             for (r, asked) in &resources {
                 pairs += 1;
                 let actions = self.actions_of(asks.intersection(asked), &everything);
-                questions += actions.len();
+                questions += actions.len() * self.paths.len();
                 if pairs > PAIRS || questions > QUESTIONS {
                     is_complete = false;
                     break 'all;
@@ -180,12 +184,23 @@ impl Comparison {
     }
 
     fn change(&self, principal: usize, resource: usize, action: &str) -> Option<(Decision, Decision)> {
+        self.paths.iter().find_map(|path| self.change_of(principal, resource, action, path.as_deref()))
+    }
+
+    fn change_of(
+        &self,
+        principal: usize,
+        resource: usize,
+        action: &str,
+        path: Option<&str>,
+    ) -> Option<(Decision, Decision)> {
         let request = Request {
             principal: self.principals.list[principal].sample.entity(),
             action,
             resource: self.resources.list[resource].sample.entity(),
             at: self.at,
             source: self.source,
+            path,
         };
         let [before, after] = self.policies.each_ref().map(|policy| policy.decide(&request));
         (before.is_allowed() != after.is_allowed()).then_some((before, after))
@@ -220,6 +235,14 @@ struct How {
     action: Option<String>,
     before: Vec<Arc<str>>,
     after: Vec<Arc<str>>,
+}
+
+/// Every pattern stands for what it covers: it covers itself.
+fn paths(policies: &[Arc<Policy>; 2], altered: &[(usize, usize)]) -> Vec<Option<String>> {
+    let rules = altered.iter().map(|(policy, number)| &policies[*policy].rules()[*number]);
+    let patterns = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten().flat_map(|conditions| &conditions.paths);
+    let all: BTreeSet<Option<String>> = patterns.cloned().map(Some).chain([None]).collect();
+    all.into_iter().collect()
 }
 
 #[derive(Default)]

@@ -11,6 +11,8 @@ use crate::truth::Timed;
 pub(crate) struct Conditions {
     /// The address is in one of these.
     pub(crate) source: Vec<IpNet>,
+    /// The path, or name, is one of these; behind a prefix stands `*`.
+    pub(crate) paths: Vec<String>,
     /// The time is in one of these.
     pub(crate) windows: Vec<Window>,
     pub(crate) not_before: Option<i64>,
@@ -44,6 +46,12 @@ impl Conditions {
                     let source = source.to_canonical();
                     Timed::of(self.source.iter().any(|net| net.contains(&source)), Timed::TRUE.until)
                 }
+                None => Timed::UNKNOWN,
+            });
+        }
+        if !self.paths.is_empty() {
+            result = result.and(match request.path {
+                Some(path) => forever(self.paths.iter().any(|pattern| covers(pattern, path))),
                 None => Timed::UNKNOWN,
             });
         }
@@ -101,6 +109,10 @@ impl CertificateConditions {
         }
         result
     }
+}
+
+fn covers(pattern: &str, path: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == path, |prefix| path.starts_with(prefix))
 }
 
 fn forever(truth: bool) -> Timed {

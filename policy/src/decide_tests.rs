@@ -24,7 +24,7 @@ const NOON: UnixTime = UnixTime(1_795_348_800);
 fn question(groups: &[String]) -> Request<'_> {
     let principal = Entity { groups, ..Entity::new(Kind::Device, "sensor-1") };
     let resource = Entity::new(Kind::Service, "ingest");
-    Request { principal, action: "read", resource, at: NOON, source: None }
+    Request { principal, action: "read", resource, at: NOON, source: None, path: None }
 }
 
 fn sensors() -> Vec<String> {
@@ -52,6 +52,33 @@ fn a_forbid_wins_and_everybody_who_decided_is_named() {
     assert_eq!(told(&permits.decide(&question(&groups))), (Reason::Permitted, vec!["a", "b"]));
     let both = policy(&[rule("b", "permit", ""), rule("z", "forbid", ""), rule("a", "permit", "")]);
     assert_eq!(told(&both.decide(&question(&groups))), (Reason::Forbidden, vec!["z"]));
+}
+
+#[test]
+fn paths_are_whole_names_and_prefixes_and_the_whole_is_none_of_them() {
+    let groups = sensors();
+    let condition = "when = { paths = [\"/public/*\", \"/exact\", \"mqtt:topic/*\"] }";
+    let permit = policy(&[rule("p", "permit", condition)]);
+    let forbid = policy(&[rule("all", "permit", ""), rule("f", "forbid", condition)]);
+    let inside = ["/public/", "/public/a", "/public/a/b", "/exact", "mqtt:topic/a"];
+    let outside = ["/public", "/publics", "/exact/", "/exacter", "/", "/Public/a", "mqtt:topics", "mqtt:topic"];
+    for (path, covered) in inside.map(|p| (p, true)).into_iter().chain(outside.map(|p| (p, false))) {
+        let request = Request { path: Some(path), ..question(&groups) };
+        assert_eq!(permit.decide(&request).is_allowed(), covered, "{path}");
+        assert_eq!(forbid.decide(&request).is_allowed(), !covered, "{path}");
+    }
+    let whole = question(&groups);
+    assert_eq!(permit.decide(&whole).unknown, ["p".into()]);
+    assert!(!permit.decide(&whole).is_allowed() && !forbid.decide(&whole).is_allowed());
+}
+
+#[test]
+fn t45_a_path_that_no_question_could_have_is_an_error() {
+    for wrong in ["", "a", "*", "/a*", "/a/../b", "//", "/a//b", "/a/./b", "/a\\\\b", "/a;b", "/a?b", "/*/b"] {
+        let text = rule("p", "permit", &format!("when = {{ paths = [\"{wrong}\"] }}"));
+        let error = Policy::parse(&text).unwrap_err().to_string();
+        assert!(error.contains("is no path"), "{wrong}: {error}");
+    }
 }
 
 #[test]
@@ -242,7 +269,7 @@ impl World {
             hardware_bound,
         });
         let resource = entity(self.kinds.1, &texts[1], &self.groups.1);
-        policy.decide(&Request { principal, action: &self.action, resource, at, source: self.source })
+        policy.decide(&Request { principal, action: &self.action, resource, at, source: self.source, path: None })
     }
 }
 

@@ -98,6 +98,8 @@ pub struct Request<'a> {
     pub principal: Entity<'a>,
     pub action: &'a str,
     pub resource: Entity<'a>,
+    /// What of the resource is meant: the path of a request to it, or the name of something that belongs to it. `None`: all of it.
+    pub path: Option<&'a str>,
     pub at: UnixTime,
     /// Where the principal comes from. `None`: not known.
     pub source: Option<IpAddr>,

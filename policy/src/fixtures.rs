@@ -28,6 +28,7 @@ pub struct Case {
     pub(crate) resource: String,
     pub(crate) at: Option<UnixTime>,
     pub(crate) source: Option<IpAddr>,
+    pub(crate) path: Option<String>,
     pub expected: Expected,
     /// One of the rules that have to decide.
     pub rule: Option<String>,
@@ -126,6 +127,7 @@ impl Fixtures {
             resource: resource.as_entity(&case.resource, at),
             at,
             source: case.source,
+            path: case.path.as_deref(),
         };
         let decision = policy.decide(&request);
         let as_expected = decision.is_allowed() == (case.expected == Expected::Allow);

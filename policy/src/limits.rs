@@ -10,6 +10,8 @@ pub const LIST: usize = 256;
 pub const WINDOWS: usize = 32;
 /// Characters of a rule's id, an action or an account: they stand in answers and logs.
 pub const NAME: usize = 64;
+/// Octets of a path: longer ones are data, and nobody writes a rule about one.
+pub const PATH: usize = 256;
 /// Characters of a description: two lines of a terminal.
 pub const DESCRIPTION: usize = 200;
 /// Entities and cases of a file with fixtures, each.

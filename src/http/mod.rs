@@ -1,6 +1,7 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod authz;
 mod backoff;
 mod connection;
 mod documents;
@@ -15,6 +16,7 @@ mod ocsp;
 mod plain;
 mod refusal;
 mod request;
+mod services;
 pub mod tls;
 mod trust;
 
@@ -38,9 +40,11 @@ use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::latency::Latency;
 use crate::ocsp::Responders;
+use crate::permission::Permission;
 use crate::policy::Policies;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
+use crate::services::{Registrar, Registry};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
@@ -69,6 +73,9 @@ pub struct Service {
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
+    pub registry: Arc<Registry>,
+    pub permission: Permission,
+    pub registrar: Registrar,
 }
 
 impl Service {
@@ -89,8 +96,13 @@ pub(crate) type App = Arc<Service>;
 
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
-    let routes =
-        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
+    let routes = Router::new()
+        .merge(native::routes())
+        .merge(trust::routes())
+        .merge(admin::routes())
+        .merge(events::routes())
+        .merge(services::routes())
+        .merge(authz::routes());
     request::wrap(routes, service)
 }
 

@@ -1,8 +1,12 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
 pub mod access;
+pub mod approvals;
+pub mod facts;
 pub mod policy;
 pub mod records;
+pub mod resource;
+pub mod services;
 pub mod sqlite;
 pub mod writes;
 
@@ -17,8 +21,12 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use access::*;
+pub use approvals::*;
+pub use facts::*;
 pub use policy::*;
 pub use records::*;
+pub use resource::{Resource, ResourceError};
+pub use services::*;
 pub use writes::*;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -36,7 +44,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore + PolicyStore {
+pub trait Store: AccessStore + ApprovalStore + FactStore + PolicyStore + ServiceStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

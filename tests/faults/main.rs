@@ -24,6 +24,8 @@ mod flush;
 mod issuers;
 mod kill;
 mod ocsp;
+mod permission;
 mod policy;
 mod retry;
+mod services;
 mod sharded;

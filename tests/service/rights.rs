@@ -32,6 +32,9 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/policy/history/{revision}", ""),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
+    ("GET", "/v1/admin/approvals", ""),
+    ("GET", "/v1/admin/approvals/{id}", ""),
+    ("POST", "/v1/admin/approvals/{id}", r#"{"action":"approve","digest":""}"#),
 ];
 
 #[test]

@@ -198,6 +198,15 @@ impl AccessStore for FaultyStore {
     }
 }
 
+impl ApprovalStore for FaultyStore {
+    forward! {
+        ask_approval(order: AskApproval) -> Approval;
+        decide_approval(order: DecideApproval) -> Option<Result<ApprovalRecord, ApprovalConflict>>;
+        approval(id: &str) -> Option<ApprovalRecord>;
+        approvals(waiting_at: Option<UnixTime>) -> Vec<ApprovalRecord>;
+    }
+}
+
 impl PolicyStore for FaultyStore {
     forward! {
         apply_policy(order: ApplyPolicy) -> Result<PolicyRecord, PolicyConflict>;
@@ -262,5 +271,22 @@ impl Store for FaultyStore {
     /// Never fails: what is closed stays closed.
     fn close(&self) -> Answer<'_, ()> {
         self.inner.close()
+    }
+}
+
+impl ServiceStore for FaultyStore {
+    forward! {
+        register_service(order: RegisterOrder) -> Result<ServiceRecord, RegisterConflict>;
+        deregister_service(id: &DeviceId, draft: AuditDraft) -> Option<ServiceRecord>;
+        service(id: &DeviceId) -> Option<ServiceRecord>;
+        services() -> Vec<ServiceRecord>;
+    }
+}
+
+impl FactStore for FaultyStore {
+    forward! {
+        present(id: &DeviceId) -> Option<DeviceRow>;
+        fingerprints_after(row: u64, limit: u32) -> Fingerprints;
+        certificate_in(row: u64) -> Option<CertificateRecord>;
     }
 }

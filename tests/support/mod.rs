@@ -10,6 +10,8 @@ pub(crate) mod der;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
+pub(crate) mod permission;
+pub(crate) mod services;
 pub(crate) mod stream;
 pub(crate) mod wire;
 
@@ -275,6 +277,7 @@ pub(crate) fn order(device: &str) -> CreateTokens {
         cidr: None,
         approval: false,
         replace: false,
+        permissions: None,
         targets: vec![target(device)],
     }
 }

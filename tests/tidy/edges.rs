@@ -48,9 +48,11 @@ const MODULES: &[(&str, &[&str])] = &[
             "issuer",
             "latency",
             "ocsp",
+            "permission",
             "policy",
             "random",
             "revocation",
+            "services",
             "store",
             "telemetry",
             "trust",
@@ -60,6 +62,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("issuer", &["audit", "store"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
+    // Identity of the asker, settings, and the policy itself as a value.
+    ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("policy", &["store"]),
     ("random", &[]),
@@ -67,9 +71,10 @@ const MODULES: &[(&str, &[&str])] = &[
     // Lists of roots are a file of the configuration.
     ("revocation", &["authorize", "clock", "config", "issuer", "latency", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
+    ("services", &["authorize", "clock", "issuer", "revocation", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "events", "latency", "policy", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "permission", "policy", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
 ];
 

@@ -153,7 +153,7 @@ fn wrong(file: &Path, errors: &PolicyErrors) -> Failure {
     let number = errors.0.len();
     let mistakes = if number == 1 { "mistake" } else { "mistakes" };
     Failure::refused(format!("{} has {number} {mistakes}", file.display()))
-        .hint("each is named above with its line; the README shows every field under 'Permission'")
+        .hint("each is named above with its line; the README shows every field under 'The policy'")
 }
 
 /// Failed tests of a policy's own, for those who are about to apply it.

@@ -19,6 +19,7 @@ pub(super) enum Call<'a> {
     Get { path: &'a str },
     Post { path: &'a str, body: &'a [u8] },
     Put { path: &'a str, body: &'a [u8] },
+    Delete { path: &'a str },
 }
 
 #[derive(Debug)]
@@ -84,6 +85,10 @@ pub(super) fn put<B: Serialize, T: DeserializeOwned>(
 ) -> Result<T, CallError> {
     let body = serde_json::to_vec(body).map_err(|e| CallError::Failed(Failure::internal(e)))?;
     decode(path, &service.call(Call::Put { path, body: &body })?)
+}
+
+pub(super) fn delete<T: DeserializeOwned>(service: &dyn Service, path: &str) -> Result<T, CallError> {
+    decode(path, &service.call(Call::Delete { path })?)
 }
 
 /// How much of a list is wanted.

@@ -28,6 +28,7 @@ impl Service for Fake {
         let (path, asked) = match request {
             Call::Get { path } | Call::Post { path, .. } => (path, path.to_owned()),
             Call::Put { path, .. } => (path, format!("PUT {path}")),
+            Call::Delete { path } => (path, format!("DELETE {path}")),
         };
         self.asked.borrow_mut().push(asked);
         self.answers.get(path).cloned().ok_or_else(|| refused(ErrorCode::NotFound))

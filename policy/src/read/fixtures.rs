@@ -96,6 +96,7 @@ fn case(
         }
         address
     });
+    let path = table.text(reader, "path").map(|(text, _)| text.to_owned());
     let moment = moment(reader, &mut table, "at");
     let rule = table.text(reader, "rule").and_then(|(text, at)| {
         if rules.is_some_and(|rules| !rules.iter().any(|rule| rule.id() == text)) {
@@ -108,7 +109,7 @@ fn case(
     let line = reader.line(table.at);
     let name = reader.name.take()?;
     let (principal, action, resource) = (principal?, action?, resource?);
-    Some(Case { name, line, principal, action, resource, at: moment, source, expected: expected?, rule })
+    Some(Case { name, line, principal, action, resource, at: moment, source, path, expected: expected?, rule })
 }
 
 fn known(

@@ -156,7 +156,7 @@ fn sizes_have_limits() {
 
 #[test]
 fn the_example_in_the_readme_holds_what_it_says() {
-    let section = include_str!("../../../README.md").split("\n## Permission\n").nth(1).unwrap();
+    let section = include_str!("../../../README.md").split("\n## The policy\n").nth(1).unwrap();
     let text = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let policy = Policy::parse(text).unwrap();
     let outcome = policy.fixtures().run(&policy);

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::table::{Table, expected};
-use super::value::{duration, label, moment, network, one_of, time_of_day, word};
+use super::value::{duration, label, moment, network, one_of, path, time_of_day, word};
 use super::{Reader, table};
 use crate::condition::{CertificateConditions, Conditions};
 use crate::facts::{Kind, Status};
@@ -126,17 +126,21 @@ fn fields_of(reader: &mut Reader, mut table: Table<'_, '_>, key: &str) -> Side {
 fn conditions(reader: &mut Reader, mut table: Table<'_, '_>) -> Conditions {
     let before = reader.errors.len();
     let source = list(reader, &mut table, "source", network);
+    let paths = list(reader, &mut table, "paths", path);
     let windows = table.tables(reader, "time", WINDOWS);
     let windows: Vec<Window> = windows.into_iter().filter_map(|table| window(reader, table)).collect();
     let not_before = moment(reader, &mut table, "not_before").map(|t| t.0);
     let end = moment(reader, &mut table, "before").map(|t| t.0);
     let certificate = table.table(reader, "certificate").map(|table| certificate(reader, table));
     let conditions =
-        Conditions { source, windows, not_before, before: end, certificate: certificate.unwrap_or_default() };
+        Conditions { source, paths, windows, not_before, before: end, certificate: certificate.unwrap_or_default() };
     if not_before.zip(end).is_some_and(|(begin, end)| begin >= end) {
         reader.wrong(table.at, "not_before is not earlier than before");
     }
-    let is_empty = conditions.source.is_empty() && conditions.certificate.are_none() && !conditions.are_timed();
+    let is_empty = conditions.source.is_empty()
+        && conditions.paths.is_empty()
+        && conditions.certificate.are_none()
+        && !conditions.are_timed();
     table.finish(reader);
     if is_empty && reader.errors.len() == before {
         reader.wrong(table.at, "no condition stands here: leave the table out");

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::table::{Table, expected};
-use crate::limits::{DURATION_SECONDS, NAME};
+use crate::limits::{DURATION_SECONDS, NAME, PATH};
 
 /// An id of the inventory or a group: the same alphabet.
 pub(super) fn label(reader: &mut Reader, (text, at): (&str, usize)) -> Option<String> {
@@ -26,6 +26,26 @@ pub(super) fn word(reader: &mut Reader, (text, at): (&str, usize)) -> Option<Str
     if text.is_empty() || text.len() > NAME || !text.bytes().all(fits) {
         let shown = printable(text, 40);
         reader.wrong(at, format!("{shown:?} is not a name: 1 to {NAME} letters, digits and : . _ - / @"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// `/a/b`, or a name such as `mqtt:a/b`; a prefix of many ends in `/*` or `:*`.
+pub(super) fn path(reader: &mut Reader, (text, at): (&str, usize)) -> Option<String> {
+    let exact = text.strip_suffix('*').unwrap_or(text);
+    let at_a_border = exact.len() == text.len() || exact.ends_with(['/', ':']);
+    // What the asker folds away before it asks would never fit.
+    let is_odd = |c: char| c.is_control() || matches!(c, '*' | '\\' | ';' | '?' | '#');
+    let is_folded = exact.contains("//") || exact.split('/').any(|part| part == "." || part == "..");
+    let is_good =
+        exact.contains(['/', ':']) && text.len() <= PATH && at_a_border && !is_folded && !exact.contains(is_odd);
+    if !is_good {
+        let shown = printable(text, 40);
+        reader.wrong(
+            at,
+            format!("{shown:?} is no path such as \"/a/b\" or \"mqtt:a/b\"; a prefix ends in \"/*\" or \":*\""),
+        );
         return None;
     }
     Some(text.to_owned())

@@ -1,5 +1,6 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
+pub(super) mod approvals;
 mod devices;
 mod issuers;
 mod policy;
@@ -49,6 +50,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/policy/history/{revision}", get(policy::of_history))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
+        .route("/v1/admin/approvals", get(approvals::list))
+        .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
 }
 
 /// A request whose administrator is known.

@@ -10,18 +10,20 @@ use axum::http::Response;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::policy::{
-    PolicyCandidate, PolicyChange, PolicyDiff, PolicyExample, PolicyInfo, PolicyOrder, PolicyStep, PolicyText,
+    POLICY_PATH, PolicyCandidate, PolicyChange, PolicyDiff, PolicyExample, PolicyInfo, PolicyOrder, PolicyStep,
+    PolicyText,
 };
 use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 use signet_policy::{Change, Policy};
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found};
 use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, answer};
 use crate::policy::{Candidate, Compared, PolicyError, told};
-use crate::store::{AuditDraft, InsteadOf, PolicyOrigin, PolicyRecord};
+use crate::store::{AuditDraft, Guarded, InsteadOf, PolicyOrigin, PolicyRecord};
 
 pub(super) async fn show(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
@@ -75,6 +77,15 @@ pub(super) async fn apply(State(service): State<App>, incoming: Request) -> Resu
         return Err(Refusal::told(ErrorCode::PolicyInFile, text));
     }
     let candidate = Candidate::check(&order.text).map_err(refusal)?;
+    let (next, in_force) = (candidate.policy(), service.policies.current());
+    // What would be refused, or is done already, needs nobody's approval.
+    if next.revision() != in_force.revision() && order.instead_of == in_force.revision() {
+        let (revision, rules) = (next.revision(), next.rules().len());
+        let summary =
+            format!("Put policy {revision} with {rules} rules in force, in the place of {}", order.instead_of);
+        let act = Act { guarded: Guarded::Policy, path: POLICY_PATH.into(), body: &order, summary };
+        second(&service, (&caller, &context), act).await?;
+    }
     let expected = Some(order.instead_of).filter(|revision| revision != Policy::empty().revision());
     let draft = AuditDraft {
         kind: "policy.applied",

@@ -1,8 +1,10 @@
 //! SQLite: one writer thread with group commit, a few readers that never wait for it.
 
 mod access;
+mod approvals;
 mod archive;
 mod decode;
+mod facts;
 mod issuers;
 mod issuing;
 mod migrate;
@@ -10,6 +12,7 @@ mod policy;
 mod reads;
 mod restoring;
 mod revoking;
+mod services;
 mod sharding;
 mod tokens;
 mod writer;
