@@ -66,7 +66,7 @@ fn sensor_may(service: &TestService, action: &str) -> bool {
     let principal = Entity { groups: &groups, ..Entity::new(Kind::Device, "sensor-1") };
     let at = service.running.service.clock.now();
     let resource = Entity::new(Kind::Service, "ingest");
-    let request = Request { principal, action, resource, at, source: None };
+    let request = Request { principal, action, resource, path: None, at, source: None };
     service.running.service.policies.current().decide(&request).is_allowed()
 }
 
