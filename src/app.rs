@@ -20,6 +20,7 @@ use crate::credentials::Pepper;
 use crate::credentials::keys::Uses;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
+use crate::hooks::Hooks;
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
@@ -36,6 +37,7 @@ use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
+use crate::webhooks::Webhooks;
 
 /// What the service takes from its surroundings. Tests bring their own.
 pub struct Surroundings {
@@ -64,6 +66,9 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     reserved.extend(issuers.iter().map(|(issuer, _)| issuer.public_key().fingerprint()));
     reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
     reserved.extend(blocked);
+    let own_roots = trust.roots().iter().chain([&root]).map(|root| root.der().to_vec()).collect();
+    let webhooks = Arc::new(Webhooks::new(&config, (&store, &clock, &random), &kek, own_roots)?);
+    let hooks = Hooks::load(&config, clock.now())?;
     let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
     let issuers = opened.issuers;
     let authorizer = Arc::new(Authorizer {
@@ -141,6 +146,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         latency,
         hub,
         connections,
+        hooks,
+        webhooks,
     }))
 }
 
@@ -223,6 +230,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     if let Err(error) = service.registry.reload().await {
         tracing::error!(%error, "the registered services could not be read; it will be tried again");
     }
+    service.webhooks.look().await;
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
     let (api, connections) = (http::api(service.clone()), service.connections.clone());
@@ -233,6 +241,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
     tasks.spawn(tell(service.hub.clone(), signal.clone()));
     tasks.spawn(follow(service.registry.clone(), signal.clone()));
+    tasks.spawn(deliver(service.webhooks.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, (root, policy), signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
@@ -267,6 +276,13 @@ async fn follow(registry: Arc<Registry>, mut stop: Shutdown) {
     tokio::select! {
         () = stop.wait() => {}
         () = registry.follow() => {}
+    }
+}
+
+async fn deliver(webhooks: Arc<Webhooks>, mut stop: Shutdown) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = webhooks.run() => {}
     }
 }
 

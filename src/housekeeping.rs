@@ -50,7 +50,8 @@ pub(crate) async fn run(
     changes.mark_changed();
     loop {
         tokio::select! {
-            () = stop.wait() => return,
+            // The last minute as well.
+            () = stop.wait() => return note_uses(&service).await,
             _ = tick.tick() => {}
             () = service.authorizer.list_wanted.notified() => service.publisher.ask(),
             _ = moved.changed() => {}
@@ -196,7 +197,7 @@ fn report(outcome: Result<Pruned, StoreError>) {
 }
 
 /// What cannot be written is lost: it is for people to look at, and nothing is decided on it.
-async fn note_uses(service: &Service) {
+pub async fn note_uses(service: &Service) {
     let uses = service.authorizer.uses.take();
     if !uses.is_empty()
         && let Err(error) = service.store.note_credentials_used(uses).await

@@ -143,6 +143,8 @@ fn check(common: &Common) -> Result<(), ConfigError> {
         config.policy_file().map(|path| signet::housekeeping::read_policy(&path)).transpose().map_err(|e| {
             ConfigError::new(format!("policy.file: {e}"), "mend it: 'ca policy check FILE' names every mistake")
         })?;
+    signet::webhooks::check(&config)?;
+    signet::hooks::Hooks::load(&config, signet::clock::SystemClock.now())?;
     println!("configuration: ok");
     println!("root:          {}", material.root.view().fingerprint().colons());
     for (issuer, _) in &material.issuers {

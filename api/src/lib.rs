@@ -18,6 +18,8 @@ pub mod problem;
 pub mod revocations;
 pub mod scope;
 pub mod services;
+pub mod standard_webhooks;
+pub mod webhooks;
 pub mod xfcc;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};

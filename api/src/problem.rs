@@ -112,8 +112,12 @@ codes! {
         "The operator sets services.probe = true and lists the network in services.allow.";
     NotFound = "not_found", 404, "There is nothing here.",
         "Check the path and the id.";
+    MethodNotAllowed = "method_not_allowed", 405, "This path does not have this method.",
+        "Allow says which methods it has.";
     Conflict = "conflict", 409, "The request conflicts with the present state.",
         "See the present state with 'ca device show ID' or 'ca token show ID', then decide again.";
+    HookRefused = "hook_refused", 401, "There is no such hook, or what was shown does not open it.",
+        "Check the name, the secret and the clock of the sender; an administrator finds the cause with 'ca why'.";
     BodyTooLarge = "body_too_large", 413, "The request body is too large.",
         "A CSR has a few hundred bytes; the limit is 64 KiB.";
     UnsupportedMedia = "unsupported_media", 415, "The content type is not understood.",

@@ -141,8 +141,6 @@ pub enum AccessError {
     Network(IpAddr),
     #[error("the certificate is {certificate}'s and the credential is not")]
     Mismatch { certificate: DeviceId },
-    #[error("the account is {}", .0.as_str())]
-    Account(AccountStatus),
     #[error(transparent)]
     Principal(#[from] EnrollError),
 }
@@ -164,8 +162,6 @@ impl AccessError {
             AccessError::Disabled(_) => ErrorCode::CredentialDisabled,
             AccessError::Network(_) => ErrorCode::CredentialConstraint,
             AccessError::Mismatch { .. } => ErrorCode::CredentialMismatch,
-            AccessError::Account(AccountStatus::Revoked) => ErrorCode::AccountRevoked,
-            AccessError::Account(AccountStatus::Active | AccountStatus::Suspended) => ErrorCode::AccountSuspended,
             AccessError::Principal(error) => error.code(),
         }
     }
@@ -206,7 +202,6 @@ impl Authorizer {
             (None, Some(Holder { who, scopes, credential })) => Caller { who, scopes, credential: Some(credential) },
             (Some(identity), Some(holder)) => both(identity, holder)?,
         };
-        self.account_is_good(caller.principal()).await?;
         Ok(caller)
     }
 
@@ -223,10 +218,11 @@ impl Authorizer {
         let found = found.ok_or(AccessError::Invalid)?;
         let now = self.clock.now();
         match found.status {
-            CredentialStatus::Active if now >= found.expires_at => return Err(AccessError::Expired(found.id)),
-            CredentialStatus::Active => {}
-            CredentialStatus::Disabled => return Err(AccessError::Disabled(found.id)),
             CredentialStatus::Used | CredentialStatus::Revoked => return Err(AccessError::Revoked(found.id)),
+            // Also one that is switched off: switching it on would not help.
+            _ if now >= found.expires_at => return Err(AccessError::Expired(found.id)),
+            CredentialStatus::Disabled => return Err(AccessError::Disabled(found.id)),
+            CredentialStatus::Active => {}
         }
         if !may_come_from(&found, context.remote) {
             return Err(AccessError::Network(context.remote));
@@ -241,8 +237,10 @@ impl Authorizer {
         match owner {
             Owner::Account(id) => {
                 let account = self.store.account(id).await?.ok_or(AccessError::Invalid)?;
-                if account.status != AccountStatus::Active {
-                    return Err(AccessError::Account(account.status));
+                match account.status {
+                    AccountStatus::Active => {}
+                    AccountStatus::Suspended => return Err(EnrollError::AccountSuspended.into()),
+                    AccountStatus::Revoked => return Err(EnrollError::AccountRevoked.into()),
                 }
                 let own = account.permissions.scopes();
                 Ok((Who::Account(Box::new(account)), own))
@@ -257,18 +255,20 @@ impl Authorizer {
                     }
                     PrincipalStatus::Preregistered | PrincipalStatus::Pending => return Err(AccessError::Invalid),
                 }
+                self.account_is_good(&principal).await?;
                 let own = held(&principal);
                 Ok((Who::Principal(Box::new(principal)), own))
             }
         }
     }
 
-    async fn account_is_good(&self, principal: Option<&PrincipalRecord>) -> Result<(), AccessError> {
-        let Some(id) = principal.and_then(|principal| principal.account.as_ref()) else { return Ok(()) };
+    /// What an account owns is good for as long as the account is.
+    pub(super) async fn account_is_good(&self, principal: &PrincipalRecord) -> Result<(), EnrollError> {
+        let Some(id) = &principal.account else { return Ok(()) };
         match self.store.account(id).await?.map(|account| account.status) {
             Some(AccountStatus::Active) => Ok(()),
-            Some(status) => Err(AccessError::Account(status)),
-            None => Err(AccessError::Account(AccountStatus::Revoked)),
+            Some(AccountStatus::Suspended) => Err(EnrollError::AccountSuspended),
+            Some(AccountStatus::Revoked) | None => Err(EnrollError::AccountRevoked),
         }
     }
 }

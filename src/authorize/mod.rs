@@ -17,7 +17,7 @@ use signet_pki::csr::CheckedCsr;
 use signet_pki::{DeviceId, DnsName};
 use tokio::sync::Notify;
 
-pub use caller::{AccessError, Caller, Secret, Shown, Who};
+pub use caller::{AccessError, Caller, Secret, Shown, Who, held};
 pub use grant::Grant;
 pub use identity::{Identity, PeerCertificate};
 pub use recovery::{RecoveryProof, RecoveryRules};

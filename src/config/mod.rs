@@ -69,6 +69,8 @@ pub struct Patience {
     /// Between two looks at whether a stream's reader still has the right to it. Revocations are noticed at once; this is for
     /// what nobody does, such as the end of a certificate.
     pub recheck: Duration,
+    /// Resolving, connecting and asking an endpoint of a webhook. The longest that a receiver may take to write down a message.
+    pub webhook: Duration,
     /// From the signal to stop until what is still open is cut.
     pub drain: Duration,
 }
@@ -84,6 +86,7 @@ impl Default for Patience {
             connection: seconds(3600),
             heartbeat: seconds(15),
             recheck: seconds(60),
+            webhook: seconds(5),
             drain: seconds(20),
         }
     }

@@ -8,6 +8,7 @@ pub mod records;
 pub mod resource;
 pub mod services;
 pub mod sqlite;
+pub mod webhooks;
 pub mod writes;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ pub use policy::*;
 pub use records::*;
 pub use resource::{Resource, ResourceError};
 pub use services::*;
+pub use webhooks::*;
 pub use writes::*;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -44,7 +46,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore + ApprovalStore + FactStore + PolicyStore + ServiceStore {
+pub trait Store: AccessStore + ApprovalStore + FactStore + PolicyStore + ServiceStore + WebhookStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

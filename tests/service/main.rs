@@ -4,7 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
+mod apikeys;
 mod bombs;
+mod callers;
 mod clock;
 mod contract;
 mod directory;
@@ -12,6 +15,7 @@ mod event_limits;
 mod events;
 mod extensions;
 mod guessing;
+mod hooks;
 mod inventory;
 mod issuers;
 mod keys;
@@ -20,6 +24,7 @@ mod lists;
 mod malleability;
 mod ocsp;
 mod ocsp_abuse;
+mod openapi;
 mod operations;
 mod paths;
 mod permission;
@@ -41,3 +46,5 @@ mod shards;
 mod smuggling;
 mod tokens;
 mod trust;
+mod webhook_faults;
+mod webhooks;

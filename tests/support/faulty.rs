@@ -7,6 +7,7 @@ use signet_api::CredentialId;
 use signet_api::access::{AccountQuery, CredentialQuery};
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_api::scope::AccountId;
+use signet_api::webhooks::DeadQuery;
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use tokio::sync::Notify;
@@ -214,6 +215,21 @@ impl PolicyStore for FaultyStore {
         policy_of(revision: &str) -> Option<PolicyRecord>;
         policies(limit: u32) -> Vec<PolicyRecord>;
         inventory_after(row: u64, limit: u32) -> Vec<InventoryRow>;
+    }
+}
+
+impl WebhookStore for FaultyStore {
+    forward! {
+        create_webhook(new: NewWebhook) -> WebhookCreation;
+        change_webhook(order: ChangeWebhook) -> Option<WebhookRecord>;
+        webhooks() -> Vec<WebhookRecord>;
+        feed_webhook(feed: Feed) -> Feeding;
+        due_deliveries(now: UnixTime) -> Vec<Delivery>;
+        settle_delivery(settled: Settled) -> ();
+        dead_deliveries(query: DeadQuery) -> Page<DeadDelivery>;
+        change_dead(order: ChangeDead) -> u64;
+        with_hardware_serial(serial: &str) -> Vec<DeviceId>;
+        note_webhook(draft: AuditDraft) -> ();
     }
 }
 

@@ -61,7 +61,6 @@ const OPEN: &[(usize, &str)] = &[
     (29, "keys are wiped and core dumps are off; a signer in a process of its own does not exist yet"),
     (39, "there are no JWTs yet"),
     (40, "there are no refresh tokens yet"),
-    (41, "there are no DPoP proofs and no webhooks yet"),
     (43, "there is no console yet"),
     (47, "approvals exist, quotas for what waits and bulk approval do not"),
 ];

@@ -33,6 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
+    ("hooks", &["config"]),
     ("housekeeping", &["archive", "config", "policy", "server_identity", "store"]),
     (
         "http",
@@ -45,6 +46,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "credentials",
             "enrollment",
             "events",
+            "hooks",
             "issuer",
             "latency",
             "ocsp",
@@ -56,6 +58,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "trust",
+            "webhooks",
         ],
     ),
     // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
@@ -76,6 +79,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["audit"]),
     ("telemetry", &["archive", "config", "events", "latency", "permission", "policy", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
+    ("webhooks", &["clock", "config", "events", "random", "store"]),
 ];
 
 /// Edges against the floor plan: from, and the item that is used.

@@ -1,7 +1,12 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
+mod account;
 mod admin;
 mod admin_dir;
+mod apikey;
+mod apikey_change;
+mod apikey_create;
+mod apikey_import;
 mod approval;
 mod audit;
 mod audit_archive;
@@ -17,7 +22,9 @@ mod crl_file;
 mod crl_sync;
 mod device;
 mod device_csv;
+mod device_permit;
 mod doctor;
+mod doctor_keys;
 mod duration;
 mod events;
 mod files;
@@ -35,6 +42,8 @@ mod token_create;
 mod trust;
 mod trust_bundles;
 mod trust_config;
+mod webhook;
+mod webhook_dead;
 
 use clap::{Args, Subcommand};
 
@@ -57,6 +66,12 @@ pub(crate) enum OnlineCommand {
         after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data"
     )]
     Authz(Noun<authz::AuthzCommand>),
+    /// Accounts of people and programs: create, list, show, change, suspend, resume, revoke
+    #[command(after_help = "Example:\n  ca account create acme --permission role:auditor")]
+    Account(Noun<account::AccountCommand>),
+    /// API keys: create, list, show, change, enable, disable, rotate, revoke, import
+    #[command(after_help = "Example:\n  ca apikey create --account acme --out acme.key")]
+    Apikey(Noun<apikey::ApikeyCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -82,6 +97,9 @@ pub(crate) enum OnlineCommand {
     #[command(after_help = "Example:\n  ca approval list")]
     Approval(Noun<approval::ApprovalCommand>),
     Join(admin::Join),
+    /// Endpoints that are told what happens: create, list, show, enable, disable, rotate-secret, test, delete, dead
+    #[command(after_help = "Example:\n  ca webhook list")]
+    Webhook(Noun<webhook::WebhookCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -94,6 +112,8 @@ impl OnlineCommand {
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
             OnlineCommand::Service(noun) => noun.command.run(&noun.at),
             OnlineCommand::Authz(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Account(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Apikey(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),
@@ -105,6 +125,7 @@ impl OnlineCommand {
             OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
             OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
             OnlineCommand::Join(command) => command.run(),
+            OnlineCommand::Webhook(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

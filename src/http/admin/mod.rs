@@ -1,5 +1,8 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
+mod accounts;
+mod apikeys;
+mod apikeys_import;
 pub(super) mod approvals;
 mod devices;
 mod issuers;
@@ -8,6 +11,7 @@ mod tokens;
 mod trust;
 mod views;
 mod watch;
+mod webhooks;
 
 use std::time::Instant;
 
@@ -28,6 +32,11 @@ use crate::authorize::{Caller, Context};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/v1/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/v1/admin/accounts/{id}", get(accounts::show).post(accounts::change))
+        .route("/v1/admin/apikeys", get(apikeys::list).post(apikeys::create))
+        .route("/v1/admin/apikeys/import", post(apikeys_import::import))
+        .route("/v1/admin/apikeys/{id}", get(apikeys::show).post(apikeys::change))
         .route("/v1/admin/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/admin/tokens/{id}", get(tokens::show))
         .route("/v1/admin/tokens/{id}/revoke", post(tokens::revoke))
@@ -52,6 +61,11 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/events", get(watch::events))
         .route("/v1/admin/approvals", get(approvals::list))
         .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
+        .route("/v1/admin/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/v1/admin/webhooks/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/v1/admin/webhooks/{id}/secret", post(webhooks::rotate))
+        .route("/v1/admin/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/admin/dead-letters", get(webhooks::dead).post(webhooks::change_dead))
 }
 
 /// A request whose administrator is known.

@@ -80,9 +80,7 @@ pub(super) async fn apply(State(service): State<App>, incoming: Request) -> Resu
     let (next, in_force) = (candidate.policy(), service.policies.current());
     // What would be refused, or is done already, needs nobody's approval.
     if next.revision() != in_force.revision() && order.instead_of == in_force.revision() {
-        let (revision, rules) = (next.revision(), next.rules().len());
-        let summary =
-            format!("Put policy {revision} with {rules} rules in force, in the place of {}", order.instead_of);
+        let summary = format!("Apply the policy {} in place of {}", next.revision(), order.instead_of);
         let act = Act { guarded: Guarded::Policy, path: POLICY_PATH.into(), body: &order, summary };
         second(&service, (&caller, &context), act).await?;
     }

@@ -13,6 +13,7 @@ use signet_pki::name::PrincipalKind;
 use signet_pki::profile::Profile;
 
 use super::approvals::{Act, second};
+use super::devices::may_become;
 use super::{Asked, not_found, segment, views};
 use crate::authorize::{Caller, Context};
 use crate::config::ADMIN_PROFILE;
@@ -26,6 +27,9 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
     let asked = Asked::with(&service, incoming, Scope::TokensWrite).await?;
     let (caller, context, order) = asked.json::<CreateTokens>(&service).await?;
     let profile = profile(&service, &caller, &order)?;
+    for device in order.targets.iter().filter_map(|target| target.device.as_ref()) {
+        may_become(&service, &caller, device).await?;
+    }
     let actor = caller.actor();
     let root = service.publisher.root().view().fingerprint();
     let now = service.clock.now();

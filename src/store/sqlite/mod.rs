@@ -15,6 +15,7 @@ mod revoking;
 mod services;
 mod sharding;
 mod tokens;
+mod webhooks;
 mod writer;
 
 use std::path::{Path, PathBuf};
