@@ -14,7 +14,7 @@ use signet_pki::UnixTime;
 use crate::condition::CertificateConditions;
 use crate::decide::Decision;
 use crate::facts::{Certificate, Entity, Kind, Request, Status};
-use crate::limits::{CLASSES, EXAMPLES, PAIRS, QUESTIONS};
+use crate::limits::{CLASSES, EXAMPLES, PAIRS, PATHS, QUESTIONS};
 use crate::matcher::Known;
 use crate::policy::Policy;
 use crate::rule::Rule;
@@ -71,8 +71,9 @@ impl Comparison {
         let conditions = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten().map(|c| &c.certificate);
         let certificates: HashSet<_> = conditions.filter(|c| !c.are_none()).cloned().collect();
         let altered = altered(&policies);
+        let (paths, is_complete) = paths(&policies, &altered);
         Comparison {
-            paths: paths(&policies, &altered),
+            paths,
             altered,
             policies,
             at,
@@ -81,7 +82,7 @@ impl Comparison {
             principals: Classes::default(),
             resources: Classes::default(),
             entities: 0,
-            is_complete: true,
+            is_complete,
         }
     }
 
@@ -237,12 +238,16 @@ struct How {
     after: Vec<Arc<str>>,
 }
 
-/// Every pattern stands for what it covers: it covers itself.
-fn paths(policies: &[Arc<Policy>; 2], altered: &[(usize, usize)]) -> Vec<Option<String>> {
-    let rules = altered.iter().map(|(policy, number)| &policies[*policy].rules()[*number]);
+/// Paths to ask about, and whether these are all that the rules tell apart. Every pattern stands for what it covers: it covers
+/// itself. Those of rules that stay count as well, because they may hide or show what another rule changes.
+fn paths(policies: &[Arc<Policy>; 2], altered: &[(usize, usize)]) -> (Vec<Option<String>>, bool) {
+    let first = altered.iter().map(|(policy, number)| &policies[*policy].rules()[*number]);
+    let rules = first.chain(policies.iter().flat_map(|policy| policy.rules()));
     let patterns = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten().flat_map(|conditions| &conditions.paths);
-    let all: BTreeSet<Option<String>> = patterns.cloned().map(Some).chain([None]).collect();
-    all.into_iter().collect()
+    let mut seen = HashSet::new();
+    let all: Vec<&String> = patterns.filter(|pattern| seen.insert(*pattern)).collect();
+    let some = all.iter().take(PATHS).map(|pattern| Some((*pattern).clone()));
+    (some.chain([Some(ELSEWHERE.to_owned()), None]).collect(), all.len() <= PATHS)
 }
 
 #[derive(Default)]
@@ -352,6 +357,9 @@ impl Bits {
             .flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
     }
 }
+
+/// A path that no rule is likely to mean.
+const ELSEWHERE: &str = "/-";
 
 #[cfg(test)]
 #[path = "compare_tests.rs"]

@@ -3,7 +3,7 @@
 use signet::housekeeping::PolicyWatch;
 use signet_api::ErrorCode;
 use signet_api::client::{Client, ClientError, Method};
-use signet_api::policy::{POLICY_PATH, PolicyCandidate, PolicyDiff, PolicyInfo, PolicyOrder, PolicyStep, PolicyText};
+use signet_api::policy::{POLICY_PATH, PolicyCandidate, PolicyDiff, PolicyInfo, PolicyOrder, PolicyStep};
 use signet_policy::{Entity, Kind, Request};
 
 use crate::support::{Builder, Installation, TestService, code, order};
@@ -84,9 +84,9 @@ async fn a_policy_is_applied_audited_and_in_force_after_a_restart() {
     apply(&service, NOBODY).await.unwrap();
     let history: Vec<PolicyStep> = service.admin.get_json(&format!("{POLICY_PATH}/history")).await.unwrap();
     assert_eq!(history.iter().map(|step| step.number).collect::<Vec<_>>(), [2, 1]);
-    let old: PolicyText = service.admin.get_json(&format!("{POLICY_PATH}/history/{}", applied.revision)).await.unwrap();
+    let old: PolicyStep = service.admin.get_json(&format!("{POLICY_PATH}/history/{}", applied.revision)).await.unwrap();
     assert_eq!(old.text.as_deref(), Some(SENSORS));
-    let unknown = service.admin.get_json::<PolicyText>(&format!("{POLICY_PATH}/history/0000")).await;
+    let unknown = service.admin.get_json::<PolicyStep>(&format!("{POLICY_PATH}/history/0000")).await;
     assert_eq!(code(unknown), ErrorCode::NotFound);
     apply(&service, SENSORS).await.unwrap();
     let service = Builder::default().start_in(service.stop().await).await;

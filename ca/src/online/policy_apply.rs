@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use signet_api::policy::{
-    POLICY_PATH, PolicyCandidate, PolicyChange, PolicyDiff, PolicyInfo, PolicyOrder, PolicyStep, PolicyText,
-};
+use signet_api::policy::{POLICY_PATH, PolicyCandidate, PolicyChange, PolicyDiff, PolicyInfo, PolicyOrder, PolicyStep};
 use signet_policy::Policy;
 
 use crate::failure::Failure;
@@ -31,7 +29,7 @@ impl Show {
     pub(super) fn run(self, service: &dyn Service) -> Result<(), Failure> {
         if let Some(revision) = self.revision {
             let path = format!("{POLICY_PATH}/history/{}", escape(&revision));
-            let found: PolicyText = service::get(service, &path)?;
+            let found: PolicyStep = service::get(service, &path)?;
             if self.json {
                 return print::json(&found);
             }

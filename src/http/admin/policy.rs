@@ -11,7 +11,6 @@ use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::policy::{
     POLICY_PATH, PolicyCandidate, PolicyChange, PolicyDiff, PolicyExample, PolicyInfo, PolicyOrder, PolicyStep,
-    PolicyText,
 };
 use signet_api::scope::Scope;
 use signet_pki::UnixTime;
@@ -33,7 +32,7 @@ pub(super) async fn show(State(service): State<App>, incoming: Request) -> Resul
 pub(super) async fn history(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
     let records = service.store.policies(HISTORY).await?;
-    answer(&records.iter().map(step).collect::<Vec<_>>())
+    answer(&records.into_iter().map(step).collect::<Vec<_>>())
 }
 
 pub(super) async fn of_history(
@@ -43,7 +42,7 @@ pub(super) async fn of_history(
 ) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
     let record = service.store.policy_of(&revision).await?.ok_or_else(|| not_found("revision of the policy"))?;
-    answer(&PolicyText { step: step(&record), text: record.text })
+    answer(&step(record))
 }
 
 pub(super) async fn diff(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -115,13 +114,14 @@ async fn info(service: &App) -> Result<PolicyInfo, Refusal> {
     })
 }
 
-fn step(record: &PolicyRecord) -> PolicyStep {
+fn step(record: PolicyRecord) -> PolicyStep {
     PolicyStep {
         number: record.number,
-        revision: record.revision.clone(),
+        revision: record.revision,
         origin: record.origin.as_str().to_owned(),
-        applied_by: record.applied_by.clone(),
+        applied_by: record.applied_by,
         applied_at: record.applied_at.to_string(),
+        text: record.text,
     }
 }
 
