@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use signet_pki::UnixTime;
 
-pub use policy_file::PolicyWatch;
+pub use policy_file::{PolicyWatch, read as read_policy};
 pub use root_lists::RootWatch;
 
 use crate::app::own_context;

@@ -33,6 +33,7 @@ mod paths;
 mod permission;
 mod permission_abuse;
 mod permission_proxies;
+mod policy;
 mod program;
 mod recovery;
 mod renewal;

@@ -15,6 +15,7 @@ mod issuers;
 mod issuing;
 mod numbering;
 mod oauth;
+mod policies;
 mod pruning;
 mod reading;
 mod renewing;
@@ -110,6 +111,12 @@ macro_rules! holds_for {
                 a_family_is_ended_once_and_a_token_is_denied_once,
                 what_ended_is_pruned_within_its_limit_and_nothing_else,
                 a_key_keeps_its_first_day,
+            }
+            policies {
+                one_policy_is_in_force_and_takes_the_place_of_the_one_that_was_meant,
+                a_policy_that_is_in_force_already_is_no_change,
+                old_texts_are_taken_away_and_their_rows_stay,
+                the_inventory_comes_whole_in_stretches_with_the_newest_certificate,
             }
             pruning {
                 only_what_ended_before_is_taken_away,

@@ -25,6 +25,7 @@ mod admin;
 mod document;
 mod events;
 mod identity;
+mod policy;
 mod samples;
 mod schema;
 mod sources;
@@ -46,6 +47,7 @@ fn generated() -> Value {
     identity::describe(&mut document);
     trust::describe(&mut document);
     admin::describe(&mut document);
+    policy::describe(&mut document);
     events::describe(&mut document);
     json!({
         "openapi": "3.1.0",

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use signet_api::admin::{AuditArchive, IssuerInfo};
 use signet_api::events::EventsInfo;
+use signet_api::policy::{POLICY_PATH, PolicyInfo};
 use signet_pki::UnixTime;
 use signet_pki::view::CertificateView;
 
@@ -138,6 +139,7 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
     }
     checks.extend(crls(context, context.roots(), now));
     checks.push(archive(context));
+    checks.push(policy(context));
     checks.extend(doctor_keys::examine(context, now));
     checks
 }
@@ -160,6 +162,26 @@ fn archive(service: &dyn Service) -> Check {
             Check::new(Level::Warn, what, format!("{directory} lags: a segment could have been closed {since}"), hint)
         }
         None => Check::new(Level::Ok, what, format!("{directory} is written"), ""),
+    }
+}
+
+/// Whether live permission is decided by the policy that is wished for.
+fn policy(service: &dyn Service) -> Check {
+    let what = "policy";
+    let info: PolicyInfo = match service::get(service, POLICY_PATH) {
+        Ok(info) => info,
+        Err(error) => return Check::failed(what, &error.into()),
+    };
+    let in_force = match &info.applied_at {
+        None => "none: nothing is permitted by live permission".to_owned(),
+        Some(at) => format!("revision {} with {} rules since {at}", info.revision, info.rules),
+    };
+    match info.problem {
+        None => Check::new(Level::Ok, what, in_force, ""),
+        Some(problem) => {
+            let hint = "mend the file that is named ('ca policy check FILE'); until then the policy before goes on";
+            Check::new(Level::Fail, what, format!("{problem}; in force is {in_force}"), hint)
+        }
     }
 }
 
