@@ -1,6 +1,7 @@
 //! Wiring: the only file that names concrete backends.
 
 mod issuers;
+mod permission;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,8 +27,6 @@ use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Se
 use crate::issuer::{Issuer, Issuers};
 use crate::latency::Latency;
 use crate::ocsp::{Responder, Responders};
-use crate::permission::{self, Permission};
-use crate::policy::Policies;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
@@ -60,10 +59,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let Surroundings { clock, random, store } = surroundings;
     let Material { kek, root, issuers, root_lists, blocked } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let mut reserved = vec![root.public_key().fingerprint()];
-    reserved.extend(issuers.iter().map(|(issuer, _)| issuer.public_key().fingerprint()));
-    reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
-    reserved.extend(blocked);
+    let authorities = issuers.iter().map(|(issuer, _)| issuer).chain(trust.authorities()).chain([&root]);
+    let reserved: Vec<_> = authorities.map(|ca| ca.public_key().fingerprint()).chain(blocked).collect();
     let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
     let issuers = opened.issuers;
     let authorizer = Arc::new(Authorizer {
@@ -85,11 +82,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock: clock.clone(),
         random: random.clone(),
     });
-    let publication = &config.raw.publication;
-    let responder = |issuer: &Arc<Issuer>| {
-        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
-    };
-    let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
+    let ocsp = ocsp_of(&config, &road);
     let archive = archive_of(&config, &store, &issuers);
     let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
@@ -103,20 +96,9 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
-    let policies = Policies::default();
-    if let Err(error) = policies.follow(store.as_ref()).await {
-        tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
-    }
+    let policies = permission::policies(store.as_ref()).await;
     let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
-    let permission = Permission::new(permission::Parts {
-        store: store.clone(),
-        issuers: road.issuers.clone(),
-        registry: registrar.registry.clone(),
-        policies: policies.shared(),
-        clock: clock.clone(),
-        domain: config.raw.trust_domain.clone(),
-        rules: config.raw.authz,
-    });
+    let permission = permission::permission(&config, &road, &registrar.registry, &policies);
     Ok(Arc::new(Service {
         doors: Doors::new(&config.raw.admission),
         config,
@@ -142,6 +124,15 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         hub,
         connections,
     }))
+}
+
+/// A responder for each issuer, when the configuration wants any.
+fn ocsp_of(config: &Config, road: &Arc<Road>) -> Option<Responders> {
+    let publication = &config.raw.publication;
+    let responder = |issuer: &Arc<Issuer>| {
+        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
+    };
+    publication.ocsp.then(|| Responders::new(road.issuers.all().iter().map(responder).collect()))
 }
 
 /// A publisher for each issuer, with as many lists of shards as it has to have.
