@@ -1,6 +1,7 @@
 //! Wiring: the only file that names concrete backends.
 
 mod issuers;
+mod oauth;
 mod permission;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,9 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use signet_keys::PrivateKey;
+use signet_pki::Fingerprint;
 use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
-use tokio::sync::{Notify, watch};
+use signet_pki::signer::Signer;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::archive::{self, Archive};
@@ -21,20 +25,24 @@ use crate::credentials::Pepper;
 use crate::credentials::keys::Uses;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
+use crate::hooks::Hooks;
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::issuer::{Issuer, Issuers};
+use crate::jwt::Tokens;
 use crate::latency::Latency;
+use crate::oauth::OAuth;
 use crate::ocsp::{Responder, Responders};
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
-use crate::services::{Prober, Registrar, Registry, ServiceTls};
+use crate::services::{Prober, REGISTRATIONS, Registrar, Registry, ServiceTls};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
+use crate::webhooks::Webhooks;
 
 /// What the service takes from its surroundings. Tests bring their own.
 pub struct Surroundings {
@@ -57,18 +65,22 @@ impl Surroundings {
 /// The service without its listeners: enough to issue and to revoke.
 pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<Service>, ConfigError> {
     let Surroundings { clock, random, store } = surroundings;
-    let Material { kek, root, issuers, root_lists, blocked } = config.material(clock.now())?;
+    let Material { kek, root, issuers, root_lists, blocked, token_keys } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let authorities = issuers.iter().map(|(issuer, _)| issuer).chain(trust.authorities()).chain([&root]);
-    let reserved: Vec<_> = authorities.map(|ca| ca.public_key().fingerprint()).chain(blocked).collect();
+    let reserved = reserved((&root, &trust), &issuers, blocked, &token_keys);
+    let token_keys = oauth::keys(token_keys, &config, store.as_ref(), clock.now()).await?;
+    let own_roots = trust.roots().iter().chain([&root]).map(|root| root.der().to_vec()).collect();
+    let webhooks = Arc::new(Webhooks::new(&config, (&store, &clock, &random), &kek, own_roots)?);
+    let hooks = Hooks::load(&config, clock.now())?;
     let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
-    let issuers = opened.issuers;
+    let issuers::Opened { issuers, shards } = opened;
     let authorizer = Arc::new(Authorizer {
         store: store.clone(),
         issuers: issuers.clone(),
         profiles: Profiles::compile(&config.raw.profiles)?,
         pepper: Pepper::derive(&kek),
         uses: Uses::default(),
+        tokens: Tokens::new(Arc::new(token_keys), &config.raw.public_url),
         recovery: RecoveryRules::from(config.raw.recovery),
         clock: clock.clone(),
         list_wanted: Arc::new(Notify::new()),
@@ -82,19 +94,11 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock: clock.clone(),
         random: random.clone(),
     });
-    let ocsp = ocsp_of(&config, &road);
+    let (oauth, ocsp) = (oauth_of(&config, &road), ocsp_of(&config, &road));
     let archive = archive_of(&config, &store, &issuers);
-    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
-    let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
-    let connections = Connections::new(store.audit_head());
-    let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
-    let revocation = Arc::new(Revocation {
-        store: store.clone(),
-        clock: clock.clone(),
-        publisher: publisher.clone(),
-        latency: latency.clone(),
-        published: watch::Sender::new(0),
-    });
+    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), shards), (root, root_lists)));
+    let (latency, connections, hub) = hub_of(&config, &store);
+    let revocation = revocation_of(&road, &publisher, &latency);
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
     let policies = permission::policies(store.as_ref()).await;
     let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
@@ -104,6 +108,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         config,
         road,
         authorizer,
+        oauth,
         revocation,
         publisher,
         archive,
@@ -123,7 +128,49 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         latency,
         hub,
         connections,
+        hooks,
+        webhooks,
     }))
+}
+
+/// Public keys that are never certified: those of CAs, and those that sign tokens, whose certificate would be one for whoever
+/// gets such a key.
+fn reserved(
+    (root, trust): (&IssuerCert, &TrustBundles),
+    issuers: &[(IssuerCert, PrivateKey)],
+    blocked: Vec<Fingerprint>,
+    token_keys: &[PrivateKey],
+) -> Vec<Fingerprint> {
+    let authorities = issuers.iter().map(|(issuer, _)| issuer).chain(trust.authorities()).chain([root]);
+    let signers = token_keys.iter().map(|key| key.public_key().fingerprint());
+    authorities.map(|ca| ca.public_key().fingerprint()).chain(blocked).chain(signers).collect()
+}
+
+fn oauth_of(config: &Config, road: &Road) -> OAuth {
+    OAuth {
+        authorizer: road.authorizer.clone(),
+        store: road.store.clone(),
+        clock: road.clock.clone(),
+        random: road.random.clone(),
+        rules: config.raw.oauth.clone(),
+    }
+}
+
+fn hub_of(config: &Config, store: &Arc<dyn Store>) -> (Arc<Latency>, Connections, Arc<Hub>) {
+    let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
+    let connections = Connections::new(store.audit_head());
+    let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
+    (latency, connections, hub)
+}
+
+fn revocation_of(road: &Road, publisher: &Arc<Lists>, latency: &Arc<Latency>) -> Arc<Revocation> {
+    Arc::new(Revocation {
+        store: road.store.clone(),
+        clock: road.clock.clone(),
+        publisher: publisher.clone(),
+        latency: latency.clone(),
+        published: watch::Sender::new(0),
+    })
 }
 
 /// A responder for each issuer, when the configuration wants any.
@@ -171,6 +218,7 @@ fn registrar_of(
         issuers: issuers.clone(),
         roots,
         prober: config.probed_networks()?.map(Prober::new),
+        places: Semaphore::new(REGISTRATIONS),
         clock: clock.clone(),
     })
 }
@@ -213,6 +261,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     if let Err(error) = service.registry.reload().await {
         tracing::error!(%error, "the registered services could not be read; it will be tried again");
     }
+    service.webhooks.look().await;
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
     let (api, connections) = (http::api(service.clone()), service.connections.clone());
@@ -223,6 +272,7 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
     tasks.spawn(tell(service.hub.clone(), signal.clone()));
     tasks.spawn(follow(service.registry.clone(), signal.clone()));
+    tasks.spawn(deliver(service.webhooks.clone(), signal.clone()));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, (root, policy), signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
@@ -257,6 +307,13 @@ async fn follow(registry: Arc<Registry>, mut stop: Shutdown) {
     tokio::select! {
         () = stop.wait() => {}
         () = registry.follow() => {}
+    }
+}
+
+async fn deliver(webhooks: Arc<Webhooks>, mut stop: Shutdown) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = webhooks.run() => {}
     }
 }
 

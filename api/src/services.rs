@@ -129,7 +129,7 @@ pub struct ProbeReport {
 pub enum ProbeOutcome {
     /// A client with the present bundle and lists accepts it.
     Good,
-    /// It answered, and such a client refuses it.
+    /// It answered, and such a client refuses it or will: the CA knows of an end before the lists do.
     Refused,
     /// There was no connection, or no TLS in it.
     Unreachable,

@@ -100,7 +100,6 @@ async fn register(
 ) -> Result<Response<Body>, Refusal> {
     let id = segment(&id)?;
     let asked = Asked::about(&service, incoming, &id, Scope::ServicesWrite).await?;
-    let _place = service.doors.renewal(service.random.as_ref())?;
     let (who, context, request) = asked.json::<RegisterService>(&service).await?;
     let before = service.store.service(&id).await?;
     let application = Application::parse(id, request, &who, before.map(|record| record.facts))?;

@@ -58,6 +58,10 @@ impl Candidate {
         let outcome = policy.fixtures().run(&policy);
         if outcome.failures.is_empty() { Ok(Candidate(Arc::new(policy))) } else { Err(PolicyError::Tests(outcome)) }
     }
+
+    pub fn revision(&self) -> &str {
+        self.0.revision()
+    }
 }
 
 impl Default for Policies {

@@ -38,8 +38,8 @@ pub enum ServiceError {
     NotRegistered,
     #[error("{0}")]
     Probe(String),
-    #[error("other probes are under way")]
-    ProbesBusy,
+    #[error("other registrations or probes are under way")]
+    Busy,
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
@@ -62,7 +62,7 @@ impl ServiceError {
             ServiceError::NoService | ServiceError::NotRegistered => ErrorCode::NotFound,
             ServiceError::Taken { .. } => ErrorCode::ResourceTaken,
             ServiceError::Probe(_) => ErrorCode::ProbeRefused,
-            ServiceError::ProbesBusy | ServiceError::Tls(TlsError::NoLists) => ErrorCode::Busy,
+            ServiceError::Busy | ServiceError::Tls(TlsError::NoLists) => ErrorCode::Busy,
             ServiceError::Tls(TlsError::Build(_)) => ErrorCode::Internal,
             ServiceError::Store(StoreError::Busy) => ErrorCode::Busy,
             ServiceError::Store(StoreError::Unavailable(_)) => ErrorCode::StoreUnavailable,

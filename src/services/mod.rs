@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use signet_pki::DeviceId;
 use signet_pki::ca::IssuerCert;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 pub use error::ServiceError;
@@ -33,8 +34,13 @@ pub struct Registrar {
     pub roots: Vec<IssuerCert>,
     /// `None` when the configuration wants no probes.
     pub prober: Option<Prober>,
+    /// For registrations at one time.
+    pub places: Semaphore,
     pub clock: Arc<dyn Clock>,
 }
+
+/// Registrations at one time: some milliseconds each, a second when lists are large.
+pub const REGISTRATIONS: usize = 32;
 
 /// Who registers. The handler has found out that they may.
 pub enum Registrant {

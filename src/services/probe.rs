@@ -68,7 +68,7 @@ impl Registrar {
         let facts = &record.facts;
         let name = registered(request.dns_name, &facts.dns_names, "name")?;
         let port = registered(request.port, &facts.ports, "port")?;
-        let _place = prober.places.try_acquire().map_err(|_| ServiceError::ProbesBusy)?;
+        let _place = prober.places.try_acquire().map_err(|_| ServiceError::Busy)?;
         let looked = tokio::time::timeout(LOOKUP, prober.address(facts, &name, port)).await;
         let address =
             looked.map_err(|_| ServiceError::Probe(format!("the address of {name} did not come in time")))??;
@@ -78,8 +78,10 @@ impl Registrar {
             None => None,
         };
         let Sight { mut outcome, mut reason, protocol, .. } = sight;
-        // The store knows of an end before any list does.
-        let ended = shown.as_ref().filter(|shown| !matches!(shown.status.as_str(), "active" | "pending"));
+        // The store knows of an end before any list does. A superseded certificate is good until its end; it is only not the
+        // one that should be shown.
+        let ended =
+            shown.as_ref().filter(|shown| !matches!(shown.status.as_str(), "active" | "pending" | "superseded"));
         if let Some(ended) = ended.filter(|_| outcome == ProbeOutcome::Good) {
             (outcome, reason) = (ProbeOutcome::Refused, Some(format!("the certificate is {}", ended.status)));
         }

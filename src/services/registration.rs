@@ -124,6 +124,7 @@ impl Registrar {
         registrant: &Registrant,
         context: &Context,
     ) -> Result<crate::store::ServiceRecord, ServiceError> {
+        let _place = self.places.try_acquire().map_err(|_| ServiceError::Busy)?;
         let now = self.clock.now();
         let usable = self.chained(application, now).await?.proved(registrant)?.named()?.usable(self, now).await?;
         self.keep(usable, registrant, context, now).await

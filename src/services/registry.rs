@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use signet_api::services::FailMode;
 use signet_pki::DeviceId;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::store::{Resource, ServiceFacts, ServiceRecord, Store, StoreError};
 
@@ -22,6 +22,8 @@ pub struct Registry {
     services: ArcSwap<HashMap<DeviceId, Arc<Registered>>>,
     /// A write may have happened that is not in here.
     is_behind: AtomicBool,
+    /// Rung when a read has failed.
+    fallen_behind: Notify,
     reading: Mutex<()>,
 }
 
@@ -34,8 +36,13 @@ pub struct Registered {
 impl Registry {
     /// Empty until it is read the first time, by [`follow`](Registry::follow) or before it.
     pub fn new(store: Arc<dyn Store>) -> Registry {
-        let (services, is_behind) = (ArcSwap::default(), AtomicBool::new(true));
-        Registry { store, services, is_behind, reading: Mutex::default() }
+        Registry {
+            store,
+            services: ArcSwap::default(),
+            is_behind: AtomicBool::new(true),
+            fallen_behind: Notify::new(),
+            reading: Mutex::default(),
+        }
     }
 
     /// `None` for one that is not registered, and for one whose principal has ended.
@@ -59,6 +66,7 @@ impl Registry {
                 rest.remove(id);
                 self.services.store(Arc::new(rest));
             }
+            self.fallen_behind.notify_one();
         }
     }
 
@@ -68,8 +76,7 @@ impl Registry {
         let _alone = self.reading.lock().await;
         let read = self.store.services().await.inspect_err(|_| self.is_behind.store(true, Ordering::SeqCst))?;
         let entry = |record: ServiceRecord| (record.id.clone(), Arc::new(Registered { record }));
-        let services = read.into_iter().filter(ServiceRecord::holds_its_place).map(entry);
-        self.services.store(Arc::new(services.collect()));
+        self.services.store(Arc::new(read.into_iter().map(entry).collect()));
         self.is_behind.store(false, Ordering::SeqCst);
         Ok(())
     }
@@ -86,9 +93,11 @@ impl Registry {
                     tracing::warn!(%error, "the registered services could not be read; it will be tried again");
                 }
             }
-            let news = match self.is_behind.load(Ordering::SeqCst) {
-                true => tokio::time::timeout(AGAIN, head.changed()).await.unwrap_or(Ok(())),
-                false => head.changed().await,
+            let behind = self.is_behind.load(Ordering::SeqCst);
+            let news = tokio::select! {
+                news = head.changed() => news,
+                () = self.fallen_behind.notified() => Ok(()),
+                () = tokio::time::sleep(AGAIN), if behind => Ok(()),
             };
             // The store has ended.
             if news.is_err() {

@@ -14,11 +14,12 @@ pub trait ServiceStore: Send + Sync {
     /// What was removed; `None` when there was nothing.
     fn deregister_service(&self, id: &DeviceId, draft: AuditDraft) -> Answer<'_, Option<ServiceRecord>>;
     fn service(&self, id: &DeviceId) -> Answer<'_, Option<ServiceRecord>>;
-    /// All of them by id, also those whose principal has ended; at most [`MAX_SERVICES`] count.
+    /// By id, without those whose principal has ended: a suspended service comes back to what it had, they do not. At most
+    /// [`MAX_SERVICES`].
     fn services(&self) -> Answer<'_, Vec<ServiceRecord>>;
 }
 
-/// Registrations that count at one time. All of them are kept in memory: at their largest 25 KiB each, together 50 MiB.
+/// Registrations at one time. All of them are kept in memory: at their largest 25 KiB each, together 50 MiB.
 pub const MAX_SERVICES: usize = 2000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +73,4 @@ pub enum RegisterConflict {
     /// The registration is not any more what it was when this was decided.
     Changed,
     Full,
-}
-
-impl ServiceRecord {
-    /// A suspended service comes back to what it had; one that has ended does not.
-    pub fn holds_its_place(&self) -> bool {
-        !matches!(self.status, PrincipalStatus::Revoked | PrincipalStatus::Retired)
-    }
 }

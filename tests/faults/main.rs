@@ -9,6 +9,7 @@ mod faulty;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod archive;
 mod auditor;
 mod calls;

@@ -283,7 +283,9 @@ async fn a_registration_outlives_renewals_and_ends_with_its_service() {
 
     service.revoke_device("broker").await;
     assert_eq!(connector().await.err().unwrap().code(), ErrorCode::DeviceRevoked);
-    assert_eq!(registered(&service).await[0].status, "revoked");
+    assert!(registered(&service).await.is_empty());
+    let ended = service.admin.service(&device_id("broker")).await.unwrap();
+    assert_eq!((ended.service.status.as_str(), ended.present), ("revoked", None));
     while is_known(&service, "broker") {
         tokio::task::yield_now().await;
     }

@@ -94,6 +94,7 @@ pub(crate) async fn a_registration_is_as_good_as_its_principal(bench: Bench) {
     assert!(matches!(taken, RegisterConflict::Taken { by, .. } if by == id("broker")), "it comes back to what it had");
     bench.store.revoke(revocation(target_device("broker"), Mode::Apply)).await.unwrap();
     assert_eq!(status().await, PrincipalStatus::Revoked);
+    assert_eq!(bench.store.services().await.unwrap(), []);
     register(&bench, "other", other.serial(), &["mqtt:topic/a"]).await.unwrap();
 }
 

@@ -27,12 +27,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("archive", &["audit", "issuer", "store"]),
     // Pure functions over entries.
     ("audit", &[]),
-    ("authorize", &["clock", "config", "credentials", "issuer", "store"]),
+    ("authorize", &["clock", "config", "credentials", "issuer", "jwt", "store"]),
     ("clock", &[]),
     ("config", &[]),
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
+    ("hooks", &["config"]),
     ("housekeeping", &["archive", "config", "server_identity", "store"]),
     (
         "http",
@@ -45,8 +46,11 @@ const MODULES: &[(&str, &[&str])] = &[
             "credentials",
             "enrollment",
             "events",
+            "hooks",
             "issuer",
+            "jwt",
             "latency",
+            "oauth",
             "ocsp",
             "permission",
             "random",
@@ -55,12 +59,16 @@ const MODULES: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "trust",
+            "webhooks",
         ],
     ),
     // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
     ("issuer", &["audit", "store"]),
+    // How long a key stays is a setting.
+    ("jwt", &["config"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
+    ("oauth", &["authorize", "clock", "config", "jwt", "random", "store"]),
     // Identity of the asker, settings, and the policy itself as a value.
     ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
@@ -74,6 +82,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["audit"]),
     ("telemetry", &["archive", "config", "events", "latency", "permission", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
+    ("webhooks", &["clock", "config", "events", "random", "store"]),
 ];
 
 /// Edges against the floor plan: from, and the item that is used.

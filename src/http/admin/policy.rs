@@ -16,12 +16,13 @@ use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 use signet_policy::{Change, Policy};
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found};
 use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, answer};
 use crate::policy::{Candidate, Compared, PolicyError, told};
-use crate::store::{AuditDraft, InsteadOf, PolicyOrigin, PolicyRecord};
+use crate::store::{AuditDraft, Guarded, InsteadOf, PolicyOrigin, PolicyRecord};
 
 pub(super) async fn show(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
@@ -75,6 +76,13 @@ pub(super) async fn apply(State(service): State<App>, incoming: Request) -> Resu
         return Err(Refusal::told(ErrorCode::PolicyInFile, text));
     }
     let candidate = Candidate::check(&order.text).map_err(refusal)?;
+    let act = Act {
+        guarded: Guarded::Policy,
+        path: "/v1/admin/policy".into(),
+        body: &order,
+        summary: format!("Apply the policy {} in place of {}", candidate.revision(), order.instead_of),
+    };
+    second(&service, (&caller, &context), act).await?;
     let expected = Some(order.instead_of).filter(|revision| revision != Policy::empty().revision());
     let draft = AuditDraft {
         kind: "policy.applied",

@@ -103,7 +103,7 @@ fn check(c: &Connection, order: &RegisterOrder) -> Result<Result<(), RegisterCon
     if !certificate.is_some_and(|c| c.principal.id == order.id && c.status_is_live()) {
         return Ok(Err(RegisterConflict::Certificate));
     }
-    let others: Vec<_> = all(c)?.into_iter().filter(|other| other.id != order.id && other.holds_its_place()).collect();
+    let others: Vec<_> = all(c)?.into_iter().filter(|other| other.id != order.id).collect();
     for resource in &order.facts.resources {
         let taken = others.iter().find(|other| other.facts.resources.iter().any(|r| r.overlaps(resource)));
         if let Some(other) = taken {
@@ -136,7 +136,7 @@ fn one(c: &Connection, id: &DeviceId) -> Result<Option<ServiceRecord>, ReadError
 }
 
 fn all(c: &Connection) -> Result<Vec<ServiceRecord>, ReadError> {
-    const SQL: &str = concat!(columns!(), " ORDER BY p.id");
+    const SQL: &str = concat!(columns!(), " WHERE p.status NOT IN ('revoked', 'retired') ORDER BY p.id");
     let mut statement = c.prepare_cached(SQL)?;
     let rows = statement.query_map([], record)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
