@@ -22,6 +22,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admin;
+mod authz;
 mod document;
 mod events;
 mod identity;
@@ -46,6 +47,7 @@ fn generated() -> Value {
     identity::describe(&mut document);
     trust::describe(&mut document);
     admin::describe(&mut document);
+    authz::describe(&mut document);
     events::describe(&mut document);
     json!({
         "openapi": "3.1.0",
