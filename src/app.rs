@@ -2,42 +2,33 @@
 
 mod issuers;
 mod oauth;
-mod permission;
+mod parts;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use signet_keys::PrivateKey;
-use signet_pki::Fingerprint;
-use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
 use signet_pki::signer::Signer;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::archive::{self, Archive};
-use crate::authorize::{Authorizer, Context, RecoveryRules};
+use crate::authorize::Context;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigError, Material, Profiles, RootLists};
-use crate::credentials::Pepper;
-use crate::credentials::keys::Uses;
+use crate::config::{Config, ConfigError, Material};
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::hooks::Hooks;
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
-use crate::issuer::{Issuer, Issuers};
-use crate::jwt::Tokens;
 use crate::latency::Latency;
-use crate::oauth::OAuth;
-use crate::ocsp::{Responder, Responders};
+use crate::policy::Policies;
 use crate::random::{self, Random, SystemRandom};
-use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
+use crate::revocation::Revocation;
 use crate::server_identity::ServerIdentity;
-use crate::services::{Prober, REGISTRATIONS, Registrar, Registry, ServiceTls};
+use crate::services::Registry;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -67,24 +58,15 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let Surroundings { clock, random, store } = surroundings;
     let Material { kek, root, issuers, root_lists, blocked, token_keys } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let reserved = reserved((&root, &trust), &issuers, blocked, &token_keys);
+    let mut reserved = parts::reserved(&root, &issuers, &trust, blocked);
+    // A certificate for a key that signs tokens would be one for whoever gets that key.
+    reserved.extend(token_keys.iter().map(|key| key.public_key().fingerprint()));
     let token_keys = oauth::keys(token_keys, &config, store.as_ref(), clock.now()).await?;
     let own_roots = trust.roots().iter().chain([&root]).map(|root| root.der().to_vec()).collect();
-    let webhooks = Arc::new(Webhooks::new(&config, (&store, &clock, &random), &kek, own_roots)?);
-    let hooks = Hooks::load(&config, clock.now())?;
+    let webhooks = Webhooks::new(&config, store.clone(), clock.clone(), random.clone(), &kek, own_roots)?;
     let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
-    let issuers::Opened { issuers, shards } = opened;
-    let authorizer = Arc::new(Authorizer {
-        store: store.clone(),
-        issuers: issuers.clone(),
-        profiles: Profiles::compile(&config.raw.profiles)?,
-        pepper: Pepper::derive(&kek),
-        uses: Uses::default(),
-        tokens: Tokens::new(Arc::new(token_keys), &config.raw.public_url),
-        recovery: RecoveryRules::from(config.raw.recovery),
-        clock: clock.clone(),
-        list_wanted: Arc::new(Notify::new()),
-    });
+    let issuers = opened.issuers;
+    let authorizer = Arc::new(parts::authorizer(&config, (&store, &clock), &kek, &issuers, token_keys)?);
     let road = Arc::new(Road {
         door: KeyPolicy::any().blocking(reserved),
         authorizer: authorizer.clone(),
@@ -94,21 +76,34 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock: clock.clone(),
         random: random.clone(),
     });
-    let (oauth, ocsp) = (oauth_of(&config, &road), ocsp_of(&config, &road));
-    let archive = archive_of(&config, &store, &issuers);
-    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), shards), (root, root_lists)));
-    let (latency, connections, hub) = hub_of(&config, &store);
-    let revocation = revocation_of(&road, &publisher, &latency);
+    let ocsp = parts::responders(&config, &road, &issuers);
+    let archive = parts::archive(&config, &store, &issuers);
+    let publisher =
+        Arc::new(parts::lists(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
+    let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
+    let connections = Connections::new(store.audit_head());
+    let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
+    let revocation = Arc::new(Revocation {
+        store: store.clone(),
+        clock: clock.clone(),
+        publisher: publisher.clone(),
+        latency: latency.clone(),
+        published: watch::Sender::new(0),
+    });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
-    let policies = permission::policies(store.as_ref()).await;
-    let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
-    let permission = permission::permission(&config, &road, &registrar.registry, &policies);
+    let policies = Policies::default();
+    if let Err(error) = policies.follow(store.as_ref()).await {
+        tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
+    }
+    let registrar = parts::registrar(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
+    let permission = parts::permission(&config, (&store, &clock), &issuers, &registrar, &policies);
     Ok(Arc::new(Service {
+        hooks: Hooks::load(&config, clock.now())?,
+        oauth: parts::oauth(&config, &authorizer, &random),
         doors: Doors::new(&config.raw.admission),
         config,
         road,
         authorizer,
-        oauth,
         revocation,
         publisher,
         archive,
@@ -128,106 +123,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         latency,
         hub,
         connections,
-        hooks,
-        webhooks,
+        webhooks: Arc::new(webhooks),
     }))
-}
-
-/// Public keys that are never certified: those of CAs, and those that sign tokens, whose certificate would be one for whoever
-/// gets such a key.
-fn reserved(
-    (root, trust): (&IssuerCert, &TrustBundles),
-    issuers: &[(IssuerCert, PrivateKey)],
-    blocked: Vec<Fingerprint>,
-    token_keys: &[PrivateKey],
-) -> Vec<Fingerprint> {
-    let authorities = issuers.iter().map(|(issuer, _)| issuer).chain(trust.authorities()).chain([root]);
-    let signers = token_keys.iter().map(|key| key.public_key().fingerprint());
-    authorities.map(|ca| ca.public_key().fingerprint()).chain(blocked).chain(signers).collect()
-}
-
-fn oauth_of(config: &Config, road: &Road) -> OAuth {
-    OAuth {
-        authorizer: road.authorizer.clone(),
-        store: road.store.clone(),
-        clock: road.clock.clone(),
-        random: road.random.clone(),
-        rules: config.raw.oauth.clone(),
-    }
-}
-
-fn hub_of(config: &Config, store: &Arc<dyn Store>) -> (Arc<Latency>, Connections, Arc<Hub>) {
-    let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
-    let connections = Connections::new(store.audit_head());
-    let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
-    (latency, connections, hub)
-}
-
-fn revocation_of(road: &Road, publisher: &Arc<Lists>, latency: &Arc<Latency>) -> Arc<Revocation> {
-    Arc::new(Revocation {
-        store: road.store.clone(),
-        clock: road.clock.clone(),
-        publisher: publisher.clone(),
-        latency: latency.clone(),
-        published: watch::Sender::new(0),
-    })
-}
-
-/// A responder for each issuer, when the configuration wants any.
-fn ocsp_of(config: &Config, road: &Arc<Road>) -> Option<Responders> {
-    let publication = &config.raw.publication;
-    let responder = |issuer: &Arc<Issuer>| {
-        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
-    };
-    publication.ocsp.then(|| Responders::new(road.issuers.all().iter().map(responder).collect()))
-}
-
-/// A publisher for each issuer, with as many lists of shards as it has to have.
-fn lists_of(
-    config: &Config,
-    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
-    (issuers, shards): (Arc<Issuers>, Vec<u16>),
-    root: (IssuerCert, RootLists),
-) -> Lists {
-    let publication = &config.raw.publication;
-    let directory = publication.directory.as_deref().map(|path| Arc::new(Directory::new(config.path(path))));
-    let (interval, lifetime) = (publication.crl_interval_seconds, publication.crl_lifetime_seconds);
-    let publisher = |(issuer, shards): (&Arc<Issuer>, u16)| {
-        let schedule = Schedule { interval, lifetime, shards, directory: directory.clone() };
-        Arc::new(Publisher::new(issuer.clone(), store.clone(), clock.clone(), schedule))
-    };
-    let publishers = issuers.all().iter().zip(shards).map(publisher).collect();
-    Lists::new(publishers, issuers, root, interval, directory)
-}
-
-/// Roots of the newest trust bundle count for services as they do for devices.
-fn registrar_of(
-    config: &Config,
-    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
-    (issuers, lists): (&Arc<Issuers>, &Arc<Lists>),
-    trust: &TrustBundles,
-) -> Result<Registrar, ConfigError> {
-    let mut roots = vec![lists.root().clone()];
-    roots.extend(trust.roots().iter().filter(|other| other.der() != lists.root().der()).cloned());
-    let domain = config.raw.trust_domain.clone();
-    let tls = ServiceTls::new(lists.clone(), issuers.clone(), roots.clone(), domain, clock.clone());
-    Ok(Registrar {
-        store: store.clone(),
-        registry: Arc::new(Registry::new(store.clone())),
-        tls: Arc::new(tls),
-        issuers: issuers.clone(),
-        roots,
-        prober: config.probed_networks()?.map(Prober::new),
-        places: Semaphore::new(REGISTRATIONS),
-        clock: clock.clone(),
-    })
-}
-
-fn archive_of(config: &Config, store: &Arc<dyn Store>, issuers: &Arc<Issuers>) -> Option<Archive> {
-    let directory = config.audit_archive()?;
-    let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
-    let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
-    Some(Archive::new(plan, store.clone(), issuers.clone()))
 }
 
 /// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.

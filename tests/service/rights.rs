@@ -46,6 +46,14 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/approvals", ""),
     ("GET", "/v1/admin/approvals/{id}", ""),
     ("POST", "/v1/admin/approvals/{id}", r#"{"action":"approve","digest":""}"#),
+    ("GET", "/v1/admin/webhooks", ""),
+    ("POST", "/v1/admin/webhooks", r#"{"url":"https://192.88.98.1/"}"#),
+    ("GET", "/v1/admin/webhooks/{id}", ""),
+    ("POST", "/v1/admin/webhooks/{id}", r#"{"action":"delete"}"#),
+    ("POST", "/v1/admin/webhooks/{id}/secret", r#"{"overlap":0}"#),
+    ("POST", "/v1/admin/webhooks/{id}/test", "{}"),
+    ("GET", "/v1/admin/dead-letters", ""),
+    ("POST", "/v1/admin/dead-letters", r#"{"action":"drop","id":1}"#),
 ];
 
 #[test]
