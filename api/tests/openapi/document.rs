@@ -247,6 +247,7 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     ("identity", "Devices and services: enroll, renew, recover."),
     ("trust", "What verifiers configure. Public."),
     ("events", "Revocations as they happen."),
+    ("authz", "Whether somebody may do something, asked by registered services."),
     ("admin", "For administrators, and whoever has the permission."),
 ];
 

@@ -22,6 +22,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admin;
+mod authz;
 mod document;
 mod events;
 mod identity;
@@ -48,6 +49,7 @@ fn generated() -> Value {
     trust::describe(&mut document);
     admin::describe(&mut document);
     policy::describe(&mut document);
+    authz::describe(&mut document);
     events::describe(&mut document);
     json!({
         "openapi": "3.1.0",
