@@ -97,7 +97,9 @@ pub(super) fn accept(answer: Answer) -> Result<Answer, ClientError> {
     // The endpoints of OAuth have to call it JSON (RFC 6749 5.2).
     let is_oauth = kind.eq_ignore_ascii_case("application/json");
     match serde_json::from_slice::<Problem>(&answer.body) {
-        Ok(problem) if is_problem || (is_oauth && problem.error.is_some()) => Err(ClientError::Refused(Box::new(cleaned(problem, answer.status)), retry_after)),
+        Ok(problem) if is_problem || (is_oauth && problem.error.is_some()) => {
+            Err(ClientError::Refused(Box::new(cleaned(problem, answer.status)), retry_after))
+        }
         _ => Err(ClientError::UnexpectedStatus { status: answer.status, retry_after }),
     }
 }
