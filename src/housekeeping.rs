@@ -1,5 +1,6 @@
 //! What the service does by itself, by the clock: lists, its own certificate, retention.
 
+mod policy_file;
 mod root_lists;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use signet_pki::UnixTime;
 
+pub use policy_file::PolicyWatch;
 pub use root_lists::RootWatch;
 
 use crate::app::own_context;
@@ -35,7 +37,7 @@ pub(crate) async fn run(
     service: Arc<Service>,
     mut identity: ServerIdentity,
     tls: Arc<TlsState>,
-    mut root: RootWatch,
+    (mut root, mut policy): (RootWatch, PolicyWatch),
     mut stop: Shutdown,
 ) {
     let mut tick = tokio::time::interval(TICK);
@@ -48,7 +50,8 @@ pub(crate) async fn run(
     changes.mark_changed();
     loop {
         tokio::select! {
-            () = stop.wait() => return,
+            // The last minute as well.
+            () = stop.wait() => return note_uses(&service).await,
             _ = tick.tick() => {}
             () = service.authorizer.list_wanted.notified() => service.publisher.ask(),
             _ = moved.changed() => {}
@@ -60,6 +63,7 @@ pub(crate) async fn run(
             service.revocation.keep_up(&own_context(&service)).await;
         }
         root.look(&service).await;
+        policy.look(&service).await;
         // Whatever became of the request that moved an issuer.
         if let Err(error) = service.follow_issuers().await {
             tracing::error!(%error, "the stages of the issuers could not be read; it will be tried again");
@@ -194,7 +198,7 @@ fn report(outcome: Result<Pruned, StoreError>) {
 }
 
 /// What cannot be written is lost: it is for people to look at, and nothing is decided on it.
-async fn note_uses(service: &Service) {
+pub async fn note_uses(service: &Service) {
     let uses = service.authorizer.uses.take();
     if !uses.is_empty()
         && let Err(error) = service.store.note_credentials_used(uses).await

@@ -143,6 +143,8 @@ fn check(common: &Common) -> Result<(), ConfigError> {
             ConfigError::new(format!("audit.archive_directory: {e}"), hint)
         })?;
     }
+    signet::webhooks::check(&config)?;
+    signet::hooks::Hooks::load(&config, signet::clock::SystemClock.now())?;
     println!("configuration: ok");
     println!("root:          {}", material.root.view().fingerprint().colons());
     for (issuer, _) in &material.issuers {

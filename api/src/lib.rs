@@ -5,6 +5,8 @@
 
 pub mod access;
 pub mod admin;
+pub mod approvals;
+pub mod authz;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credential;
@@ -13,9 +15,14 @@ pub mod events;
 pub mod jwt;
 pub mod link;
 pub mod oauth;
+pub mod policy;
 pub mod problem;
 pub mod revocations;
 pub mod scope;
+pub mod services;
+pub mod standard_webhooks;
+pub mod webhooks;
+pub mod xfcc;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

@@ -48,7 +48,7 @@ impl Authorizer {
         }
         let (who, own) = self.owner(&owner).await?;
         if let Who::Principal(principal) = &who {
-            self.account_is_good(Some(principal)).await?;
+            self.account_is_good(principal).await?;
         }
         Ok((who, own & allowed))
     }

@@ -142,8 +142,6 @@ pub enum AccessError {
     Network(IpAddr),
     #[error("the certificate is {certificate}'s and the credential is not")]
     Mismatch { certificate: DeviceId },
-    #[error("the account is {}", .0.as_str())]
-    Account(AccountStatus),
     #[error(transparent)]
     Token(#[from] TokenError),
     /// By itself, with its session, or with the certificate that it hangs on.
@@ -172,8 +170,6 @@ impl AccessError {
             AccessError::Disabled(_) => ErrorCode::CredentialDisabled,
             AccessError::Network(_) => ErrorCode::CredentialConstraint,
             AccessError::Mismatch { .. } => ErrorCode::CredentialMismatch,
-            AccessError::Account(AccountStatus::Revoked) => ErrorCode::AccountRevoked,
-            AccessError::Account(AccountStatus::Active | AccountStatus::Suspended) => ErrorCode::AccountSuspended,
             AccessError::Token(TokenError::Expired) => ErrorCode::CredentialExpired,
             AccessError::Token(_) | AccessError::Unbound => ErrorCode::CredentialInvalid,
             AccessError::TokenEnded => ErrorCode::CredentialRevoked,
@@ -216,7 +212,6 @@ impl Authorizer {
             (None, Some(Holder { who, scopes, credential })) => Caller { who, scopes, credential },
             (Some(identity), Some(holder)) => both(identity, holder)?,
         };
-        self.account_is_good(caller.principal()).await?;
         Ok(caller)
     }
 
@@ -243,8 +238,10 @@ impl Authorizer {
         match owner {
             Owner::Account(id) => {
                 let account = self.store.account(id).await?.ok_or(AccessError::Invalid)?;
-                if account.status != AccountStatus::Active {
-                    return Err(AccessError::Account(account.status));
+                match account.status {
+                    AccountStatus::Active => {}
+                    AccountStatus::Suspended => return Err(EnrollError::AccountSuspended.into()),
+                    AccountStatus::Revoked => return Err(EnrollError::AccountRevoked.into()),
                 }
                 let own = account.permissions.scopes();
                 Ok((Who::Account(Box::new(account)), own))
@@ -259,18 +256,20 @@ impl Authorizer {
                     }
                     PrincipalStatus::Preregistered | PrincipalStatus::Pending => return Err(AccessError::Invalid),
                 }
+                self.account_is_good(&principal).await?;
                 let own = held(&principal);
                 Ok((Who::Principal(Box::new(principal)), own))
             }
         }
     }
 
-    pub(crate) async fn account_is_good(&self, principal: Option<&PrincipalRecord>) -> Result<(), AccessError> {
-        let Some(id) = principal.and_then(|principal| principal.account.as_ref()) else { return Ok(()) };
+    /// What an account owns is good for as long as the account is.
+    pub(crate) async fn account_is_good(&self, principal: &PrincipalRecord) -> Result<(), EnrollError> {
+        let Some(id) = &principal.account else { return Ok(()) };
         match self.store.account(id).await?.map(|account| account.status) {
             Some(AccountStatus::Active) => Ok(()),
-            Some(status) => Err(AccessError::Account(status)),
-            None => Err(AccessError::Account(AccountStatus::Revoked)),
+            Some(AccountStatus::Suspended) => Err(EnrollError::AccountSuspended),
+            Some(AccountStatus::Revoked) | None => Err(EnrollError::AccountRevoked),
         }
     }
 }
@@ -293,13 +292,14 @@ fn both(identity: Identity, holder: Holder) -> Result<Caller, AccessError> {
 pub(crate) fn usable(found: &CredentialRecord, now: UnixTime, remote: Option<IpAddr>) -> Result<(), AccessError> {
     let id = found.id.clone();
     match found.status {
-        CredentialStatus::Active if now >= found.expires_at => Err(AccessError::Expired(id)),
+        CredentialStatus::Used | CredentialStatus::Revoked => Err(AccessError::Revoked(id)),
+        // Also one that is switched off: switching it on would not help.
+        _ if now >= found.expires_at => Err(AccessError::Expired(id)),
+        CredentialStatus::Disabled => Err(AccessError::Disabled(id)),
         CredentialStatus::Active => match remote.filter(|remote| !may_come_from(found, *remote)) {
             Some(elsewhere) => Err(AccessError::Network(elsewhere)),
             None => Ok(()),
         },
-        CredentialStatus::Disabled => Err(AccessError::Disabled(id)),
-        CredentialStatus::Used | CredentialStatus::Revoked => Err(AccessError::Revoked(id)),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod apikeys;
+mod authz;
 mod backoff;
 mod connection;
 mod documents;
 mod doors;
 mod events;
+mod hooks;
 mod leftover;
 mod limits;
 mod listener;
@@ -13,9 +16,12 @@ mod local;
 mod native;
 mod oauth;
 mod ocsp;
+mod openapi;
 mod plain;
 mod refusal;
 mod request;
+mod rotation;
+mod services;
 pub mod tls;
 mod trust;
 
@@ -37,14 +43,19 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
+use crate::hooks::Hooks;
 use crate::latency::Latency;
 use crate::oauth::OAuth;
 use crate::ocsp::Responders;
+use crate::permission::Permission;
+use crate::policy::Policies;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
+use crate::services::{Registrar, Registry};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
+use crate::webhooks::Webhooks;
 
 /// What handlers reach. Everything in it is shared and none of it knows HTTP.
 pub struct Service {
@@ -66,10 +77,16 @@ pub struct Service {
     pub refusals: RefusalLog,
     pub backoff: Backoff,
     pub doors: Doors,
+    pub policies: Policies,
     pub metrics: Metrics,
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
+    pub registry: Arc<Registry>,
+    pub permission: Permission,
+    pub registrar: Registrar,
+    pub hooks: Hooks,
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl Service {
@@ -95,7 +112,12 @@ pub fn api(service: Arc<Service>) -> Router {
         .merge(trust::routes())
         .merge(admin::routes())
         .merge(events::routes())
-        .merge(oauth::routes());
+        .merge(services::routes())
+        .merge(authz::routes())
+        .merge(hooks::routes())
+        .merge(apikeys::routes())
+        .merge(oauth::routes())
+        .merge(openapi::routes());
     request::wrap(routes, service)
 }
 

@@ -77,8 +77,12 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// Cuts credentials off after their public id.
+/// Cuts credentials off after their public id, and keys of other systems after their first characters.
 pub(super) fn scrub(text: &str) -> String {
+    uuids_cut(&credentials_cut(text))
+}
+
+fn credentials_cut(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, kind)) = next_prefix(rest) {
@@ -101,6 +105,34 @@ fn next_prefix(text: &str) -> Option<(usize, &'static str)> {
     let lower = text.to_ascii_lowercase();
     let found = CredentialKind::ALL.into_iter().map(CredentialKind::prefix);
     found.filter_map(|prefix| lower.find(&format!("{prefix}_")).map(|at| (at, prefix))).min()
+}
+
+/// An imported key is a UUID (RFC 9562): 32 digits, and nothing in it says that it is a secret.
+fn uuids_cut(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut inside) = (text, false);
+    while let Some(first) = rest.chars().next() {
+        let length = if inside { 0 } else { uuid(rest.as_bytes()) };
+        let (shown, cut) = if length > 0 { (8, length) } else { (first.len_utf8(), first.len_utf8()) };
+        out.push_str(&rest[..shown]);
+        if length > 0 {
+            out.push('…');
+        }
+        // Digits in the middle of a longer number, such as a fingerprint, are no key.
+        inside = length == 0 && first.is_ascii_hexdigit();
+        rest = &rest[cut..];
+    }
+    out
+}
+
+/// The length of the UUID that `text` begins with, or 0.
+fn uuid(text: &[u8]) -> usize {
+    let digits = |from: usize, to: usize| text.get(from..to).is_some_and(|part| part.iter().all(u8::is_ascii_hexdigit));
+    let hyphens = [8, 13, 18, 23].iter().all(|at| text.get(*at) == Some(&b'-'));
+    if hyphens && [(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)].iter().all(|(from, to)| digits(*from, *to)) {
+        return 36;
+    }
+    if digits(0, 32) && !text.get(32).is_some_and(u8::is_ascii_hexdigit) { 32 } else { 0 }
 }
 
 /// The body is written by the outermost layer, which knows the request id.
@@ -196,6 +228,12 @@ mod tests {
             ("sge_ä_", "sge_ä_"),
             ("sge_", "sge_"),
             ("öö sge_0_x", "öö sge_0_…"),
+            ("a 3F2504E0-4f89-41d3-9a0c-0305e82c3301é", "a 3F2504E0…é"),
+            ("\"3f2504e04f8941d39a0c0305e82c3301\"", "\"3f2504e0…\""),
+            // A request id, a serial number and a fingerprint are nobody's secret.
+            ("req-0123456789abcdef0123", "req-0123456789abcdef0123"),
+            ("4b0d00e9aebc436a0de449f5db896078d31e83e0", "4b0d00e9aebc436a0de449f5db896078d31e83e0"),
+            (&"ab".repeat(32), &"ab".repeat(32)),
         ];
         for (text, expected) in cases {
             assert_eq!(scrub(text), expected);

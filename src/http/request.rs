@@ -33,13 +33,18 @@ pub(super) struct RequestId {
 pub(super) fn wrap(routes: Router<App>, service: App) -> Router {
     routes
         .fallback(nothing_here)
-        .method_not_allowed_fallback(nothing_here)
+        .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(service.clone(), surround))
         .with_state(service)
 }
 
 async fn nothing_here() -> Refusal {
-    Refusal::new(ErrorCode::NotFound, "no route for this method and path")
+    Refusal::new(ErrorCode::NotFound, "no route for this path")
+}
+
+/// The router adds `Allow` (RFC 9110 15.5.6).
+async fn no_such_method() -> Refusal {
+    Refusal::new(ErrorCode::MethodNotAllowed, "no route for this method")
 }
 
 async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
@@ -91,7 +96,8 @@ fn refusal_of(response: &mut Response<Body>) -> Option<Refusal> {
     let own = response.extensions_mut().remove::<Refusal>();
     own.or_else(|| {
         let code = match response.status().as_u16() {
-            404 | 405 => ErrorCode::NotFound,
+            404 => ErrorCode::NotFound,
+            405 => ErrorCode::MethodNotAllowed,
             400 => ErrorCode::MalformedRequest,
             _ => return None,
         };
@@ -181,7 +187,7 @@ pub(super) async fn caller(
     prove(service, secret(headers)?, peer, context).await
 }
 
-/// The same for a secret that stood somewhere else.
+/// The same for a secret that was found already.
 pub(super) async fn prove(
     service: &Service,
     secret: Option<Secret>,
@@ -191,6 +197,16 @@ pub(super) async fn prove(
     if secret.is_some() {
         patience(service, context)?;
     }
+    prove_again(service, secret, peer, context).await
+}
+
+/// Of a request that was let in before, whatever others at its address have done since.
+pub(super) async fn prove_again(
+    service: &Service,
+    secret: Option<Secret>,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
     let shown = Shown { certificate: peer.certificate.as_ref(), secret };
     let caller = service.authorizer.caller(shown, context).await.inspect_err(|error| {
         if error.is_failed_proof() {
@@ -215,6 +231,16 @@ pub(super) fn within(caller: &Caller, given: Scopes) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::told(ErrorCode::Forbidden, format!("{} cannot give what it has not: {beyond}", caller.actor())))
+}
+
+/// Nobody decides about who may do more.
+pub(super) fn over(caller: &Caller, theirs: Scopes) -> Result<(), Refusal> {
+    let beyond = theirs.beyond(caller.scopes());
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!("{} cannot decide about who may do what it may not: {beyond}", caller.actor());
+    Err(Refusal::told(ErrorCode::Forbidden, sentence))
 }
 
 /// Whoever failed to prove something too often waits.
@@ -248,6 +274,10 @@ pub(super) fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &He
     let mut secrets = named(header::AUTHORIZATION).chain(named(HeaderName::from_static("x-api-key")));
     match (secrets.next(), secrets.next()) {
         (_, Some(_)) => Err(Refusal::new(ErrorCode::TwoSecrets, "Authorization and X-API-Key, or one of them twice")),
+        // Whatever is in front of us may make one line of two (RFC 9110 5.3). No secret of ours has a comma.
+        (Some((_, value)), None) if value.as_bytes().contains(&b',') => {
+            Err(Refusal::new(ErrorCode::TwoSecrets, "a list in Authorization or X-API-Key"))
+        }
         (first, None) => Ok(first),
     }
 }

@@ -96,7 +96,7 @@ impl OAuth {
         }
         let (who, own) = self.authorizer.owner(&found.owner).await?;
         if let Who::Principal(principal) = &who {
-            self.authorizer.account_is_good(Some(principal)).await?;
+            self.authorizer.account_is_good(principal).await?;
         }
         Ok((who, own & allowed))
     }

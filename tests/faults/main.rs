@@ -9,6 +9,7 @@ mod faulty;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod archive;
 mod auditor;
 mod calls;
@@ -24,5 +25,7 @@ mod flush;
 mod issuers;
 mod kill;
 mod ocsp;
+mod permission;
 mod retry;
+mod services;
 mod sharded;

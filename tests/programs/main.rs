@@ -1,6 +1,7 @@
 //! The real programs as a newcomer uses them: processes, files, exit codes and what stands on the screen.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod apikeys;
 mod archive;
 mod binaries;
 mod events;
@@ -10,6 +11,7 @@ mod oauth;
 mod refusals;
 mod rollover;
 mod scripts;
+mod services;
 mod site;
 mod story;
 mod theft;

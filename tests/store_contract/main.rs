@@ -5,9 +5,11 @@
 mod bench;
 mod factory;
 
+mod access;
 mod archiving;
 mod auditing;
 mod devices;
+mod facts;
 mod grouping;
 mod issuers;
 mod issuing;
@@ -17,14 +19,32 @@ mod pruning;
 mod reading;
 mod renewing;
 mod revoking;
+mod services;
 mod sharding;
 mod spoiled;
 mod tokens;
+mod webhooks;
 
 /// Runs every case against the stores that `$make` makes. A case that is missing here is dead code, which is an error.
 macro_rules! holds_for {
     ($make:path) => {
         crate::holds_for!(@cases $make;
+            access {
+                an_account_is_what_was_ordered_and_its_name_is_used_once,
+                an_account_goes_to_and_fro_until_it_is_revoked,
+                a_credential_is_what_was_ordered,
+                a_credential_is_switched_off_and_on_until_it_is_revoked,
+                name_scopes_and_network_change_by_themselves,
+                a_rotation_shortens_the_old_one_and_happens_once,
+                an_imported_key_is_known_once_and_all_that_are_known_are_named,
+                an_owner_has_so_many_credentials_and_no_more,
+                the_last_use_only_moves_on_and_is_no_entry,
+                an_account_is_revoked_with_everything_it_has_and_no_other,
+                a_device_is_revoked_with_its_own_credentials,
+                accounts_and_credentials_are_listed_page_by_page,
+                every_verb_of_access_appends_one_entry,
+                a_spoiled_credential_is_corrupt,
+            }
             archiving {
                 segments_are_recorded_once_in_order_and_without_a_gap,
                 only_what_stands_in_a_segment_is_removed_and_from_the_front,
@@ -48,6 +68,10 @@ macro_rules! holds_for {
                 groups_and_profile_change_without_a_step_and_count_as_a_version,
                 a_retired_device_loses_certificates_and_tokens_for_good,
                 an_unknown_device_changes_nothing,
+            }
+            facts {
+                a_principal_comes_with_the_newest_certificate_that_counts,
+                fingerprints_come_in_pages_without_a_gap,
             }
             grouping {
                 a_conflict_in_the_middle_of_a_group_spoils_no_neighbour,
@@ -127,6 +151,14 @@ macro_rules! holds_for {
                 a_standing_is_what_became_of_the_certificate_of_that_issuer,
                 every_revocation_changes_the_revision_before_it_is_answered,
             }
+            services {
+                a_service_is_registered_once_and_the_same_again_is_no_change,
+                t11_only_a_live_certificate_of_an_active_service_registers_it,
+                a_registration_is_as_good_as_its_principal,
+                a_decision_on_an_old_registration_is_refused,
+                nothing_belongs_to_two,
+                a_spoiled_registration_is_corrupt,
+            }
             sharding {
                 lists_of_an_earlier_number_go_on_for_the_longest_life,
                 a_revocation_goes_to_the_list_that_its_certificate_names,
@@ -150,6 +182,20 @@ macro_rules! holds_for {
                 the_newest_order_describes_a_device_that_is_not_enrolled_yet,
                 open_tokens_are_revoked_by_id_and_by_batch,
                 t01_a_revoked_token_is_dead,
+            }
+            webhooks {
+                an_endpoint_begins_behind_its_own_entry,
+                there_are_no_more_endpoints_than_there_may_be,
+                a_stretch_of_the_log_is_taken_once,
+                the_oldest_of_each_endpoint_is_due_and_a_pause_holds_all_of_it,
+                enabling_tries_at_once_and_a_disabled_endpoint_is_left_alone,
+                what_is_given_up_waits_for_a_decision,
+                an_endpoint_with_too_many_dead_letters_is_disabled_and_loses_none,
+                gone_disables_and_keeps_what_waits,
+                a_rotation_keeps_the_secret_before_unless_it_has_to_end,
+                a_deleted_endpoint_takes_its_deliveries_along,
+                devices_are_found_by_their_whole_hardware_serial_number,
+                a_spoiled_endpoint_is_corrupt,
             }
         );
     };

@@ -7,6 +7,7 @@ use signet_api::CredentialId;
 use signet_api::access::{AccountQuery, CredentialQuery};
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_api::scope::AccountId;
+use signet_api::webhooks::DeadQuery;
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use tokio::sync::Notify;
@@ -209,6 +210,40 @@ impl OAuthStore for FaultyStore {
     }
 }
 
+impl ApprovalStore for FaultyStore {
+    forward! {
+        ask_approval(order: AskApproval) -> Approval;
+        decide_approval(order: DecideApproval) -> Option<Result<ApprovalRecord, ApprovalConflict>>;
+        approval(id: &str) -> Option<ApprovalRecord>;
+        approvals(waiting_at: Option<UnixTime>) -> Vec<ApprovalRecord>;
+    }
+}
+
+impl PolicyStore for FaultyStore {
+    forward! {
+        apply_policy(order: ApplyPolicy) -> Result<PolicyRecord, PolicyConflict>;
+        policy() -> Option<PolicyRecord>;
+        policy_of(revision: &str) -> Option<PolicyRecord>;
+        policies(limit: u32) -> Vec<PolicyRecord>;
+        inventory_after(row: u64, limit: u32) -> Vec<InventoryRow>;
+    }
+}
+
+impl WebhookStore for FaultyStore {
+    forward! {
+        create_webhook(new: NewWebhook) -> WebhookCreation;
+        change_webhook(order: ChangeWebhook) -> Option<WebhookRecord>;
+        webhooks() -> Vec<WebhookRecord>;
+        feed_webhook(feed: Feed) -> Feeding;
+        due_deliveries(now: UnixTime) -> Vec<Delivery>;
+        settle_delivery(settled: Settled) -> ();
+        dead_deliveries(query: DeadQuery) -> Page<DeadDelivery>;
+        change_dead(order: ChangeDead) -> u64;
+        with_hardware_serial(serial: &str) -> Vec<DeviceId>;
+        note_webhook(draft: AuditDraft) -> ();
+    }
+}
+
 impl Store for FaultyStore {
     forward! {
         create_tokens(order: CreateTokens) -> Result<(), TokenConflict>;
@@ -263,5 +298,22 @@ impl Store for FaultyStore {
     /// Never fails: what is closed stays closed.
     fn close(&self) -> Answer<'_, ()> {
         self.inner.close()
+    }
+}
+
+impl ServiceStore for FaultyStore {
+    forward! {
+        register_service(order: RegisterOrder) -> Result<ServiceRecord, RegisterConflict>;
+        deregister_service(id: &DeviceId, draft: AuditDraft) -> Option<ServiceRecord>;
+        service(id: &DeviceId) -> Option<ServiceRecord>;
+        services() -> Vec<ServiceRecord>;
+    }
+}
+
+impl FactStore for FaultyStore {
+    forward! {
+        present(id: &DeviceId) -> Option<DeviceRow>;
+        fingerprints_after(row: u64, limit: u32) -> Fingerprints;
+        certificate_in(row: u64) -> Option<CertificateRecord>;
     }
 }

@@ -5,12 +5,17 @@
 // Two test binaries share this; each uses its own part of it.
 #![allow(dead_code)]
 
+pub(crate) mod access;
 mod builder;
 pub(crate) mod der;
+mod document;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod oauth;
 pub(crate) mod ocsp;
+pub(crate) mod permission;
+pub(crate) mod receiver;
+pub(crate) mod services;
 pub(crate) mod stream;
 pub(crate) mod wire;
 
@@ -276,6 +281,7 @@ pub(crate) fn order(device: &str) -> CreateTokens {
         cidr: None,
         approval: false,
         replace: false,
+        permissions: None,
         targets: vec![target(device)],
     }
 }

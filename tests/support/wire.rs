@@ -152,7 +152,9 @@ impl Wire {
     ) -> hyper::Result<Reply> {
         let (parts, body) = self.begin(method, path, headers, body).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Reply { status: parts.status.as_u16(), version: parts.version, headers: parts.headers, body })
+        let reply = Reply { status: parts.status.as_u16(), version: parts.version, headers: parts.headers, body };
+        super::document::expect(method, path, &reply);
+        Ok(reply)
     }
 
     /// The head of the answer; its body is still to come.

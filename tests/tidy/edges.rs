@@ -11,13 +11,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pki", &[]),
     ("keys", &["signet-pki"]),
     ("api", &["signet-pki"]),
+    ("policy", &["signet-pki"]),
     ("sync", &["signet-api", "signet-keys", "signet-pki"]),
-    ("ca", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
+    ("ca", &["signet-api", "signet-keys", "signet-pki", "signet-policy", "signet-sync"]),
     ("agent", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
-    (".", &["signet-api", "signet-keys", "signet-pki"]),
+    (".", &["signet-api", "signet-keys", "signet-pki", "signet-policy"]),
     // Tools of development: they ship with nothing.
-    ("bench", &["signet-api", "signet-keys", "signet-pki"]),
-    ("fuzz", &["signet-api", "signet-pki"]),
+    ("bench", &["signet-api", "signet-keys", "signet-pki", "signet-policy"]),
+    ("fuzz", &["signet-api", "signet-pki", "signet-policy"]),
 ];
 
 /// Modules of the service that a module may use. `app` wires all of them.
@@ -32,6 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
+    ("hooks", &["config"]),
     ("housekeeping", &["archive", "config", "server_identity", "store"]),
     (
         "http",
@@ -44,16 +46,20 @@ const MODULES: &[(&str, &[&str])] = &[
             "credentials",
             "enrollment",
             "events",
+            "hooks",
             "issuer",
             "jwt",
             "latency",
             "oauth",
             "ocsp",
+            "permission",
             "random",
             "revocation",
+            "services",
             "store",
             "telemetry",
             "trust",
+            "webhooks",
         ],
     ),
     // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
@@ -63,16 +69,20 @@ const MODULES: &[(&str, &[&str])] = &[
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
     ("oauth", &["authorize", "clock", "config", "jwt", "random", "store"]),
+    // Identity of the asker, settings, and the policy itself as a value.
+    ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     // Lists of roots are a file of the configuration.
     ("revocation", &["authorize", "clock", "config", "issuer", "latency", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
+    ("services", &["authorize", "clock", "issuer", "revocation", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "permission", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
+    ("webhooks", &["clock", "config", "events", "random", "store"]),
 ];
 
 /// Edges against the floor plan: from, and the item that is used.

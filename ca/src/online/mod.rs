@@ -1,12 +1,20 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
+mod account;
+mod admin;
 mod admin_dir;
+mod apikey;
+mod apikey_change;
+mod apikey_create;
+mod apikey_import;
+mod approval;
 mod audit;
 mod audit_archive;
 mod audit_chain;
 mod audit_note;
 mod audit_search;
 mod audit_verify;
+mod authz;
 mod bundle;
 mod context;
 mod crl;
@@ -14,7 +22,9 @@ mod crl_file;
 mod crl_sync;
 mod device;
 mod device_csv;
+mod device_permit;
 mod doctor;
+mod doctor_keys;
 mod duration;
 mod events;
 mod files;
@@ -25,11 +35,14 @@ mod print;
 mod renew;
 mod revoke;
 mod service;
+mod service_registry;
 mod token;
 mod token_create;
 mod trust;
 mod trust_bundles;
 mod trust_config;
+mod webhook;
+mod webhook_dead;
 
 use clap::{Args, Subcommand};
 
@@ -44,6 +57,20 @@ pub(crate) enum OnlineCommand {
     /// Devices: list, show, suspend, resume, retire, approve, deny, set
     #[command(after_help = "Example:\n  ca device list --status active")]
     Device(Noun<device::DeviceCommand>),
+    /// Registered services: list, show, register, deregister, probe
+    #[command(after_help = "Example:\n  ca service list")]
+    Service(Noun<service_registry::ServiceCommand>),
+    /// Live permission: check
+    #[command(
+        after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data"
+    )]
+    Authz(Noun<authz::AuthzCommand>),
+    /// Accounts of people and programs: create, list, show, change, suspend, resume, revoke
+    #[command(after_help = "Example:\n  ca account create acme --permission role:auditor")]
+    Account(Noun<account::AccountCommand>),
+    /// API keys: create, list, show, change, enable, disable, rotate, revoke, import
+    #[command(after_help = "Example:\n  ca apikey create --account acme --out acme.key")]
+    Apikey(Noun<apikey::ApikeyCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -62,6 +89,16 @@ pub(crate) enum OnlineCommand {
     /// Tokens for services: keys, sessions, revoke-session
     #[command(after_help = "Example:\n  ca oauth sessions")]
     Oauth(Noun<oauth::OauthCommand>),
+    /// Administrators: list, invite, permit
+    #[command(after_help = "Example:\n  ca admin invite bob --role auditor --out bob.link")]
+    Admin(Noun<admin::AdminCommand>),
+    /// What waits for a second administrator: list, show, approve, deny
+    #[command(after_help = "Example:\n  ca approval list")]
+    Approval(Noun<approval::ApprovalCommand>),
+    Join(admin::Join),
+    /// Endpoints that are told what happens: create, list, show, enable, disable, rotate-secret, test, delete, dead
+    #[command(after_help = "Example:\n  ca webhook list")]
+    Webhook(Noun<webhook::WebhookCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -72,6 +109,10 @@ impl OnlineCommand {
         match self {
             OnlineCommand::Token(noun) => noun.command.run(&noun.at),
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Service(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Authz(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Account(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Apikey(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),
@@ -80,6 +121,10 @@ impl OnlineCommand {
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
             OnlineCommand::Oauth(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Join(command) => command.run(),
+            OnlineCommand::Webhook(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

@@ -9,26 +9,33 @@ use signet_api::admin::{
     DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery, IssueRequest, Page, RevokeReport, RevokeRequest,
     TokenQuery,
 };
-use signet_api::scope::{AccountId, Scope};
+use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, Serial, UnixTime};
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found, segment, views};
-use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder};
+use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder, held};
 use crate::credentials::order::check_groups;
 use crate::enrollment::Outcome;
 use crate::http::App;
 use crate::http::native;
 use crate::http::refusal::Refusal;
-use crate::http::request::{answer, require, within};
+use crate::http::request::{answer, over, require, within};
 use crate::revocation::Wish;
-use crate::store::{AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeTarget, Step};
+use crate::store::{
+    AuditDraft, ChangeDevice, Conflict, Guarded, Mode, PrincipalRecord, RevokeTarget, Step, TokenRecord, TokenStatus,
+};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::DevicesRead).await?;
     let now = service.clock.now();
-    let page = service.store.devices(asked.query::<DeviceQuery>()?, now).await?;
+    let query = asked.query::<DeviceQuery>()?;
+    if matches!(query.kind, Some(PrincipalKind::Admin | PrincipalKind::Server)) {
+        require(&asked.caller, Scope::AccountsRead)?;
+    }
+    let page = service.store.devices(query, now).await?;
     let items: Vec<DeviceInfo> = page.items.into_iter().map(|d| views::device(d, now)).collect();
     answer(&Page { items, next: page.next })
 }
@@ -79,6 +86,12 @@ pub(super) async fn change(
     may_change(&caller, &change)?;
     let found = service.store.principal(&device).await?.ok_or_else(|| not_found("device"))?;
     spare_administrators(&caller, &found)?;
+    if change.permissions.is_some() || change.account.is_some() {
+        over(&caller, held(&found))?;
+    }
+    if change.permissions.is_some() {
+        nobody_waits_to_become(&service, &caller, &device).await?;
+    }
     if let Some(name) = &change.profile {
         let profile = service.authorizer.profiles.for_devices(name).filter(|p| p.kind == found.kind);
         profile.ok_or_else(|| {
@@ -90,6 +103,12 @@ pub(super) async fn change(
     }
     if let Some(groups) = &change.groups {
         check_groups(groups)?;
+    }
+    if let (PrincipalKind::Admin, Some(permissions)) = (found.kind, &change.permissions) {
+        let summary = format!("Let the administrator {device} do from now on: {permissions}");
+        let path = format!("/v1/admin/devices/{device}");
+        let act = Act { guarded: Guarded::Administrators, path, body: &change, summary };
+        second(&service, (&caller, &context), act).await?;
     }
     let order = order(device, change, &caller, &context, service.clock.now())?;
     if matches!(order.step, Some(Step::Suspend | Step::Retire)) {
@@ -132,8 +151,40 @@ fn may_change(caller: &Caller, change: &DeviceChange) -> Result<(), Refusal> {
 /// An administrator is changed and ended only by whoever may say what administrators may do.
 fn spare_administrators(caller: &Caller, principal: &PrincipalRecord) -> Result<(), Refusal> {
     match principal.kind {
-        PrincipalKind::Admin | PrincipalKind::Server => require(caller, Scope::AccountsWrite),
+        PrincipalKind::Admin | PrincipalKind::Server => {
+            require(caller, Scope::AccountsWrite)?;
+            over(caller, held(principal))
+        }
         PrincipalKind::Device | PrincipalKind::Service => Ok(()),
+    }
+}
+
+/// Whoever redeems an open token of the device becomes it, with all that it may do from now on (T30).
+async fn nobody_waits_to_become(service: &App, caller: &Caller, device: &DeviceId) -> Result<(), Refusal> {
+    let (query, now) =
+        (TokenQuery { device: Some(device.clone()), limit: Some(1000), ..TokenQuery::default() }, service.clock.now());
+    let tokens = service.store.tokens(query, now).await?.items;
+    let actor = caller.actor();
+    let open = |token: &&TokenRecord| {
+        let open = matches!(token.status, TokenStatus::Active | TokenStatus::Pending | TokenStatus::Approved);
+        open && now < token.expires_at && token.created_by != actor
+    };
+    let Some(token) = tokens.iter().find(open) else { return Ok(()) };
+    let sentence = format!(
+        "{} has made a token with which anybody becomes {device}; revoke it first: ca token revoke {}",
+        token.created_by, token.id
+    );
+    Err(Refusal::told(ErrorCode::Conflict, sentence))
+}
+
+/// Whoever makes a token or a certificate of a device can become it.
+pub(super) async fn may_become(service: &App, caller: &Caller, device: &DeviceId) -> Result<(), Refusal> {
+    if caller.scopes() == Scopes::all() {
+        return Ok(());
+    }
+    match service.store.principal(device).await? {
+        Some(found) if found.permissions.is_some() => over(caller, held(&found)),
+        _ => Ok(()),
     }
 }
 
@@ -186,6 +237,9 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
     let target = target(&service, &caller, &order).await?;
     let reason = order.reason.unwrap_or(Reason::Unspecified);
     let mode = if order.dry_run { Mode::DryRun } else { Mode::Apply };
+    if mode == Mode::Apply {
+        agree(&service, (&caller, &context), &order, &target).await?;
+    }
     let wish = Wish { target, reason, mode };
     service.latency.begin(&context.request_id, received);
     let report = service.revocation.revoke(wish, caller.actor(), &context).await?;
@@ -202,6 +256,33 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
         credentials: report.revoked.credentials,
         crl_number: report.crl_number,
     })
+}
+
+/// A second administrator, when many devices would end. One device is never kept waiting for it.
+async fn agree(
+    service: &App,
+    (caller, context): (&Caller, &Context),
+    order: &RevokeRequest,
+    target: &RevokeTarget,
+) -> Result<(), Refusal> {
+    let settings = &service.config.raw.approval;
+    let many = matches!(target, RevokeTarget::Batch(_) | RevokeTarget::Account(_));
+    if !many || !settings.required_for.contains(&Guarded::Batches) {
+        return Ok(());
+    }
+    let wish = Wish { target: target.clone(), reason: Reason::Unspecified, mode: Mode::DryRun };
+    let devices = service.revocation.revoke(wish, caller.actor(), context).await?.revoked.devices.len();
+    if devices < settings.batch_size as usize {
+        return Ok(());
+    }
+    let what = match target {
+        RevokeTarget::Account(id) => format!("the account {id}"),
+        RevokeTarget::Batch(batch) => format!("the batch {batch}"),
+        RevokeTarget::Device(_) | RevokeTarget::Serial(_) => String::new(),
+    };
+    let summary = format!("Revoke {what}: {devices} devices now");
+    let act = Act { guarded: Guarded::Batches, path: "/v1/admin/revocations".into(), body: order, summary };
+    second(service, (caller, context), act).await
 }
 
 async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result<RevokeTarget, Refusal> {
@@ -223,6 +304,13 @@ async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result
         (None, None, Some(batch), None) => Ok(RevokeTarget::Batch(batch.clone())),
         (None, None, None, Some(account)) => {
             require(caller, Scope::AccountsWrite)?;
+            if caller.scopes() != Scopes::all() {
+                for device in service.store.devices_of(account).await? {
+                    if let Some(found) = service.store.principal(&device).await? {
+                        spare_administrators(caller, &found)?;
+                    }
+                }
+            }
             Ok(RevokeTarget::Account(account.clone()))
         }
         _ => Err(invalid("name exactly one of device, serial, batch and account".into())),
@@ -233,6 +321,7 @@ pub(super) async fn issue(State(service): State<App>, incoming: Request) -> Resu
     let asked = Asked::with(&service, incoming, Scope::CertificatesIssue).await?;
     let (admin, context, request) = asked.json::<IssueRequest>(&service).await?;
     check_groups(&request.groups)?;
+    may_become(&service, &admin, &request.device).await?;
     let order = ManualOrder {
         device: request.device,
         profile: request.profile,

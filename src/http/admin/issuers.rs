@@ -9,6 +9,7 @@ use signet_api::admin::{IssuerAction, IssuerChange, IssuerInfo, ResponderInfo};
 use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found};
 use crate::authorize::{Caller, Context};
 use crate::config::OCSP_PROFILE;
@@ -16,7 +17,7 @@ use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
 use crate::issuer::Issuer;
-use crate::store::{AuditDraft, IssuerRecord, IssuerStep, Stage, StageConflict};
+use crate::store::{AuditDraft, Guarded, IssuerRecord, IssuerStep, Stage, StageConflict};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::IssuersRead).await?;
@@ -50,6 +51,15 @@ pub(super) async fn step(
                     locked out until 'signetd setup --admin NAME --admin-dir DIR' on the issuing host";
         return Err(Refusal::told(ErrorCode::Conflict, text));
     }
+    let verb = match change.action {
+        IssuerAction::Activate => "Let sign from now on",
+        IssuerAction::Retire => "Let sign no more",
+        IssuerAction::Distrust => "Refuse all certificates of",
+    };
+    let summary = format!("{verb} the issuer {id}, {}", issuer.certificate().view().subject_text);
+    let path = format!("/v1/admin/issuers/{id}");
+    let act = Act { guarded: Guarded::Issuers, path, body: &change, summary };
+    second(&service, (&admin, &context), act).await?;
     let order = order(&record, &change, waits_for, (&admin, &context), service.clock.now());
     let written = service.store.step_issuer(order).await;
     // Also after an error, which says nothing about whether it happened.

@@ -1,12 +1,18 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
+mod accounts;
+mod apikeys;
+mod apikeys_import;
+pub(super) mod approvals;
 mod devices;
 mod issuers;
 mod oauth;
+mod policy;
 mod tokens;
 mod trust;
 mod views;
 mod watch;
+mod webhooks;
 
 use std::time::Instant;
 
@@ -27,6 +33,11 @@ use crate::authorize::{Caller, Context};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/v1/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/v1/admin/accounts/{id}", get(accounts::show).post(accounts::change))
+        .route("/v1/admin/apikeys", get(apikeys::list).post(apikeys::create))
+        .route("/v1/admin/apikeys/import", post(apikeys_import::import))
+        .route("/v1/admin/apikeys/{id}", get(apikeys::show).post(apikeys::change))
         .route("/v1/admin/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/admin/tokens/{id}", get(tokens::show))
         .route("/v1/admin/tokens/{id}/revoke", post(tokens::revoke))
@@ -46,8 +57,19 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/oauth/keys", get(oauth::keys))
         .route("/v1/admin/oauth/sessions", get(oauth::sessions))
         .route("/v1/admin/oauth/sessions/{id}/revoke", post(oauth::revoke))
+        .route("/v1/admin/policy", get(policy::show).put(policy::apply))
+        .route("/v1/admin/policy/diff", post(policy::diff))
+        .route("/v1/admin/policy/history", get(policy::history))
+        .route("/v1/admin/policy/history/{revision}", get(policy::of_history))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
+        .route("/v1/admin/approvals", get(approvals::list))
+        .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
+        .route("/v1/admin/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/v1/admin/webhooks/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/v1/admin/webhooks/{id}/secret", post(webhooks::rotate))
+        .route("/v1/admin/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/admin/dead-letters", get(webhooks::dead).post(webhooks::change_dead))
 }
 
 /// A request whose administrator is known.

@@ -71,7 +71,20 @@ async fn subscriber(
     peer: &Peer,
     context: &Context,
 ) -> Result<(Caller, Scope), Refusal> {
-    let caller = request::caller(service, headers, peer, context).await?;
+    allowed(request::caller(service, headers, peer, context).await?)
+}
+
+/// The same, later. Guesses of others from the same address do not end a stream.
+async fn still_subscriber(
+    service: &Service,
+    headers: &HeaderMap,
+    peer: &Peer,
+    context: &Context,
+) -> Result<(Caller, Scope), Refusal> {
+    allowed(request::prove_again(service, request::secret(headers)?, peer, context).await?)
+}
+
+fn allowed(caller: Caller) -> Result<(Caller, Scope), Refusal> {
     if caller.may(scope::Scope::EventsSecurity) {
         return Ok((caller, Scope::Administrator));
     }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::super::connection::Peer;
-use super::{App, subscriber};
+use super::{App, still_subscriber};
 use crate::authorize::Context;
 use crate::events::{self, Ending, Scope, Subscription};
 
@@ -171,7 +171,7 @@ impl Writer {
     }
 
     async fn still_good(&mut self) -> Result<(), Stop> {
-        match subscriber(&self.service, &self.reader.headers, &self.reader.peer, &self.reader.context).await {
+        match still_subscriber(&self.service, &self.reader.headers, &self.reader.peer, &self.reader.context).await {
             Ok((_, scope)) if scope == self.reader.scope => Ok(()),
             Ok(_) => Err(Stop::Because("changed")),
             // Nothing is known about the right, and nothing can be told without the store either.

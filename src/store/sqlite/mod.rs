@@ -1,17 +1,22 @@
 //! SQLite: one writer thread with group commit, a few readers that never wait for it.
 
 mod access;
+mod approvals;
 mod archive;
 mod decode;
+mod facts;
 mod issuers;
 mod issuing;
 mod migrate;
 mod oauth;
+mod policy;
 mod reads;
 mod restoring;
 mod revoking;
+mod services;
 mod sharding;
 mod tokens;
+mod webhooks;
 mod writer;
 
 use std::path::{Path, PathBuf};
