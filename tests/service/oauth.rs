@@ -205,6 +205,7 @@ async fn without_a_key_no_tokens_are_given_out_and_everything_else_works() {
     let installation = service.stop().await;
     std::fs::remove_dir_all(installation.path("server/oauth")).unwrap();
     let service = TestService::builder().start_in(installation).await;
+    service.as_device(&device).whoami().await.unwrap();
     let entries = service.audit().await.len();
     for scope in ["", "offline_access"] {
         let reply = service.token_reply(As::Device(&device), &[CLIENT, ("scope", scope)]).await;

@@ -1,12 +1,12 @@
 //! How sessions and tokens go on, and everything that ends them.
 
 use signet::store::{CredentialStatus, Owner};
-use signet_api::admin::{DeviceAction, DeviceChange, RevokeRequest};
+use signet_api::admin::{CreateTokens, DeviceAction, DeviceChange, RevokeRequest};
 use signet_api::oauth::TokenResponse;
 use signet_api::{CredentialId, ErrorCode};
 
 use crate::support::oauth::{As, oauth_error, owned, said};
-use crate::support::{Device, TestService};
+use crate::support::{Device, TestKey, TestService, order};
 
 /// A device with a session and an access token that is not of it.
 struct Holder {
@@ -110,19 +110,22 @@ async fn a_session_ends_when_nobody_uses_it_and_in_any_case_at_its_end() {
     // Only a key can be bound to: without a certificate there is no session.
     let pairs = [("grant_type", "client_credentials"), ("scope", "offline_access")];
     assert_eq!(oauth_error(&service.token_reply(As::Key(&key), &pairs).await), "invalid_scope");
-    let admin = || As::Identity(service.installation.administrator());
-    let idle = service.access_token(admin(), "offline_access").await.refresh_token.unwrap();
-    let used = service.access_token(admin(), "offline_access").await.refresh_token.unwrap();
+    // Its certificate lives for 30 days.
+    let order = CreateTokens { profile: "intermittent".into(), ..order("sensor-1") };
+    let device = service.device_with(&service.create_token(order).await, TestKey::p256()).await;
+    let open = async || service.access_token(As::Device(&device), "offline_access").await.refresh_token.unwrap();
+    let (idle, used) = (open().await, open().await);
+    let refresh = async |token: &str| service.refresh(As::Device(&device), token).await;
     service.clock().advance(6 * 86_400);
-    let used = service.refresh(admin(), &used).await.json::<TokenResponse>().refresh_token.unwrap();
+    let used = refresh(&used).await.json::<TokenResponse>().refresh_token.unwrap();
     service.clock().advance(86_400);
-    assert_eq!(oauth_error(&service.refresh(admin(), &idle).await), "invalid_grant");
+    assert_eq!(oauth_error(&refresh(&idle).await), "invalid_grant");
     service.clock().advance(3 * 86_400 - 100);
-    let last: TokenResponse = service.refresh(admin(), &used).await.json();
+    let last: TokenResponse = refresh(&used).await.json();
     // The access token does not outlive it.
     assert_eq!(last.expires_in, 100);
     service.clock().advance(100);
-    assert_eq!(oauth_error(&service.refresh(admin(), &last.refresh_token.unwrap()).await), "invalid_grant");
+    assert_eq!(oauth_error(&refresh(&last.refresh_token.unwrap()).await), "invalid_grant");
 }
 
 #[tokio::test(flavor = "multi_thread")]
