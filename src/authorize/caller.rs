@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use signet_api::scope::{AccountId, Permissions, Role, Scope, Scopes};
-use signet_api::{CredentialId, ErrorCode};
+use signet_api::{Credential, CredentialId, ErrorCode};
 use signet_pki::DeviceId;
 use signet_pki::name::PrincipalKind;
 use thiserror::Error;
@@ -14,7 +14,7 @@ use crate::credentials::keys::PresentedKey;
 use crate::enrollment::EnrollError;
 use crate::store::{
     AccountRecord, AccountStatus, CredentialRecord, CredentialStatus, Owner, PrincipalRecord, PrincipalStatus,
-    StoreError,
+    StoreError, TicketRecord,
 };
 
 /// What a request shows of who asks. TLS has verified the certificate; nothing else is verified.
@@ -29,6 +29,10 @@ pub enum Secret {
     ApiKey(Option<PresentedKey>),
     /// Of `Authorization: Bearer`.
     Bearer(String),
+    /// For streams alone. `None`: not in the form of a ticket.
+    Ticket(Option<Credential>),
+    /// A ticket that opened the stream which is looked at again.
+    Redeemed(Box<TicketRecord>),
 }
 
 /// Somebody who has proved who they are, as the records are now. Made by [`Authorizer::caller`] only.
@@ -177,10 +181,10 @@ impl AccessError {
 }
 
 /// Who showed a secret, and what it allows.
-struct Holder {
-    who: Who,
-    scopes: Scopes,
-    credential: CredentialId,
+pub(super) struct Holder {
+    pub(super) who: Who,
+    pub(super) scopes: Scopes,
+    pub(super) credential: CredentialId,
 }
 
 impl Authorizer {
@@ -196,6 +200,8 @@ impl Authorizer {
             Some(Secret::ApiKey(key)) => Some(self.by_api_key(key, context).await?),
             // Nobody was given one.
             Some(Secret::Bearer(_)) => return Err(AccessError::Malformed),
+            Some(Secret::Ticket(ticket)) => Some(self.by_ticket(ticket, context).await?),
+            Some(Secret::Redeemed(ticket)) => Some(self.behind(&ticket).await?),
         };
         let caller = match (identity, holder) {
             (None, None) => return Err(AccessError::Nothing),
@@ -237,7 +243,7 @@ impl Authorizer {
     }
 
     /// The owner of a credential as the record is now, and what it may do by itself.
-    async fn owner(&self, owner: &Owner) -> Result<(Who, Scopes), AccessError> {
+    pub(super) async fn owner(&self, owner: &Owner) -> Result<(Who, Scopes), AccessError> {
         match owner {
             Owner::Account(id) => {
                 let account = self.store.account(id).await?.ok_or(AccessError::Invalid)?;
@@ -288,6 +294,6 @@ fn both(identity: Identity, holder: Holder) -> Result<Caller, AccessError> {
 }
 
 /// A text that does not parse lets nobody in.
-fn may_come_from(credential: &CredentialRecord, remote: IpAddr) -> bool {
+pub(super) fn may_come_from(credential: &CredentialRecord, remote: IpAddr) -> bool {
     credential.cidr.as_ref().is_none_or(|cidr| cidr.parse::<IpNet>().is_ok_and(|network| network.contains(&remote)))
 }

@@ -9,6 +9,8 @@ use signet_pki::key_policy::KeyType;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DnsName, TrustDomain};
 
+pub use super::browser::{RawBrowser, RawEvents};
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
@@ -32,6 +34,10 @@ pub struct RawConfig {
     pub audit: RawAudit,
     #[serde(default)]
     pub admission: RawAdmission,
+    #[serde(default)]
+    pub events: RawEvents,
+    #[serde(default)]
+    pub browser: RawBrowser,
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 mod admin;
 mod backoff;
+mod browser;
 mod connection;
 mod documents;
 mod doors;
@@ -89,7 +90,7 @@ pub(crate) type App = Arc<Service>;
 pub fn api(service: Arc<Service>) -> Router {
     let routes =
         Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
-    request::wrap(routes, service)
+    request::wrap_for_browsers(routes, service)
 }
 
 /// The plain listener's routes: lists, CA certificates and the responder, nothing else.

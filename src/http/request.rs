@@ -13,6 +13,7 @@ use signet_api::credential::{Credential, CredentialKind};
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
 
+use super::browser;
 use super::connection::Peer;
 use super::leftover::Leftover;
 use super::refusal::{Refusal, render, scrub};
@@ -31,11 +32,21 @@ pub(super) struct RequestId {
 }
 
 pub(super) fn wrap(routes: Router<App>, service: App) -> Router {
-    routes
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(nothing_here)
-        .layer(middleware::from_fn_with_state(service.clone(), surround))
-        .with_state(service)
+    surrounded(whole(routes), service)
+}
+
+/// For a listener that browsers reach with what they hold for their user.
+pub(super) fn wrap_for_browsers(routes: Router<App>, service: App) -> Router {
+    let guarded = whole(routes).layer(middleware::from_fn_with_state(service.clone(), browser::guard));
+    surrounded(guarded, service).layer(middleware::map_response(browser::harden))
+}
+
+fn whole(routes: Router<App>) -> Router<App> {
+    routes.fallback(nothing_here).method_not_allowed_fallback(nothing_here)
+}
+
+fn surrounded(routes: Router<App>, service: App) -> Router {
+    routes.layer(middleware::from_fn_with_state(service.clone(), surround)).with_state(service)
 }
 
 async fn nothing_here() -> Refusal {
@@ -178,7 +189,16 @@ pub(super) async fn caller(
     peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
-    let secret = secret(headers)?;
+    shown(service, peer, secret(headers)?, context).await
+}
+
+/// The same with a secret that was found already.
+pub(super) async fn shown(
+    service: &Service,
+    peer: &Peer,
+    secret: Option<Secret>,
+    context: &Context,
+) -> Result<Caller, Refusal> {
     if secret.is_some() {
         patience(service, context)?;
     }
@@ -216,7 +236,7 @@ pub(super) fn patience(service: &Service, context: &Context) -> Result<(), Refus
 }
 
 /// The one secret of a request that is not an enrollment.
-fn secret(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
+pub(super) fn secret(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
     let Some((name, value)) = only_secret(headers)? else { return Ok(None) };
     let Ok(text) = value.to_str() else { return Err(AccessError::Malformed.into()) };
     if name != header::AUTHORIZATION {

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod records;
 pub mod sqlite;
+pub mod tickets;
 pub mod writes;
 
 use std::future::Future;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 
 pub use access::*;
 pub use records::*;
+pub use tickets::*;
 pub use writes::*;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -34,7 +36,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore {
+pub trait Store: AccessStore + TicketStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

@@ -198,6 +198,15 @@ impl AccessStore for FaultyStore {
     }
 }
 
+impl TicketStore for FaultyStore {
+    forward! {
+        create_ticket(order: CreateTicket) -> Result<(), AccessConflict>;
+        take_ticket(order: TakeTicket) -> Result<(), AccessConflict>;
+        ticket(id: &CredentialId) -> Option<TicketRecord>;
+        prune_tickets(before: UnixTime, limit: u32) -> u64;
+    }
+}
+
 impl Store for FaultyStore {
     forward! {
         create_tokens(order: CreateTokens) -> Result<(), TokenConflict>;

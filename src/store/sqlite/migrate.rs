@@ -18,6 +18,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (5, include_str!("../migrations/0005_audit_segment.sql")),
     (6, include_str!("../migrations/0006_issuers.sql")),
     (7, include_str!("../migrations/0007_access.sql")),
+    (12, include_str!("../migrations/0012_tickets.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.

@@ -10,6 +10,7 @@ mod reads;
 mod restoring;
 mod revoking;
 mod sharding;
+mod tickets;
 mod tokens;
 mod writer;
 
