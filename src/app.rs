@@ -165,7 +165,9 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     let service = assemble(config, surroundings).await?;
     let identity = ServerIdentity::load(&service)?;
     if service.config.raw.events.query_secrets {
-        tracing::warn!("events.query_secrets is on: streams take keys and tokens from addresses, which others write down");
+        tracing::warn!(
+            "events.query_secrets is on: streams take keys and tokens from addresses, which others write down"
+        );
     }
     let (shutdown, signal) = Shutdown::new();
     let listen = service.config.raw.listen.clone();

@@ -25,7 +25,10 @@ pub struct RawBrowser {
 impl RawBrowser {
     pub(super) fn check(&self, listen: &RawListen) -> Result<(), ConfigError> {
         if self.origins.len() > MOST {
-            return Err(ConfigError::new(format!("browser.origins: at most {MOST}"), "list the pages that follow events"));
+            return Err(ConfigError::new(
+                format!("browser.origins: at most {MOST}"),
+                "list the pages that follow events",
+            ));
         }
         let loopback = [listen.tls, listen.plain, listen.local].iter().all(|address| address.ip().is_loopback());
         if self.development && !loopback {
@@ -85,8 +88,18 @@ mod tests {
             assert!(check(&[good], false, far), "{good}");
         }
         for bad in [
-            "*", "null", "", "https://", "console.example", "http://console.example", "https://console.example/",
-            "https://Console.example", "https://console.example:443", "https://*.example", "https://a@b", "https://a b",
+            "*",
+            "null",
+            "",
+            "https://",
+            "console.example",
+            "http://console.example",
+            "https://console.example/",
+            "https://Console.example",
+            "https://console.example:443",
+            "https://*.example",
+            "https://a@b",
+            "https://a b",
         ] {
             assert!(!check(&[bad], false, far), "{bad}");
         }

@@ -62,12 +62,8 @@ impl About {
 }
 
 /// Lists of an entry's detail.
-const LISTS: [(&str, &str); 4] = [
-    ("accounts", "account"),
-    ("credentials", "credential"),
-    ("devices", "principal"),
-    ("certificates", "certificate"),
-];
+const LISTS: [(&str, &str); 4] =
+    [("accounts", "account"), ("credentials", "credential"), ("devices", "principal"), ("certificates", "certificate")];
 
 #[cfg(test)]
 mod tests {

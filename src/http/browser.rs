@@ -70,9 +70,10 @@ impl Page {
             (None, _) if comes_from_elsewhere(headers) && (shared || !reads) => Page::Foreign,
             (None, _) => Page::None,
             (Some(origin), None) if shared => match origin.to_str().ok().filter(|text| browser.allows(text)) {
-                Some(text) => {
-                    Page::Listed { origin: origin.clone(), exactly: browser.origins.iter().any(|listed| listed == text) }
-                }
+                Some(text) => Page::Listed {
+                    origin: origin.clone(),
+                    exactly: browser.origins.iter().any(|listed| listed == text),
+                },
                 None => Page::Foreign,
             },
             (Some(_), None) if reads => Page::None,

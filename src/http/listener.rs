@@ -83,7 +83,8 @@ pub async fn serve_tls(
             let peer = Peer::tls(remote, stream.get_ref().1);
             let holds = match &peer.certificate {
                 Some(certificate) => {
-                    let entry = connections.enter(certificate.serial.clone(), certificate.issuer.clone(), peer.line.clone());
+                    let entry =
+                        connections.enter(certificate.serial.clone(), certificate.issuer.clone(), peer.line.clone());
                     Holds { _entry: Some(entry), ..Holds::default() }
                 }
                 None => Holds { _stranger: Some(strangers.try_acquire_owned().ok()?), ..Holds::default() },

@@ -5,11 +5,13 @@
 // Two test binaries share this; each uses its own part of it.
 #![allow(dead_code)]
 
+pub(crate) mod access;
 mod builder;
 pub(crate) mod der;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
+pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod wire;
 

@@ -63,7 +63,6 @@ const OPEN: &[(usize, &str)] = &[
     (39, "there are no JWTs yet"),
     (40, "there are no refresh tokens yet"),
     (41, "there are no DPoP proofs and no webhooks yet"),
-    (43, "there is no console yet"),
     (44, "there is no authorization endpoint yet"),
     (45, "there are no policies beside the profiles yet"),
     (47, "approvals exist, quotas for what waits and bulk approval do not"),

@@ -101,14 +101,17 @@ mod tests {
         assert_eq!(answer.status(), 101);
         assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert!(!answer.headers().contains_key("sec-websocket-protocol"));
-        let offer = |h: &mut HeaderMap| drop(h.insert("sec-websocket-protocol", "chat, signet.events.v1".parse().unwrap()));
+        let offer =
+            |h: &mut HeaderMap| drop(h.insert("sec-websocket-protocol", "chat, signet.events.v1".parse().unwrap()));
         let answer = Handshake::of(&request(offer)).unwrap().answer();
         assert_eq!(answer.headers()["sec-websocket-protocol"], "signet.events.v1");
     }
 
     #[test]
     fn what_is_not_a_handshake_is_refused() {
-        let set = |name: &'static str, value: &'static str| move |h: &mut HeaderMap| drop(h.insert(name, value.parse().unwrap()));
+        let set = |name: &'static str, value: &'static str| {
+            move |h: &mut HeaderMap| drop(h.insert(name, value.parse().unwrap()))
+        };
         let bad: [Box<dyn Fn(&mut HeaderMap)>; 8] = [
             Box::new(set("connection", "close")),
             Box::new(set("upgrade", "h2c")),

@@ -123,9 +123,9 @@ async fn send(socket: &mut Socket, message: Message, patience: Duration) -> Resu
 fn hear(service: &App, identity: &str, message: &Message) -> Option<Last> {
     match message {
         Message::Text(text) => match serde_json::from_str::<SocketMessage>(text) {
-            Ok(SocketMessage { ack }) => {
-                take_note(service, identity, ack).err().map(|refusal| Last::Say(CloseCode::Policy, refusal.code.as_str()))
-            }
+            Ok(SocketMessage { ack }) => take_note(service, identity, ack)
+                .err()
+                .map(|refusal| Last::Say(CloseCode::Policy, refusal.code.as_str())),
             Err(_) => Some(Last::Say(CloseCode::Policy, "malformed_request")),
         },
         Message::Binary(_) => Some(Last::Say(CloseCode::Unsupported, "malformed_request")),
@@ -190,7 +190,8 @@ mod tests {
     use crate::events;
 
     fn objects(frames: &str) -> Vec<Value> {
-        let texts = messages(frames).into_iter().filter_map(|message| message.into_text().ok()).filter(|text| !text.is_empty());
+        let texts =
+            messages(frames).into_iter().filter_map(|message| message.into_text().ok()).filter(|text| !text.is_empty());
         texts.map(|text| serde_json::from_str(&text).unwrap()).collect()
     }
 

@@ -25,11 +25,13 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let order: CreateTicket = if bytes.is_empty() { CreateTicket::default() } else { request::json(&bytes)? };
     let scopes = scopes(&caller, order.scopes)?;
-    let random = random::bytes(service.random.as_ref()).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
+    let random =
+        random::bytes(service.random.as_ref()).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
     let credential = Credential::from_random(CredentialKind::Ticket, &random);
     let ticket = record(&service, &caller, &credential, scopes).await?;
     let expires_at = ticket.credential.expires_at.to_string();
-    let detail = json!({ "scopes": scopes.to_string(), "remote": context.remote.to_string(), "expires_at": expires_at });
+    let detail =
+        json!({ "scopes": scopes.to_string(), "remote": context.remote.to_string(), "expires_at": expires_at });
     let draft = draft("ticket.created", &caller, &ticket.credential, &context, detail);
     service.store.create_ticket(store::CreateTicket { ticket, draft }).await?.map_err(|conflict| match conflict {
         AccessConflict::TooMany => {
@@ -59,7 +61,10 @@ fn scopes(caller: &Caller, asked: Option<Scopes>) -> Result<Scopes, Refusal> {
     let scopes = asked.unwrap_or(caller.scopes() & about_events);
     let beyond = scopes.beyond(about_events);
     if !beyond.is_empty() {
-        return Err(Refusal::told(ErrorCode::InvalidArgument, format!("a ticket is for {about_events}, not for {beyond}")));
+        return Err(Refusal::told(
+            ErrorCode::InvalidArgument,
+            format!("a ticket is for {about_events}, not for {beyond}"),
+        ));
     }
     request::within(caller, scopes)?;
     if scopes.is_empty() {
