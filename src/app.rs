@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::archive::{self, Archive};
@@ -26,9 +26,12 @@ use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Se
 use crate::issuer::{Issuer, Issuers};
 use crate::latency::Latency;
 use crate::ocsp::{Responder, Responders};
+use crate::permission::{self, Permission};
+use crate::policy::Policies;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
 use crate::server_identity::ServerIdentity;
+use crate::services::{Prober, REGISTRATIONS, Registrar, Registry, ServiceTls};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -88,7 +91,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     };
     let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
     let archive = archive_of(&config, &store, &issuers);
-    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers, opened.shards), (root, root_lists)));
+    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
     let connections = Connections::new(store.audit_head());
     let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
@@ -100,8 +103,22 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
-    let doors = Doors::new(&config.raw.admission);
+    let policies = Policies::default();
+    if let Err(error) = policies.follow(store.as_ref()).await {
+        tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
+    }
+    let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
+    let permission = Permission::new(permission::Parts {
+        store: store.clone(),
+        issuers: road.issuers.clone(),
+        registry: registrar.registry.clone(),
+        policies: policies.shared(),
+        clock: clock.clone(),
+        domain: config.raw.trust_domain.clone(),
+        rules: config.raw.authz,
+    });
     Ok(Arc::new(Service {
+        doors: Doors::new(&config.raw.admission),
         config,
         road,
         authorizer,
@@ -109,6 +126,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         publisher,
         archive,
         ocsp,
+        registry: registrar.registry.clone(),
+        registrar,
         store,
         clock,
         random,
@@ -116,8 +135,9 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         trust,
         refusals: RefusalLog::default(),
         backoff: Backoff::default(),
-        doors,
-        metrics: Metrics::new(&latency),
+        metrics: Metrics::new(&latency, &policies, &permission.meter),
+        permission,
+        policies,
         latency,
         hub,
         connections,
@@ -140,6 +160,29 @@ fn lists_of(
     };
     let publishers = issuers.all().iter().zip(shards).map(publisher).collect();
     Lists::new(publishers, issuers, root, interval, directory)
+}
+
+/// Roots of the newest trust bundle count for services as they do for devices.
+fn registrar_of(
+    config: &Config,
+    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
+    (issuers, lists): (&Arc<Issuers>, &Arc<Lists>),
+    trust: &TrustBundles,
+) -> Result<Registrar, ConfigError> {
+    let mut roots = vec![lists.root().clone()];
+    roots.extend(trust.roots().iter().filter(|other| other.der() != lists.root().der()).cloned());
+    let domain = config.raw.trust_domain.clone();
+    let tls = ServiceTls::new(lists.clone(), issuers.clone(), roots.clone(), domain, clock.clone());
+    Ok(Registrar {
+        store: store.clone(),
+        registry: Arc::new(Registry::new(store.clone())),
+        tls: Arc::new(tls),
+        issuers: issuers.clone(),
+        roots,
+        prober: config.probed_networks()?.map(Prober::new),
+        places: Semaphore::new(REGISTRATIONS),
+        clock: clock.clone(),
+    })
 }
 
 fn archive_of(config: &Config, store: &Arc<dyn Store>, issuers: &Arc<Issuers>) -> Option<Archive> {
@@ -175,11 +218,16 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     let addresses = (tls.address, plain.address, local.address);
     let mut root = housekeeping::RootWatch::default();
     root.look(&service).await;
+    let mut policy = housekeeping::PolicyWatch::default();
+    policy.look(&service).await;
     let state = Arc::new(TlsState::new(identity.tls_config(&service)?));
     if !service.revocation.keep_up(&own_context(&service)).await {
         tracing::error!("the first CRLs could not be published; it will be tried again");
     }
     housekeeping::renew_responder(&service).await;
+    if let Err(error) = service.registry.reload().await {
+        tracing::error!(%error, "the registered services could not be read; it will be tried again");
+    }
     let mut tasks = JoinSet::new();
     let patience = service.config.patience;
     let (api, connections) = (http::api(service.clone()), service.connections.clone());
@@ -189,7 +237,8 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
     tasks.spawn(tell(service.hub.clone(), signal.clone()));
-    tasks.spawn(housekeeping::run(service.clone(), identity, state, root, signal));
+    tasks.spawn(follow(service.registry.clone(), signal.clone()));
+    tasks.spawn(housekeeping::run(service.clone(), identity, state, (root, policy), signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
 }
@@ -216,6 +265,13 @@ async fn tell(hub: Arc<Hub>, mut stop: Shutdown) {
     tokio::select! {
         () = stop.wait() => {}
         () = hub.run() => {}
+    }
+}
+
+async fn follow(registry: Arc<Registry>, mut stop: Shutdown) {
+    tokio::select! {
+        () = stop.wait() => {}
+        () = registry.follow() => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the service does by itself, by the clock: lists, its own certificate, retention.
 
+mod policy_file;
 mod root_lists;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use signet_pki::UnixTime;
 
+pub use policy_file::PolicyWatch;
 pub use root_lists::RootWatch;
 
 use crate::app::own_context;
@@ -37,7 +39,7 @@ pub(crate) async fn run(
     service: Arc<Service>,
     mut identity: ServerIdentity,
     tls: Arc<TlsState>,
-    mut root: RootWatch,
+    (mut root, mut policy): (RootWatch, PolicyWatch),
     mut stop: Shutdown,
 ) {
     let mut tick = tokio::time::interval(TICK);
@@ -62,6 +64,7 @@ pub(crate) async fn run(
             service.revocation.keep_up(&own_context(&service)).await;
         }
         root.look(&service).await;
+        policy.look(&service).await;
         // Whatever became of the request that moved an issuer.
         if let Err(error) = service.follow_issuers().await {
             tracing::error!(%error, "the stages of the issuers could not be read; it will be tried again");

@@ -17,6 +17,8 @@ use crate::archive::Health;
 use crate::config::raw::{LogFormat, LogLevel, RawLog};
 use crate::events::Watcher;
 use crate::latency::Latency;
+use crate::permission::Meter;
+use crate::policy::Policies;
 use crate::revocation::Lists;
 use crate::store::StoreCounters;
 
@@ -85,7 +87,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub fn new(latency: &Latency) -> Metrics {
+    pub fn new(latency: &Latency, policies: &Policies, authz: &Meter) -> Metrics {
         let mut registry = Registry::with_prefix("signet");
         let r = &mut registry;
         let answers = Family::<AnswerLabels, Counter>::default();
@@ -118,6 +120,8 @@ impl Metrics {
         let help = "Events that the slowest subscriber has not acknowledged, of those that acknowledge";
         let slowest = gauge(r, "event_acknowledgement_lag", help);
         latency.register(&mut registry);
+        authz.register(&mut registry);
+        policies.register(&mut registry);
         Metrics {
             registry,
             answers,
@@ -221,6 +225,7 @@ const ROUTES: &[&str] = &[
     "/v1/admin",
     "/v1/trust",
     "/v1/events",
+    "/v1/authz",
     "/crl",
     "/ca",
     "/ocsp",

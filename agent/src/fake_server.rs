@@ -353,6 +353,7 @@ impl Shared {
             ("/v1/trust/bundle.pem", _) => reply(200, "", &self.ca().bundle()),
             ("/v1/trust/crl.pem", _) => reply(200, "", &self.ca().crls),
             ("/v1/recover", None) => self.recover(body, &behaviour),
+            (path, Some(peer)) if path.starts_with("/v1/services/") => wire::registered(path, body, peer),
             ("/v1/whoami", Some(peer)) => reply(200, "", &json(&whoami(peer))),
             _ => refusal(ErrorCode::NotAuthenticated, None),
         };

@@ -10,6 +10,7 @@ mod failure;
 mod fake_server;
 mod input;
 mod lists;
+mod register;
 mod renew;
 mod run;
 mod schedule;
@@ -42,6 +43,7 @@ enum Command {
     Enroll(enroll::Enroll),
     Renew(renew::Renew),
     Run(run::Run),
+    Register(register::Register),
     Status(status::Status),
 }
 
@@ -65,6 +67,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Enroll(command) => runtime.block_on(command.run()),
         Command::Renew(command) => runtime.block_on(command.run()),
         Command::Run(command) => runtime.block_on(command.run()),
+        Command::Register(command) => runtime.block_on(command.run()),
         Command::Status(command) => command.run(),
     }
 }

@@ -149,7 +149,7 @@ pub(crate) fn announce(out: &mut impl Write, what: &str, dir: &Path, identity: &
 }
 
 /// mTLS with this identity, against the roots that are trusted now.
-async fn client<P>(identity: &Generation, world: &World<P>) -> Result<Client, ClientError> {
+pub(crate) async fn client<P>(identity: &Generation, world: &World<P>) -> Result<Client, ClientError> {
     let trust = Trust::Roots(identity.trusted_roots());
     Client::open(ClientConfig {
         clock: world.clock,

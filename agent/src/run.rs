@@ -11,6 +11,7 @@ use signet_pki::UnixTime;
 
 use crate::failure::Failure;
 use crate::lists::Lists;
+use crate::register::keep_registered;
 use crate::renew::{self, When, renew};
 use crate::schedule::{Last, Situation, Step, next_step};
 use crate::store::{Absent, Generation, Store, StoreError};
@@ -99,6 +100,7 @@ impl<P: Pause> Daemon<P> {
         if let Some(program) = &self.exec {
             run_for(program, &self.dir, &identity).await?;
         }
+        keep_registered(&self.dir, &identity, &mut self.world).await?;
         // The server has to see the new certificate before the old one goes, so that is due as well.
         let unsettled = Store::open(&self.dir, Absent::Refuse)?.is_unsettled()?;
         match unsettled {

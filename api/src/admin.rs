@@ -33,6 +33,9 @@ pub struct CreateTokens {
     /// Allows a device that is already enrolled to enroll again.
     #[serde(default)]
     pub replace: bool,
+    /// What an administrator may do; with the profile `admin` alone, which needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
     pub targets: Vec<TokenTarget>,
 }
 
@@ -160,6 +163,9 @@ pub struct DeviceQuery {
     pub group: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// `device`, `service` or `admin`; devices and services when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<PrincipalKind>,
     /// Only devices whose certificate ends within so many seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiring: Option<i64>,

@@ -5,15 +5,20 @@
 
 pub mod access;
 pub mod admin;
+pub mod approvals;
+pub mod authz;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credential;
 pub mod enroll;
 pub mod events;
 pub mod link;
+pub mod policy;
 pub mod problem;
 pub mod revocations;
 pub mod scope;
+pub mod services;
+pub mod xfcc;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};
 pub use problem::{ErrorCode, Problem};

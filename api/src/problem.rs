@@ -90,10 +90,26 @@ codes! {
         "An administrator can resume it with 'ca account resume'.";
     AccountRevoked = "account_revoked", 403, "The account was revoked.",
         "Ask an administrator for another account.";
+    ApprovalNeeded = "approval_needed", 409, "Another administrator has to approve this first.",
+        "After the approval send the same request again; 'ca approval list' shows what waits.";
+    ApprovalDenied = "approval_denied", 403, "Another administrator denied this.",
+        "'ca approval show' says who and why.";
     Forbidden = "forbidden", 403, "This identity may not do that.",
         "Use a certificate or key that has the permission, or ask an owner for it: 'ca account' and 'ca device permit'.";
+    NotPermitted = "not_permitted", 403, "This is not permitted.",
+        "An administrator finds the reason with 'ca why' and the request id.";
     IdentityMismatch = "identity_mismatch", 403, "A renewal cannot change the identity, the profile or the groups.",
         "An administrator changes them; the next renewal picks them up.";
+    ChainRefused = "chain_refused", 422, "The certificate chain of the service was refused.",
+        "Send the service's newest certificate and its issuer's; device.pem of signet-agent holds both.";
+    KeyNotProved = "key_not_proved", 403, "The key of the certificate was not proved.",
+        "Register over a connection with the same certificate ('signet-agent register'), or add what 'signet-agent register --prove' prints.";
+    NamesNotCovered = "names_not_covered", 422, "A name is not in the certificate.",
+        "Register names that the certificate has; others come with 'ca token create --replace --dns NAME' and a new enrollment.";
+    ResourceTaken = "resource_taken", 409, "The resource belongs to another service.",
+        "See whose it is with 'ca service list'; 'ca service deregister ID' sets it free.";
+    ProbeRefused = "probe_refused", 403, "The service is not allowed to connect there.",
+        "The operator sets services.probe = true and lists the network in services.allow.";
     NotFound = "not_found", 404, "There is nothing here.",
         "Check the path and the id.";
     Conflict = "conflict", 409, "The request conflicts with the present state.",
@@ -108,6 +124,12 @@ codes! {
         "Make a new P-256 key on the device and send a request for it.";
     InvalidArgument = "invalid_argument", 422, "A value in the request is not acceptable.",
         "Correct the value and send the request again.";
+    PolicyRefused = "policy_refused", 422, "The policy was refused; the one in force goes on.",
+        "Mend the lines that are named: 'ca policy check FILE' names all of them, 'ca policy test --policy FILE' runs its tests.";
+    PolicyChanged = "policy_changed", 409, "Another policy is in force than the one that was to be replaced.",
+        "See what is in force with 'ca policy show', then compare again with 'ca policy diff FILE'.";
+    PolicyInFile = "policy_in_file", 409, "The policy comes from a file, so it is not changed here.",
+        "Change the file that policy.file in the configuration names; it is taken over within seconds.";
     TooManyRequests = "too_many_requests", 429, "Too many requests.",
         "Wait as long as Retry-After says.";
     Internal = "internal", 500, "Something went wrong here.",

@@ -1,5 +1,7 @@
 //! The load phases: the same requests that devices send, at one and at many connections.
 
+pub(crate) mod authz;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -32,6 +32,7 @@ pub(crate) async fn tokens(admin: &Client, count: usize, batch: &str) -> Result<
             batch: Some(format!("{batch}-{}", tokens.len())),
             cidr: Some("127.0.0.0/8".into()),
             approval: false,
+            permissions: None,
             replace: false,
             targets: vec![TokenTarget::default(); now],
         };

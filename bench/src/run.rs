@@ -7,9 +7,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::fill::{Fill, device_id, fill};
 use crate::levels::{self, Level};
 use crate::load::Reuse;
 use crate::machine::machine;
+use crate::phases::authz::{Asker, LARGEST};
 use crate::phases::{Ask, Load, Phase};
 use crate::report::{Memory, Report};
 use crate::requests::Form;
@@ -40,6 +42,9 @@ pub(crate) struct Run {
     /// Only the load phases
     #[arg(long)]
     load_only: bool,
+    /// Only questions about permission, also among a million devices
+    #[arg(long)]
+    authz_only: bool,
     /// Also ten million certificates and a million revoked ones: half an hour, 25 GB of disk
     #[arg(long)]
     full: bool,
@@ -65,7 +70,7 @@ impl Run {
             start: Vec::new(),
             memory: Memory::default(),
         };
-        if !self.load_only {
+        if !self.load_only && !self.authz_only {
             eprintln!("bench: revocation lists in process");
             let (issuer, key) = sandbox.issuer()?;
             report.crl = crl::measure(&issuer, &key, &[1_000, 10_000, 100_000, 1_000_000])?;
@@ -81,6 +86,9 @@ impl Run {
     }
 
     async fn load(&self, sandbox: &Sandbox, floor: floor::Floor) -> Result<(Vec<Phase>, Memory)> {
+        if self.authz_only {
+            return self.authz(sandbox, floor).await;
+        }
         let server = sandbox.start(&[]).await?;
         let mut memory = Memory { idle_kib: server.resident_kib()?, ..Memory::default() };
         let load = Load::new(sandbox, &server, floor, self.form).await?;
@@ -101,6 +109,41 @@ impl Run {
         let (issuer, _) = sandbox.issuer()?;
         phases.push(load.ocsp(&issuer, Ask::Remembered, CONNECTIONS, many * 2).await?);
         phases.push(load.ocsp(&issuer, Ask::Nonce, CONNECTIONS, many).await?);
+        let asker = load.asker().await?;
+        phases.extend(self.questions(&load, &asker, many).await?);
+        memory.after_load_kib = server.resident_kib()?;
+        drop(load);
+        server.stop()?;
+        Ok((phases, memory))
+    }
+
+    async fn questions(&self, load: &Load<'_>, asker: &Asker, many: usize) -> Result<Vec<Phase>> {
+        Ok(vec![
+            load.authz(asker, 1, 1, many).await?,
+            load.authz(asker, 1, CONNECTIONS, many * 2).await?,
+            load.authz(asker, LARGEST, 1, many / 20).await?,
+            load.authz(asker, LARGEST, CONNECTIONS, many / 10).await?,
+        ])
+    }
+
+    async fn authz(&self, sandbox: &Sandbox, floor: floor::Floor) -> Result<(Vec<Phase>, Memory)> {
+        let server = sandbox.start(&[]).await?;
+        let load = Load::new(sandbox, &server, floor, self.form).await?;
+        load.enroll(2, WARM_UP, Reuse::KeepAlive).await?;
+        let asker = load.asker().await?;
+        let mut phases = self.questions(&load, &asker, self.operations).await?;
+        drop(load);
+        server.stop()?;
+        eprintln!("bench: a million devices");
+        let first = fill(&sandbox.database(), Fill { live: MILLION, revoked: 0 })?.first;
+        let server = sandbox.start(&[]).await?;
+        let mut memory = Memory { idle_kib: server.resident_kib()?, ..Memory::default() };
+        let load = Load::new(sandbox, &server, floor, self.form).await?;
+        // Far apart, so that no two share a page of anything.
+        let step = MILLION / self.operations as u64;
+        let ids: Vec<String> = (0..self.operations as u64).map(|n| device_id(first + n * step)).collect();
+        phases.push(load.authz_among(&asker, "authz, of 1M, first look", ids.clone()).await?);
+        phases.push(load.authz_among(&asker, "authz, of 1M, again", ids).await?);
         memory.after_load_kib = server.resident_kib()?;
         drop(load);
         server.stop()?;
@@ -126,6 +169,7 @@ fn database_bytes(sandbox: &Sandbox) -> Result<u64> {
     Ok((number("page_count")? * number("page_size")?) as u64)
 }
 
+const MILLION: u64 = 1_000_000;
 const CONNECTIONS: usize = 32;
 /// Of each device over one connection. A device has one or two generations in real life; more would measure something else.
 const RENEWALS: usize = 5;

@@ -229,8 +229,9 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>> {
     pem::certificates(&bytes).with_context(|| path.display().to_string())
 }
 
-/// No rate for one address, which stands for a whole fleet here.
-const ADMISSION: &str = "\n[admission]\nenrollments_per_second = 1000000\nenrollment_burst = 1000000\n";
+/// No rate for one address, which stands for a whole fleet here, and none for one service that asks about it.
+const ADMISSION: &str = "\n[admission]\nenrollments_per_second = 1000000\nenrollment_burst = 1000000\n\
+    [authz]\nchecks_per_second = 1000000\ncheck_burst = 1000000\n[profiles.service]\ndns_suffixes = [\"bench.example\"]\n";
 /// The name in the service's certificate.
 const HOST: &str = "localhost";
 const POLL: Duration = Duration::from_millis(2);

@@ -20,6 +20,7 @@ pub mod ocsp;
 pub mod pem;
 pub mod profile;
 pub mod recovery;
+pub mod registration;
 pub mod serial;
 pub mod signer;
 pub mod time;

@@ -19,13 +19,18 @@ pub fn sign(old_key: &dyn Signer, serial: &Serial, new_key: &PublicKey) -> Resul
 
 /// Whether the holder of `old_key` wants `new_key` to follow. ECDSA with the digest of the curve, RSA with SHA-256.
 pub fn verify(old_key: &PublicKey, serial: &Serial, new_key: &PublicKey, signature: &[u8]) -> bool {
-    let scheme = match old_key.algorithm() {
+    is_signed(old_key, &statement(serial, new_key), signature)
+}
+
+/// Whether `key` signed this text, with the digest that belongs to it.
+pub(crate) fn is_signed(key: &PublicKey, text: &str, signature: &[u8]) -> bool {
+    let scheme = match key.algorithm() {
         KeyAlgorithm::P256 => SignatureScheme::EcdsaSha256,
         KeyAlgorithm::P384 => SignatureScheme::EcdsaSha384,
         KeyAlgorithm::Ed25519 => SignatureScheme::Ed25519,
         KeyAlgorithm::Rsa { .. } => SignatureScheme::RsaPkcs1Sha256,
     };
-    old_key.verify(scheme, statement(serial, new_key).as_bytes(), signature)
+    key.verify(scheme, text.as_bytes(), signature)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod root_lists;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use signet_keys::{Passphrase, PrivateKey, files};
 use signet_pki::ca::IssuerCert;
 use signet_pki::issue::Locations;
@@ -18,7 +19,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 pub use profiles::{ADMIN_PROFILE, OCSP_PROFILE, Profiles, SERVER_PROFILE};
-use raw::RawConfig;
+use raw::{RawConfig, RawServices};
 pub use root_lists::RootLists;
 
 use crate::anchor::Anchor;
@@ -133,6 +134,11 @@ impl Config {
         self.raw.audit.archive_directory.as_deref().map(|directory| self.path(directory))
     }
 
+    /// The file that the policy of live permission is kept in.
+    pub fn policy_file(&self) -> Option<PathBuf> {
+        self.raw.policy.file.as_deref().map(|file| self.path(file))
+    }
+
     pub fn anchor(&self) -> Anchor {
         Anchor::at(self.path(&self.raw.store.anchor))
     }
@@ -243,11 +249,14 @@ impl Config {
             return Err(ConfigError::new(message, "leave it out for 30 days"));
         }
         self.check_audit()?;
+        self.check_approval()?;
+        self.check_authz()?;
         self.raw.browser.check(&self.raw.listen)?;
         if self.raw.admission.enrollments_per_second == 0 || self.raw.admission.enrollment_burst == 0 {
             let message = "admission: rates are at least 1";
             return Err(ConfigError::new(message, "leave the section out for the defaults"));
         }
+        self.probed_networks()?;
         if !self.raw.listen.local.ip().is_loopback() {
             return Err(ConfigError::new(
                 format!("listen.local = {} is not a loopback address", self.raw.listen.local),
@@ -255,6 +264,43 @@ impl Config {
             ));
         }
         Profiles::compile(&self.raw.profiles).map(|_| ())
+    }
+
+    fn check_authz(&self) -> Result<(), ConfigError> {
+        let authz = &self.raw.authz;
+        // Above an hour a permission outlives its end by more than a working person waits.
+        let times_are_good = authz.ttl_seconds <= 3600 && (0..=3600).contains(&authz.superseded_seconds);
+        if !times_are_good || authz.checks_per_second == 0 || authz.check_burst == 0 {
+            return Err(ConfigError::new(
+                "authz: ttl_seconds and superseded_seconds are 0 to 3600, checks_per_second and check_burst at least 1",
+                "leave them out for 30, 300, 5000 and 10000",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where registered services may be connected to; `None` when they are not.
+    pub fn probed_networks(&self) -> Result<Option<Vec<IpNet>>, ConfigError> {
+        let RawServices { probe, allow } = &self.raw.services;
+        let network = |text: &String| {
+            let wrong = |e| ConfigError::new(format!("services.allow: {text:?}: {e}"), "write networks as 10.1.0.0/16");
+            text.parse().map_err(wrong)
+        };
+        let networks = allow.iter().map(network).collect::<Result<Vec<IpNet>, _>>()?;
+        if *probe && networks.is_empty() {
+            let hint = "list the networks in which your services are, for example services.allow = [\"10.1.0.0/16\"]";
+            return Err(ConfigError::new("services.probe is on and services.allow is empty", hint));
+        }
+        Ok(probe.then_some(networks))
+    }
+
+    fn check_approval(&self) -> Result<(), ConfigError> {
+        let approval = &self.raw.approval;
+        if approval.batch_size == 0 || !(1..=168).contains(&approval.lifetime_hours) {
+            let message = "approval: batch_size is at least 1 and lifetime_hours is from 1 to 168";
+            return Err(ConfigError::new(message, "leave both out for 100 and 24"));
+        }
+        Ok(())
     }
 
     fn check_audit(&self) -> Result<(), ConfigError> {

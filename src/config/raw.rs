@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use signet_api::approvals::Guarded;
 use signet_pki::key_policy::KeyType;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DnsName, TrustDomain};
@@ -35,11 +36,18 @@ pub struct RawConfig {
     #[serde(default)]
     pub admission: RawAdmission,
     #[serde(default)]
+    pub approval: RawApproval,
+    #[serde(default)]
+    pub authz: RawAuthz,
     pub events: RawEvents,
     #[serde(default)]
     pub browser: RawBrowser,
     #[serde(default)]
     pub recovery: RawRecovery,
+    #[serde(default)]
+    pub services: RawServices,
+    #[serde(default)]
+    pub policy: RawPolicy,
     #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
     #[serde(default)]
@@ -170,6 +178,24 @@ impl Default for RawRecovery {
     }
 }
 
+/// What needs a second administrator.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawApproval {
+    /// `issuers`, `policy`, `batches`, `administrators`; nothing by default.
+    pub required_for: Vec<Guarded>,
+    /// Tokens of one order, or devices of one revocation, from which on it is a large batch.
+    pub batch_size: u32,
+    /// Hours for which a request waits, and in which it is carried out once it is approved.
+    pub lifetime_hours: u32,
+}
+
+impl Default for RawApproval {
+    fn default() -> RawApproval {
+        RawApproval { required_for: Vec::new(), batch_size: 100, lifetime_hours: 24 }
+    }
+}
+
 /// What becomes of old entries of the audit log.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -203,6 +229,46 @@ impl Default for RawAdmission {
         // A site behind one NAT that powers on a few hundred devices at once is served within seconds.
         RawAdmission { enrollments_per_second: 100, enrollment_burst: 500 }
     }
+}
+
+/// Answers to services that ask for permission.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAuthz {
+    /// Seconds for which an answer may be kept at most; a policy may say less.
+    pub ttl_seconds: u64,
+    /// Questions a second from one service, and how many may come at once.
+    pub checks_per_second: u32,
+    pub check_burst: u32,
+    /// Seconds for which a certificate still counts after the one that replaced it was used for the first time.
+    pub superseded_seconds: i64,
+}
+
+impl Default for RawAuthz {
+    fn default() -> RawAuthz {
+        // A third of what one core answers, so that three services that ask without end leave something to the others. Five
+        // minutes is how long the printed configurations keep a connection.
+        RawAuthz { ttl_seconds: 30, checks_per_second: 5_000, check_burst: 10_000, superseded_seconds: 300 }
+    }
+}
+
+/// Registered services.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawServices {
+    /// Whether an administrator may have the service connect to registered services, to see what they show.
+    pub probe: bool,
+    /// Networks that it may connect to for that, and no others: `10.1.0.0/16`.
+    pub allow: Vec<String>,
+}
+
+/// Live permission.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicy {
+    /// The policy, when it is kept in a file; without one it is applied over the API.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
 }
 
 /// A profile of the operator's, or changes to a built-in one of the same name.

@@ -27,6 +27,8 @@ pub(super) const BODY_BYTES: usize = 64 * 1024;
 pub(super) const OCSP_BYTES: usize = signet_pki::der::Limits::OCSP_REQUEST.bytes;
 /// An administrator's order for ten thousand tokens with bindings and names.
 pub(super) const ADMIN_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// A batch of questions about permission, each with a whole certificate.
+pub(super) const CHECKS_BYTES: usize = 512 * 1024;
 /// Streams of one HTTP/2 connection.
 pub(super) const STREAMS: u32 = 64;
 /// Streams of events at one time, and those of one identity: a service that runs several times, or a person with two windows. A

@@ -1,6 +1,7 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod authz;
 mod backoff;
 mod browser;
 mod connection;
@@ -16,6 +17,7 @@ mod ocsp;
 mod plain;
 mod refusal;
 mod request;
+mod services;
 pub mod tls;
 mod trust;
 
@@ -39,8 +41,11 @@ use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::latency::Latency;
 use crate::ocsp::Responders;
+use crate::permission::Permission;
+use crate::policy::Policies;
 use crate::random::Random;
 use crate::revocation::{Lists, Revocation};
+use crate::services::{Registrar, Registry};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
@@ -64,10 +69,14 @@ pub struct Service {
     pub refusals: RefusalLog,
     pub backoff: Backoff,
     pub doors: Doors,
+    pub policies: Policies,
     pub metrics: Metrics,
     pub latency: Arc<Latency>,
     pub hub: Arc<Hub>,
     pub connections: Connections,
+    pub registry: Arc<Registry>,
+    pub permission: Permission,
+    pub registrar: Registrar,
 }
 
 impl Service {
@@ -88,8 +97,13 @@ pub(crate) type App = Arc<Service>;
 
 /// The TLS listener's routes.
 pub fn api(service: Arc<Service>) -> Router {
-    let routes =
-        Router::new().merge(native::routes()).merge(trust::routes()).merge(admin::routes()).merge(events::routes());
+    let routes = Router::new()
+        .merge(native::routes())
+        .merge(trust::routes())
+        .merge(admin::routes())
+        .merge(events::routes())
+        .merge(services::routes())
+        .merge(authz::routes());
     request::wrap_for_browsers(routes, service)
 }
 

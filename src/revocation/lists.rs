@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use axum::body::Bytes;
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
 use signet_pki::pem::{self, Label};
@@ -13,6 +14,14 @@ use super::{Directory, Document};
 use crate::config::RootLists;
 use crate::issuer::Issuers;
 use crate::store::StoreError;
+
+/// Every list that checking a whole chain needs.
+pub struct ListSet {
+    /// Another one when any of the lists is another.
+    pub name: String,
+    /// DER.
+    pub lists: Vec<Bytes>,
+}
 
 /// One publisher for each issuer.
 pub struct Lists {
@@ -71,8 +80,7 @@ impl Lists {
     pub fn all_pem(&self) -> Option<(Document, u64)> {
         let lists = self.full()?;
         let root_lists = self.root_lists.load();
-        let numbers: Vec<_> = lists.iter().map(|list| list.name().to_owned()).collect();
-        let name = format!("{}-{}", numbers.join("-"), root_lists.name());
+        let name = name_of(&lists, &root_lists);
         let newest = lists.iter().map(|list| list.number).max()?;
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, document)) = all.as_ref().filter(|(known, _)| *known == name) {
@@ -82,6 +90,15 @@ impl Lists {
         let document = Document::list_pem(text + &root_lists.pem(), &name);
         *all = Some((name, document.clone()));
         Some((document, newest))
+    }
+
+    /// The same in DER, for verifiers in this process; `None` while a list is missing.
+    pub fn set(&self) -> Option<ListSet> {
+        let lists = self.full()?;
+        let root_lists = self.root_lists.load();
+        let roots = std::iter::once(&root_lists.own).chain(&root_lists.others).cloned().map(Bytes::from);
+        let bytes = lists.iter().map(|list| list.der.bytes.clone()).chain(roots).collect();
+        Some(ListSet { name: name_of(&lists, &root_lists), lists: bytes })
     }
 
     pub fn root(&self) -> &IssuerCert {
@@ -192,4 +209,9 @@ impl Lists {
             publisher.start_over().await;
         }
     }
+}
+
+fn name_of(lists: &[Arc<Published>], root_lists: &RootLists) -> String {
+    let numbers: Vec<_> = lists.iter().map(|list| list.name()).collect();
+    format!("{}-{}", numbers.join("-"), root_lists.name())
 }

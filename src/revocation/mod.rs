@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 pub use directory::Directory;
 pub use document::Document;
-pub use lists::Lists;
+pub use lists::{ListSet, Lists};
 pub use press::{PublishError, Published};
 pub use publish::{Publisher, Schedule, Standing};
 

@@ -1,7 +1,12 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
 pub mod access;
+pub mod approvals;
+pub mod facts;
+pub mod policy;
 pub mod records;
+pub mod resource;
+pub mod services;
 pub mod sqlite;
 pub mod tickets;
 pub mod writes;
@@ -17,7 +22,12 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use access::*;
+pub use approvals::*;
+pub use facts::*;
+pub use policy::*;
 pub use records::*;
+pub use resource::{Resource, ResourceError};
+pub use services::*;
 pub use tickets::*;
 pub use writes::*;
 
@@ -36,7 +46,7 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore + TicketStore {
+pub trait Store: AccessStore + ApprovalStore + FactStore + PolicyStore + ServiceStore + TicketStore {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

@@ -14,6 +14,8 @@ use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, Stage,
 pub struct CreateTokens {
     pub tokens: Vec<TokenRecord>,
     pub kind: signet_pki::name::PrincipalKind,
+    /// Of principals that are new.
+    pub permissions: Option<Permissions>,
     pub draft: AuditDraft,
 }
 

@@ -57,6 +57,7 @@ pub(crate) async fn members(daemon: &Daemon, installation: &Installation, prefix
         kind: TokenKind::Batch,
         cidr: Some("127.0.0.0/8".into()),
         batch: Some(prefix.into()),
+        permissions: None,
         targets: names.iter().map(|name| target(name)).collect(),
         ..order("unused")
     };

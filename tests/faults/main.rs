@@ -24,5 +24,7 @@ mod flush;
 mod issuers;
 mod kill;
 mod ocsp;
+mod permission;
 mod retry;
+mod services;
 mod sharded;

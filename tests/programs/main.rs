@@ -9,6 +9,7 @@ mod lists;
 mod refusals;
 mod rollover;
 mod scripts;
+mod services;
 mod site;
 mod story;
 mod theft;

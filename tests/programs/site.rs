@@ -151,6 +151,12 @@ impl Run {
         self
     }
 
+    /// An answer to look at, and an error with these words.
+    #[track_caller]
+    pub(crate) fn says(&self, code: i32, words: &str) {
+        assert!(self.code == code && !self.stdout.is_empty() && self.stderr.contains(words), "{self:?}");
+    }
+
     /// One sentence of error with these words, and a hint.
     #[track_caller]
     pub(crate) fn refused(&self, code: i32, words: &str) {
@@ -170,7 +176,7 @@ pub(crate) fn finish(mut command: Command) -> Run {
 
 /// Configurations need the number in advance. It lies below the range of outgoing connections, and no two tests of this
 /// process get the same.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 12_000 + (std::process::id() % 80) as u16 * 100;
     loop {

@@ -87,6 +87,7 @@ async fn tokens(service: &TestService, count: usize) -> Vec<String> {
             kind: TokenKind::Batch,
             batch: Some(format!("herd-{number}")),
             cidr: Some("127.0.0.0/8".into()),
+            permissions: None,
             targets,
             ..order("herd-0")
         };

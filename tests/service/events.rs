@@ -141,7 +141,7 @@ async fn t42_a_device_and_a_stranger_hear_nothing() {
         let token = service.token("sensor-2").await.token;
         let bearer = format!("Bearer {token}");
         let with_token = service.send(method, path, &[("authorization", &bearer)], body.as_bytes()).await;
-        assert_eq!(with_token.problem().code, ErrorCode::NotAuthenticated);
+        assert_eq!(with_token.problem().code, ErrorCode::CredentialInvalid);
     }
 }
 

@@ -27,6 +27,9 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/v1/admin/issuers/{id}", r#"{"action":"distrust","reason":"a thief"}"#),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
+    ("GET", "/v1/admin/approvals", ""),
+    ("GET", "/v1/admin/approvals/{id}", ""),
+    ("POST", "/v1/admin/approvals/{id}", r#"{"action":"approve","digest":""}"#),
 ];
 
 #[test]

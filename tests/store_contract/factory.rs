@@ -135,7 +135,12 @@ pub(crate) fn draft(kind: &'static str, subject: &str) -> AuditDraft {
 }
 
 pub(crate) fn order(tokens: &[TokenRecord]) -> CreateTokens {
-    CreateTokens { tokens: tokens.to_vec(), kind: PrincipalKind::Device, draft: draft("token.created", "tokens") }
+    CreateTokens {
+        tokens: tokens.to_vec(),
+        kind: PrincipalKind::Device,
+        permissions: None,
+        draft: draft("token.created", "tokens"),
+    }
 }
 
 pub(crate) fn sign(principal: &PrincipalRecord, key: &PrivateKey, now: UnixTime, serial: [u8; 20]) -> Signed {

@@ -8,6 +8,7 @@ mod factory;
 mod archiving;
 mod auditing;
 mod devices;
+mod facts;
 mod grouping;
 mod issuers;
 mod issuing;
@@ -16,6 +17,7 @@ mod pruning;
 mod reading;
 mod renewing;
 mod revoking;
+mod services;
 mod sharding;
 mod spoiled;
 mod ticketing;
@@ -48,6 +50,10 @@ macro_rules! holds_for {
                 groups_and_profile_change_without_a_step_and_count_as_a_version,
                 a_retired_device_loses_certificates_and_tokens_for_good,
                 an_unknown_device_changes_nothing,
+            }
+            facts {
+                a_principal_comes_with_the_newest_certificate_that_counts,
+                fingerprints_come_in_pages_without_a_gap,
             }
             grouping {
                 a_conflict_in_the_middle_of_a_group_spoils_no_neighbour,
@@ -116,6 +122,14 @@ macro_rules! holds_for {
                 a_dry_run_puts_nothing_on_the_list,
                 a_standing_is_what_became_of_the_certificate_of_that_issuer,
                 every_revocation_changes_the_revision_before_it_is_answered,
+            }
+            services {
+                a_service_is_registered_once_and_the_same_again_is_no_change,
+                t11_only_a_live_certificate_of_an_active_service_registers_it,
+                a_registration_is_as_good_as_its_principal,
+                a_decision_on_an_old_registration_is_refused,
+                nothing_belongs_to_two,
+                a_spoiled_registration_is_corrupt,
             }
             sharding {
                 lists_of_an_earlier_number_go_on_for_the_longest_life,

@@ -207,6 +207,25 @@ impl TicketStore for FaultyStore {
     }
 }
 
+impl ApprovalStore for FaultyStore {
+    forward! {
+        ask_approval(order: AskApproval) -> Approval;
+        decide_approval(order: DecideApproval) -> Option<Result<ApprovalRecord, ApprovalConflict>>;
+        approval(id: &str) -> Option<ApprovalRecord>;
+        approvals(waiting_at: Option<UnixTime>) -> Vec<ApprovalRecord>;
+    }
+}
+
+impl PolicyStore for FaultyStore {
+    forward! {
+        apply_policy(order: ApplyPolicy) -> Result<PolicyRecord, PolicyConflict>;
+        policy() -> Option<PolicyRecord>;
+        policy_of(revision: &str) -> Option<PolicyRecord>;
+        policies(limit: u32) -> Vec<PolicyRecord>;
+        inventory_after(row: u64, limit: u32) -> Vec<InventoryRow>;
+    }
+}
+
 impl Store for FaultyStore {
     forward! {
         create_tokens(order: CreateTokens) -> Result<(), TokenConflict>;
@@ -261,5 +280,22 @@ impl Store for FaultyStore {
     /// Never fails: what is closed stays closed.
     fn close(&self) -> Answer<'_, ()> {
         self.inner.close()
+    }
+}
+
+impl ServiceStore for FaultyStore {
+    forward! {
+        register_service(order: RegisterOrder) -> Result<ServiceRecord, RegisterConflict>;
+        deregister_service(id: &DeviceId, draft: AuditDraft) -> Option<ServiceRecord>;
+        service(id: &DeviceId) -> Option<ServiceRecord>;
+        services() -> Vec<ServiceRecord>;
+    }
+}
+
+impl FactStore for FaultyStore {
+    forward! {
+        present(id: &DeviceId) -> Option<DeviceRow>;
+        fingerprints_after(row: u64, limit: u32) -> Fingerprints;
+        certificate_in(row: u64) -> Option<CertificateRecord>;
     }
 }

@@ -11,6 +11,8 @@ pub(crate) mod der;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
+pub(crate) mod permission;
+pub(crate) mod services;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod wire;
@@ -277,6 +279,7 @@ pub(crate) fn order(device: &str) -> CreateTokens {
         cidr: None,
         approval: false,
         replace: false,
+        permissions: None,
         targets: vec![target(device)],
     }
 }

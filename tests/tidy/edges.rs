@@ -11,13 +11,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pki", &[]),
     ("keys", &["signet-pki"]),
     ("api", &["signet-pki"]),
+    ("policy", &["signet-pki"]),
     ("sync", &["signet-api", "signet-keys", "signet-pki"]),
-    ("ca", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
+    ("ca", &["signet-api", "signet-keys", "signet-pki", "signet-policy", "signet-sync"]),
     ("agent", &["signet-api", "signet-keys", "signet-pki", "signet-sync"]),
-    (".", &["signet-api", "signet-keys", "signet-pki"]),
+    (".", &["signet-api", "signet-keys", "signet-pki", "signet-policy"]),
     // Tools of development: they ship with nothing.
-    ("bench", &["signet-api", "signet-keys", "signet-pki"]),
-    ("fuzz", &["signet-api", "signet-pki"]),
+    ("bench", &["signet-api", "signet-keys", "signet-pki", "signet-policy"]),
+    ("fuzz", &["signet-api", "signet-pki", "signet-policy"]),
 ];
 
 /// Modules of the service that a module may use. `app` wires all of them.
@@ -47,8 +48,10 @@ const MODULES: &[(&str, &[&str])] = &[
             "issuer",
             "latency",
             "ocsp",
+            "permission",
             "random",
             "revocation",
+            "services",
             "store",
             "telemetry",
             "trust",
@@ -58,15 +61,18 @@ const MODULES: &[(&str, &[&str])] = &[
     ("issuer", &["audit", "store"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
+    // Identity of the asker, settings, and the policy itself as a value.
+    ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     // Lists of roots are a file of the configuration.
     ("revocation", &["authorize", "clock", "config", "issuer", "latency", "store"]),
     ("server_identity", &["authorize", "config", "enrollment", "store"]),
+    ("services", &["authorize", "clock", "issuer", "revocation", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "events", "latency", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "permission", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
 ];
 

@@ -11,6 +11,7 @@
 //!   gen-0002/                            the one before, until the server has seen the new one in use
 //!   request-….key                        the key of a request under way
 //!   announced                            the generation that `run --exec` ran its program for
+//!   service.json registered              what `register` asked for, and the certificate that the server has it with
 //!   lock
 //! ```
 //!

@@ -4,6 +4,7 @@
 //! only over a connection whose chain was verified first (see [`pin`] for the very first contact).
 
 mod address;
+mod authz;
 mod bundles;
 mod calls;
 mod clock;
@@ -11,6 +12,7 @@ mod connection;
 mod error;
 pub mod pin;
 mod plain;
+mod services;
 mod stream;
 mod tls;
 

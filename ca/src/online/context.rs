@@ -36,8 +36,13 @@ impl At {
     }
 
     pub(super) fn read(&self) -> Result<AdminDir, Failure> {
+        AdminDir::read(&self.path()?)
+    }
+
+    /// Where the directory is, or would be.
+    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        AdminDir::read(&admin_dir::find(self.admin.as_deref(), home.as_deref())?)
+        admin_dir::find(self.admin.as_deref(), home.as_deref())
     }
 }
 
@@ -60,7 +65,7 @@ impl Context {
         let roots = dir.roots.iter().map(|root| root.der().to_vec()).collect();
         let mut config = ClientConfig::new(&dir.server, Trust::Roots(roots)).identity(identity);
         config.max_answer = MAX_ANSWER;
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
+        let runtime = runtime()?;
         Ok(Context { dir, config, runtime, kept: Cell::new(None), max_idle: MAX_IDLE })
     }
 
@@ -77,6 +82,8 @@ impl Context {
         let (method, path, body) = match request {
             Call::Get { path } => (Method::GET, path, None),
             Call::Post { path, body } => (Method::POST, path, Some(("application/json", body.to_vec()))),
+            Call::Put { path, body } => (Method::PUT, path, Some(("application/json", body.to_vec()))),
+            Call::Delete { path } => (Method::DELETE, path, None),
         };
         let accept = [("accept", "application/json, */*;q=0.5")];
         let outcome = self.runtime.block_on(async {
@@ -114,10 +121,7 @@ impl Context {
 
     /// The error in this command line's words.
     pub(super) fn failure(&self, error: ClientError) -> Failure {
-        match error {
-            ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after).into(),
-            other => failure(&self.dir.server, &other),
-        }
+        said(&self.dir.server, error)
     }
 
     /// The kept connection while the service certainly keeps it too: while a person reads a question it is closed, and
@@ -139,6 +143,19 @@ impl Service for Context {
 /// The machine's clock.
 pub(super) fn now() -> UnixTime {
     Clock::System.read()
+}
+
+/// The error in this command line's words.
+pub(super) fn said(server: &str, error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after).into(),
+        other => failure(server, &other),
+    }
+}
+
+/// For the requests of one command, one after another.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::internal)
 }
 
 fn failure(server: &str, error: &ClientError) -> Failure {

@@ -79,6 +79,7 @@ impl List {
                 search: self.search.clone(),
                 group: self.group.clone(),
                 status: self.status.clone(),
+                kind: None,
                 expiring: self.expiring.map(|s| s.0),
                 after,
                 limit,

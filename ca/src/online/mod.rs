@@ -1,12 +1,15 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
+mod admin;
 mod admin_dir;
+mod approval;
 mod audit;
 mod audit_archive;
 mod audit_chain;
 mod audit_note;
 mod audit_search;
 mod audit_verify;
+mod authz;
 mod bundle;
 mod context;
 mod crl;
@@ -24,6 +27,7 @@ mod print;
 mod renew;
 mod revoke;
 mod service;
+mod service_registry;
 mod token;
 mod token_create;
 mod trust;
@@ -43,6 +47,12 @@ pub(crate) enum OnlineCommand {
     /// Devices: list, show, suspend, resume, retire, approve, deny, set
     #[command(after_help = "Example:\n  ca device list --status active")]
     Device(Noun<device::DeviceCommand>),
+    /// Registered services: list, show, register, deregister, probe
+    #[command(after_help = "Example:\n  ca service list")]
+    Service(Noun<service_registry::ServiceCommand>),
+    /// Live permission: check
+    #[command(after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data")]
+    Authz(Noun<authz::AuthzCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -58,6 +68,13 @@ pub(crate) enum OnlineCommand {
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
+    /// Administrators: list, invite, permit
+    #[command(after_help = "Example:\n  ca admin invite bob --role auditor --out bob.link")]
+    Admin(Noun<admin::AdminCommand>),
+    /// What waits for a second administrator: list, show, approve, deny
+    #[command(after_help = "Example:\n  ca approval list")]
+    Approval(Noun<approval::ApprovalCommand>),
+    Join(admin::Join),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -68,6 +85,8 @@ impl OnlineCommand {
         match self {
             OnlineCommand::Token(noun) => noun.command.run(&noun.at),
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Service(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Authz(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),
@@ -75,6 +94,9 @@ impl OnlineCommand {
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Join(command) => command.run(),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

@@ -18,6 +18,8 @@ pub(super) trait Service {
 pub(super) enum Call<'a> {
     Get { path: &'a str },
     Post { path: &'a str, body: &'a [u8] },
+    Put { path: &'a str, body: &'a [u8] },
+    Delete { path: &'a str },
 }
 
 #[derive(Debug)]
@@ -74,6 +76,19 @@ pub(super) fn post<B: Serialize, T: DeserializeOwned>(
 ) -> Result<T, CallError> {
     let body = serde_json::to_vec(body).map_err(|e| CallError::Failed(Failure::internal(e)))?;
     decode(path, &service.call(Call::Post { path, body: &body })?)
+}
+
+pub(super) fn put<B: Serialize, T: DeserializeOwned>(
+    service: &dyn Service,
+    path: &str,
+    body: &B,
+) -> Result<T, CallError> {
+    let body = serde_json::to_vec(body).map_err(|e| CallError::Failed(Failure::internal(e)))?;
+    decode(path, &service.call(Call::Put { path, body: &body })?)
+}
+
+pub(super) fn delete<T: DeserializeOwned>(service: &dyn Service, path: &str) -> Result<T, CallError> {
+    decode(path, &service.call(Call::Delete { path })?)
 }
 
 /// How much of a list is wanted.

@@ -26,7 +26,8 @@ impl Fake {
 impl Service for Fake {
     fn call(&self, request: Call<'_>) -> Result<Vec<u8>, CallError> {
         let path = match request {
-            Call::Get { path } | Call::Post { path, .. } => path,
+            Call::Get { path } | Call::Delete { path } => path,
+            Call::Post { path, .. } | Call::Put { path, .. } => path,
         };
         self.asked.borrow_mut().push(path.to_owned());
         self.answers.get(path).cloned().ok_or_else(|| refused(ErrorCode::NotFound))

@@ -121,6 +121,7 @@ impl Create {
             batch,
             cidr: self.cidr.clone(),
             approval: self.approval,
+            permissions: None,
             replace: self.replace,
             targets,
         })

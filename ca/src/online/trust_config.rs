@@ -16,6 +16,9 @@ pub(crate) struct Config {
     /// Where the service keeps clients.pem, crl.pem, server.pem and server.key
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     dir: String,
+    /// Also ask Signet at this address about every request; for nginx and envoy
+    #[arg(long, value_name = "HOST[:PORT]")]
+    authz: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,11 +48,28 @@ impl Config {
         if dir.is_empty() || !dir.chars().all(plain) {
             return Err(Failure::usage("--dir is a path of letters, digits and . _ - + @ /, for example /etc/signet"));
         }
-        Ok(self.kind.template()?.replace(DEFAULT_DIR, dir))
+        let Some(authz) = &self.authz else { return Ok(self.kind.template()?.replace(DEFAULT_DIR, dir)) };
+        let (host, port) = authz.split_once(':').unwrap_or((authz, "8443"));
+        let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+        if !is_host || port.parse::<u16>().is_err() {
+            return Err(Failure::usage("--authz is the service's name and port, for example ca.acme.example:8443"));
+        }
+        let text = self.kind.asking_template()?.replace(DEFAULT_DIR, dir);
+        let text = text.replace("ca.example:8443", &format!("{host}:{port}"));
+        Ok(text.replace("ca.example", host).replace("port_value: 8443", &format!("port_value: {port}")))
     }
 }
 
 impl Kind {
+    fn asking_template(self) -> Result<&'static str, Failure> {
+        match self {
+            Kind::Nginx => Ok(include_str!("../../templates/nginx-authz.conf")),
+            Kind::Envoy => Ok(include_str!("../../templates/envoy-authz.yaml")),
+            _ => Err(Failure::refused("--authz is printed for nginx and envoy")
+                .hint("other programs ask at /v1/authz/check; see the README on permission")),
+        }
+    }
+
     fn template(self) -> Result<&'static str, Failure> {
         Ok(match self {
             Kind::Nginx => include_str!("../../templates/nginx.conf"),

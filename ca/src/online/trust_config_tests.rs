@@ -19,7 +19,7 @@ use crate::online::admin_dir::tests::{Authority, crl_pem, new_key, request};
 mod template;
 
 fn text(kind: Kind, dir: &str) -> Result<String, Failure> {
-    Config { kind, dir: dir.into() }.text()
+    Config { kind, dir: dir.into(), authz: None }.text()
 }
 
 /// Lines that are no comments, with single spaces.
@@ -43,6 +43,48 @@ fn t14_no_configuration_keeps_sessions_and_each_asks_for_every_list() {
     let named: Vec<_> = EXPECTED.iter().map(|(kind, _, _)| *kind).collect();
     for kind in Kind::value_variants() {
         assert!(named.contains(kind) || matches!(kind, Kind::Caddy | Kind::Rustls), "{kind:?} is not in the table");
+    }
+}
+
+#[test]
+fn a_configuration_that_asks_signet_has_all_of_the_one_that_does_not() {
+    for kind in [Kind::Nginx, Kind::Envoy] {
+        let asking = |authz: &str| Config { kind, dir: "/srv/x".into(), authz: Some(authz.into()) }.text();
+        let lines = directives(&asking("ca.acme.example:9443").unwrap());
+        let whole = lines.join("\n");
+        // What is sent about the certificate grows.
+        for line in directives(&text(kind, "/srv/x").unwrap()) {
+            assert!(line.starts_with("set_current_client_cert_details") || lines.contains(&line), "{kind:?}: {line}");
+        }
+        assert!(whole.contains("ca.acme.example") && whole.contains("9443"), "{whole}");
+        assert!(!whole.contains("ca.example") && !whole.contains("8443"), "{whole}");
+        assert!(asking("10.0.0.7").unwrap().contains("8443"));
+        for wrong in ["", "a b", "https://ca.acme.example", "ca.acme.example:", "ca:99999", "ca;x"] {
+            assert!(asking(wrong).is_err(), "{wrong}");
+        }
+    }
+    let other = Config { kind: Kind::Haproxy, dir: "/srv/x".into(), authz: Some("ca.acme.example".into()) };
+    assert!(other.text().unwrap_err().hint_text().unwrap().contains("/v1/authz/check"));
+}
+
+#[test]
+fn t23_nginx_passes_nothing_of_its_client_on_when_it_asks() {
+    let text = Config { kind: Kind::Nginx, dir: DEFAULT_DIR.into(), authz: Some("ca.acme.example".into()) }.text();
+    let lines = directives(&text.unwrap());
+    let begin = lines.iter().position(|line| line == "location = /_signet {").unwrap();
+    let asking = &lines[begin..];
+    for wanted in [
+        "internal;",
+        "proxy_pass_request_headers off;",
+        "proxy_pass_request_body off;",
+        "proxy_set_header X-Client-Cert $ssl_client_escaped_cert;",
+        "proxy_set_header X-Client-Verify $ssl_client_verify;",
+        "proxy_set_header X-Original-Method $request_method;",
+        "proxy_set_header X-Original-URI $request_uri;",
+        "proxy_set_header X-Real-IP $remote_addr;",
+        "proxy_ssl_verify on;",
+    ] {
+        assert_eq!(asking.iter().filter(|line| *line == wanted).count(), 1, "{wanted}");
     }
 }
 

@@ -14,6 +14,7 @@ use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, Serial, UnixTime};
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found, segment, views};
 use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder};
 use crate::credentials::order::check_groups;
@@ -23,12 +24,16 @@ use crate::http::native;
 use crate::http::refusal::Refusal;
 use crate::http::request::{answer, require, within};
 use crate::revocation::Wish;
-use crate::store::{AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeTarget, Step};
+use crate::store::{AuditDraft, ChangeDevice, Conflict, Guarded, Mode, PrincipalRecord, RevokeTarget, Step};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::DevicesRead).await?;
     let now = service.clock.now();
-    let page = service.store.devices(asked.query::<DeviceQuery>()?, now).await?;
+    let query = asked.query::<DeviceQuery>()?;
+    if matches!(query.kind, Some(PrincipalKind::Admin | PrincipalKind::Server)) {
+        require(&asked.caller, Scope::AccountsRead)?;
+    }
+    let page = service.store.devices(query, now).await?;
     let items: Vec<DeviceInfo> = page.items.into_iter().map(|d| views::device(d, now)).collect();
     answer(&Page { items, next: page.next })
 }
@@ -90,6 +95,12 @@ pub(super) async fn change(
     }
     if let Some(groups) = &change.groups {
         check_groups(groups)?;
+    }
+    if let (PrincipalKind::Admin, Some(permissions)) = (found.kind, &change.permissions) {
+        let summary = format!("Let the administrator {device} do from now on: {permissions}");
+        let path = format!("/v1/admin/devices/{device}");
+        let act = Act { guarded: Guarded::Administrators, path, body: &change, summary };
+        second(&service, (&caller, &context), act).await?;
     }
     let order = order(device, change, &caller, &context, service.clock.now())?;
     if matches!(order.step, Some(Step::Suspend | Step::Retire)) {
@@ -186,6 +197,9 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
     let target = target(&service, &caller, &order).await?;
     let reason = order.reason.unwrap_or(Reason::Unspecified);
     let mode = if order.dry_run { Mode::DryRun } else { Mode::Apply };
+    if mode == Mode::Apply {
+        agree(&service, (&caller, &context), &order, &target).await?;
+    }
     let wish = Wish { target, reason, mode };
     service.latency.begin(&context.request_id, received);
     let report = service.revocation.revoke(wish, caller.actor(), &context).await?;
@@ -202,6 +216,33 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
         credentials: report.revoked.credentials,
         crl_number: report.crl_number,
     })
+}
+
+/// A second administrator, when many devices would end. One device is never kept waiting for it.
+async fn agree(
+    service: &App,
+    (caller, context): (&Caller, &Context),
+    order: &RevokeRequest,
+    target: &RevokeTarget,
+) -> Result<(), Refusal> {
+    let settings = &service.config.raw.approval;
+    let many = matches!(target, RevokeTarget::Batch(_) | RevokeTarget::Account(_));
+    if !many || !settings.required_for.contains(&Guarded::Batches) {
+        return Ok(());
+    }
+    let wish = Wish { target: target.clone(), reason: Reason::Unspecified, mode: Mode::DryRun };
+    let devices = service.revocation.revoke(wish, caller.actor(), context).await?.revoked.devices.len();
+    if devices < settings.batch_size as usize {
+        return Ok(());
+    }
+    let what = match target {
+        RevokeTarget::Account(id) => format!("the account {id}"),
+        RevokeTarget::Batch(batch) => format!("the batch {batch}"),
+        RevokeTarget::Device(_) | RevokeTarget::Serial(_) => String::new(),
+    };
+    let summary = format!("Revoke {what}: {devices} devices now");
+    let act = Act { guarded: Guarded::Batches, path: "/v1/admin/revocations".into(), body: order, summary };
+    second(service, (caller, context), act).await
 }
 
 async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result<RevokeTarget, Refusal> {

@@ -10,6 +10,7 @@ use signet_api::admin::{IssuerAction, IssuerChange, IssuerInfo, ResponderInfo};
 use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found};
 use crate::authorize::{Caller, Context};
 use crate::config::OCSP_PROFILE;
@@ -17,7 +18,7 @@ use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
 use crate::issuer::Issuer;
-use crate::store::{AuditDraft, IssuerRecord, IssuerStep, Stage, StageConflict};
+use crate::store::{AuditDraft, Guarded, IssuerRecord, IssuerStep, Stage, StageConflict};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::IssuersRead).await?;
@@ -51,6 +52,15 @@ pub(super) async fn step(
                     locked out until 'signetd setup --admin NAME --admin-dir DIR' on the issuing host";
         return Err(Refusal::told(ErrorCode::Conflict, text));
     }
+    let verb = match change.action {
+        IssuerAction::Activate => "Let sign from now on",
+        IssuerAction::Retire => "Let sign no more",
+        IssuerAction::Distrust => "Refuse all certificates of",
+    };
+    let summary = format!("{verb} the issuer {id}, {}", issuer.certificate().view().subject_text);
+    let path = format!("/v1/admin/issuers/{id}");
+    let act = Act { guarded: Guarded::Issuers, path, body: &change, summary };
+    second(&service, (&admin, &context), act).await?;
     let mut order = order(&record, &change, waits_for, (&admin, &context), service.clock.now());
     // In DER: open connections are found by it.
     order.draft.detail["name"] = HEXLOWER.encode(issuer.certificate().subject()).into();

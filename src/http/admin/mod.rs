@@ -1,7 +1,9 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
+pub(super) mod approvals;
 mod devices;
 mod issuers;
+mod policy;
 mod tokens;
 mod trust;
 mod views;
@@ -42,8 +44,14 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/crl", get(watch::crl))
         .route("/v1/admin/issuers", get(issuers::list))
         .route("/v1/admin/issuers/{id}", post(issuers::step))
+        .route("/v1/admin/policy", get(policy::show).put(policy::apply))
+        .route("/v1/admin/policy/diff", post(policy::diff))
+        .route("/v1/admin/policy/history", get(policy::history))
+        .route("/v1/admin/policy/history/{revision}", get(policy::of_history))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
+        .route("/v1/admin/approvals", get(approvals::list))
+        .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
 }
 
 /// A request whose administrator is known.

@@ -1,29 +1,32 @@
 //! Enrollment tokens.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::json;
-use signet_api::admin::{CreateTokens, CreatedTokens, Page, RevokedTokens, TokenInfo, TokenQuery};
+use signet_api::admin::{CreateTokens, CreatedTokens, Page, RevokedTokens, TokenInfo, TokenKind, TokenQuery};
 use signet_api::scope::Scope;
 use signet_api::{CredentialId, ErrorCode};
+use signet_pki::name::PrincipalKind;
+use signet_pki::profile::Profile;
 
+use super::approvals::{Act, second};
 use super::{Asked, not_found, segment, views};
+use crate::authorize::{Caller, Context};
+use crate::config::ADMIN_PROFILE;
 use crate::credentials::order::{self, Ordering};
 use crate::http::App;
 use crate::http::refusal::Refusal;
-use crate::http::request::answer;
-use crate::store::{self, AuditDraft, TokenConflict, TokenSelection};
+use crate::http::request::{answer, require, within};
+use crate::store::{self, AuditDraft, Guarded, TokenConflict, TokenSelection};
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::TokensWrite).await?;
-    let (admin, context, order) = asked.json::<CreateTokens>(&service).await?;
-    let profiles = &service.authorizer.profiles;
-    let profile = profiles.for_devices(&order.profile).ok_or_else(|| {
-        let known = profiles.device_names().join(", ");
-        Refusal::told(ErrorCode::InvalidArgument, format!("there is no profile {:?}; known are {known}", order.profile))
-    })?;
-    let actor = admin.actor();
+    let (caller, context, order) = asked.json::<CreateTokens>(&service).await?;
+    let profile = profile(&service, &caller, &order)?;
+    let actor = caller.actor();
     let root = service.publisher.root().view().fingerprint();
     let now = service.clock.now();
     let circumstances =
@@ -40,13 +43,62 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
         kind: "token.created",
         actor: actor.clone(),
         subject,
-        request_id: context.request_id,
+        request_id: context.request_id.clone(),
         detail: json!({ "tokens": ids, "devices": devices, "profile": order.profile, "groups": order.groups }),
         at: now,
     };
-    let stored = store::CreateTokens { tokens: minted.records, kind: profile.kind, draft };
+    agree(&service, (&caller, &context), &order, profile.kind).await?;
+    let permissions = order.permissions;
+    let stored = store::CreateTokens { tokens: minted.records, kind: profile.kind, permissions, draft };
     service.store.create_tokens(stored).await?.map_err(conflict)?;
     answer(&CreatedTokens { batch: order.batch, root_fingerprint: root.to_string(), tokens: minted.shown })
+}
+
+/// Tokens for an administrator are for whoever may say what administrators may do, and give no more than he has.
+fn profile(service: &App, caller: &Caller, order: &CreateTokens) -> Result<Arc<Profile>, Refusal> {
+    let invalid = |told: String| Refusal::told(ErrorCode::InvalidArgument, told);
+    let profiles = &service.authorizer.profiles;
+    if order.profile != ADMIN_PROFILE {
+        if order.permissions.is_some() {
+            return Err(invalid(
+                "permissions are for administrators; a device gets them with 'ca device permit'".into(),
+            ));
+        }
+        return profiles.for_devices(&order.profile).ok_or_else(|| {
+            let known = profiles.device_names().join(", ");
+            invalid(format!("there is no profile {:?}; known are {known}", order.profile))
+        });
+    }
+    require(caller, Scope::AccountsWrite)?;
+    let Some(given) = &order.permissions else {
+        return Err(invalid("say what the administrator may do, for example role:auditor".into()));
+    };
+    within(caller, given.scopes())?;
+    let named = matches!(order.targets.as_slice(), [one] if one.device.is_some());
+    if !named || order.kind != TokenKind::Interactive || order.replace {
+        return Err(invalid("an administrator is invited alone, by name, with an interactive token".into()));
+    }
+    profiles.named(ADMIN_PROFILE).ok_or_else(|| invalid("there is no profile for administrators".into()))
+}
+
+/// A second administrator, where one has to agree.
+async fn agree(
+    service: &App,
+    by: (&Caller, &Context),
+    order: &CreateTokens,
+    kind: PrincipalKind,
+) -> Result<(), Refusal> {
+    let (guarded, summary) = if kind == PrincipalKind::Admin {
+        let permissions = order.permissions.as_ref().map(ToString::to_string).unwrap_or_default();
+        let name = order.targets.first().and_then(|target| target.device.as_ref()).map_or("", |id| id.as_str());
+        (Guarded::Administrators, format!("Let {name} administer, with the permissions: {permissions}"))
+    } else if order.targets.len() >= service.config.raw.approval.batch_size as usize {
+        let (count, batch) = (order.targets.len(), order.batch.as_deref().unwrap_or_default());
+        (Guarded::Batches, format!("Make {count} enrollment tokens, batch {batch}, profile {}", order.profile))
+    } else {
+        return Ok(());
+    };
+    second(service, by, Act { guarded, path: "/v1/admin/tokens".into(), body: order, summary }).await
 }
 
 fn conflict(conflict: TokenConflict) -> Refusal {

@@ -185,7 +185,7 @@ pub(super) fn optional_text<T>(
     parse(value).map(Some).ok_or_else(|| impossible(at))
 }
 
-fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
     let value = row.get_ref(at)?.as_str()?;
     serde_json::from_str(value).map_err(|_| impossible(at))
 }

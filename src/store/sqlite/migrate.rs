@@ -18,7 +18,10 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (5, include_str!("../migrations/0005_audit_segment.sql")),
     (6, include_str!("../migrations/0006_issuers.sql")),
     (7, include_str!("../migrations/0007_access.sql")),
+    (8, include_str!("../migrations/0008_policy.sql")),
+    (10, include_str!("../migrations/0010_services.sql")),
     (12, include_str!("../migrations/0012_tickets.sql")),
+    (13, include_str!("../migrations/0013_approvals.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.

@@ -1,14 +1,18 @@
 //! SQLite: one writer thread with group commit, a few readers that never wait for it.
 
 mod access;
+mod approvals;
 mod archive;
 mod decode;
+mod facts;
 mod issuers;
 mod issuing;
 mod migrate;
+mod policy;
 mod reads;
 mod restoring;
 mod revoking;
+mod services;
 mod sharding;
 mod tickets;
 mod tokens;

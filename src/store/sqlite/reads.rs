@@ -94,7 +94,10 @@ pub(super) fn tokens(c: &Connection, query: &TokenQuery, now: UnixTime) -> Resul
 pub(super) fn devices(c: &Connection, query: &DeviceQuery, now: UnixTime) -> Result<Page<DeviceRow>, ReadError> {
     let limit = page_size(query.limit);
     let mut filter = Filter::default();
-    filter.and("p.kind IN ('device', 'service') AND 1 = ?", 1);
+    match query.kind {
+        None => filter.and("p.kind IN ('device', 'service') AND 1 = ?", 1),
+        Some(kind) => filter.and("p.kind = ?", kind.as_str()),
+    }
     if let Some(search) = &query.search {
         let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
         filter.and("(p.id || ' ' || coalesce(p.hardware_serial, '')) LIKE ? ESCAPE '\\'", pattern);

@@ -43,8 +43,8 @@ fn preregister(
         connection
             .prepare_cached(
                 "INSERT INTO principal (id, kind, status, profile, groups, dns_names, addresses, hardware_serial,
-                                        created_at, version)
-                 VALUES (?1, ?2, 'preregistered', ?3, ?4, ?5, '[]', ?6, ?7, 1)",
+                                        created_at, permissions, version)
+                 VALUES (?1, ?2, 'preregistered', ?3, ?4, ?5, '[]', ?6, ?7, ?8, 1)",
             )?
             .execute((
                 token.device.as_str(),
@@ -54,6 +54,7 @@ fn preregister(
                 json(&token.dns_names)?,
                 &token.hardware_serial,
                 token.created_at.0,
+                order.permissions.as_ref().map(ToString::to_string),
             ))?;
         return Ok(Ok(()));
     };
@@ -64,9 +65,17 @@ fn preregister(
         Preregistered | Pending => {
             connection
                 .prepare_cached(
-                    "UPDATE principal SET profile = ?2, groups = ?3, dns_names = ?4, version = version + 1 WHERE id = ?1",
+                    "UPDATE principal SET profile = ?2, groups = ?3, dns_names = ?4, permissions = coalesce(?5, permissions),
+                            version = version + 1
+                     WHERE id = ?1",
                 )?
-                .execute((token.device.as_str(), &token.profile, json(&token.groups)?, json(&token.dns_names)?))?;
+                .execute((
+                    token.device.as_str(),
+                    &token.profile,
+                    json(&token.groups)?,
+                    json(&token.dns_names)?,
+                    order.permissions.as_ref().map(ToString::to_string),
+                ))?;
             Ok(())
         }
         Active | Suspended if token.replace => Ok(()),

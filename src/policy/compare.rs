@@ -1,0 +1,100 @@
+//! What a candidate would change, over the inventory as it is.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use signet_pki::UnixTime;
+use signet_pki::name::PrincipalKind;
+use signet_policy::{Certificate, Comparison, Difference, Entity, Kind, Policy, Status, Warning};
+
+use super::Policies;
+use crate::store::{InventoryRow, PolicyStore, PrincipalStatus, StoreError};
+
+/// What came out of a comparison.
+#[derive(Debug)]
+pub struct Compared {
+    pub old: Arc<Policy>,
+    pub difference: Difference,
+    /// Groups in which nobody is.
+    pub warnings: Vec<Warning>,
+}
+
+impl Policies {
+    /// Compares `new` with the policy in force for everything in the inventory. `None` while another comparison runs.
+    /// Takes a few seconds for a million principals, on a thread of its own.
+    pub async fn compare(
+        &self,
+        store: &dyn PolicyStore,
+        new: Arc<Policy>,
+        at: UnixTime,
+        source: Option<IpAddr>,
+    ) -> Result<Option<Compared>, StoreError> {
+        let Ok(_alone) = self.compare_alone() else { return Ok(None) };
+        let old = self.current();
+        let mut comparison = Comparison::new(old.clone(), new.clone(), at, source);
+        let mut groups: HashSet<String> = HashSet::new();
+        let (mut row, mut seen) = (0, 0);
+        let is_whole = loop {
+            let stretch = store.inventory_after(row, STRETCH).await?;
+            let Some(last) = stretch.last() else { break true };
+            row = last.row;
+            seen += stretch.len();
+            for entry in &stretch {
+                if let Some(entity) = entity(entry) {
+                    comparison.add(&entity);
+                }
+            }
+            groups.extend(stretch.into_iter().flat_map(|entry| entry.groups));
+            if seen >= PRINCIPALS {
+                break false;
+            }
+        };
+        let finished = tokio::task::spawn_blocking(move || comparison.finish()).await;
+        let mut difference = finished.map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        difference.is_complete &= is_whole;
+        let exists = |group: &str| groups.contains(group);
+        // What was not looked at may be in any group.
+        let warnings = if is_whole { new.unknown_groups(exists) } else { Vec::new() };
+        Ok(Some(Compared { old, difference, warnings }))
+    }
+}
+
+/// As live permission sees it; `None` for what never asks.
+fn entity(row: &InventoryRow) -> Option<Entity<'_>> {
+    let kind = match row.kind {
+        PrincipalKind::Device => Kind::Device,
+        PrincipalKind::Service => Kind::Service,
+        PrincipalKind::Admin => Kind::Admin,
+        PrincipalKind::Server => return None,
+    };
+    let status = match row.status {
+        PrincipalStatus::Preregistered => Status::Preregistered,
+        PrincipalStatus::Pending => Status::Pending,
+        PrincipalStatus::Active => Status::Active,
+        PrincipalStatus::Suspended => Status::Suspended,
+        PrincipalStatus::Revoked => Status::Revoked,
+        PrincipalStatus::Retired => Status::Retired,
+    };
+    let certificate = row.certificate.as_ref().map(|certificate| Certificate {
+        newest: true,
+        issued_at: certificate.issued_at,
+        not_after: certificate.not_after,
+        profile: Some(&certificate.profile),
+        hardware_bound: None,
+    });
+    Some(Entity {
+        kind,
+        id: &row.id,
+        status,
+        groups: &row.groups,
+        account: row.account.as_deref(),
+        profile: Some(&row.profile),
+        certificate,
+    })
+}
+
+/// Rows of one read: about 10 ms.
+const STRETCH: u32 = 2_000;
+/// Principals that are looked at: about five seconds, and a request has thirty.
+const PRINCIPALS: usize = 1_000_000;
