@@ -101,3 +101,30 @@ fn a_large_batch_comes_in_parts_and_the_last_has_the_id() {
     }
     assert_eq!(found, (devices, serials));
 }
+
+#[test]
+fn an_issuer_is_told_by_its_id_and_found_by_its_name() {
+    let detail = json!({ "name": "3000", "reason": "a thief", "stage": "distrusted" });
+    let event = Event::of(&row("issuer.distrusted", "issuer:0a0b", detail), |_| false).unwrap();
+    assert_eq!(event.issuer, Some(vec![0x30, 0]));
+    for scope in [Scope::Service, Scope::Administrator] {
+        let told = text(&event, scope);
+        assert!(told.contains("event: issuer.distrusted\n") && told.contains(r#""issuer":"0a0b""#), "{told}");
+        assert!(!told.contains("thief") && !told.contains("3000"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_on_request_is_an_event_for_those_who_want_it() {
+    let detail = json!({ "serial": "0a01", "remote": "192.0.2.7", "groups": ["vault"] });
+    let enrolled = row("certificate.enrolled", "sensor-1", detail);
+    assert!(Event::of(&enrolled, |kind| kind == Kind::Renewed).is_none());
+    let event = Event::of(&enrolled, |kind| kind == Kind::Enrolled).unwrap();
+    let told = text(&event, Scope::Administrator);
+    assert!(told.contains(r#""devices":["sensor-1"]"#) && told.contains(r#""serials":["0a01"]"#), "{told}");
+    assert!(!told.contains("192.0.2.7") && !told.contains("vault"), "{told}");
+    assert!(event.kind.ending().is_none());
+    for kind in Kind::ON_REQUEST {
+        assert!(kind.is_on_request() && !kind.as_str().is_empty());
+    }
+}

@@ -148,6 +148,18 @@ async fn t43_another_site_changes_nothing_in_the_administrator_s_name() {
     assert_eq!(own.await.status, 200);
 }
 
+/// A proxy that asks for permission sends the headers of the page's request along, and asks in its own name.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_forwards_is_not_taken_for_a_page() {
+    let service = TestService::start().await;
+    for (method, path) in [("POST", "/v1/authz/envoy/orders"), ("GET", "/v1/authz/nginx")] {
+        let reply = service
+            .send(method, path, &[("origin", "https://shop.example"), ("sec-fetch-site", "cross-site")], b"")
+            .await;
+        assert_eq!(reply.problem().code, ErrorCode::NotAuthenticated, "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t43_no_answer_is_a_page_a_script_or_a_frame() {
     let service = TestService::start().await;

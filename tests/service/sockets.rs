@@ -67,8 +67,8 @@ async fn the_protocol_is_named_when_it_is_offered() {
 async fn t42_whoever_may_not_listen_is_refused_before_the_upgrade() {
     let service = TestService::start().await;
     let device = service.device("sensor-1").await;
-    let acme = service.account("acme", "devices:read").await;
-    let key = service.key(Owner::Account(acme), "events:read").await;
+    let acme = service.stored_account("acme", "devices:read").await;
+    let key = service.stored_key(Owner::Account(acme), "events:read").await;
     let refused = async |identity, query: &str, headers: &[(&str, &str)]| {
         let reply = Socket::try_open(&service, identity, query, headers).await.err().unwrap();
         reply.problem().code
@@ -100,9 +100,9 @@ async fn t42_a_socket_whose_certificate_ends_is_closed_with_1008() {
     }
 }
 
-async fn listener(service: &TestService, account: &str) -> (AccountId, crate::support::access::Key) {
-    let acme = service.account(account, "events:read events:security").await;
-    let key = service.key(Owner::Account(acme.clone()), "events:read").await;
+async fn listener(service: &TestService, account: &str) -> (AccountId, crate::support::stored::Key) {
+    let acme = service.stored_account(account, "events:read events:security").await;
+    let key = service.stored_key(Owner::Account(acme.clone()), "events:read").await;
     (acme, key)
 }
 
@@ -116,15 +116,15 @@ async fn t42_a_socket_whose_key_or_account_ends_is_closed_at_once() {
         let (socket, mut stream) = (open().await, KeyStream::open(&service, &key.text).await);
         let expected = match n {
             0 => {
-                service.change_key(&key.id, Some(CredentialStatus::Disabled), None).await;
+                service.change_stored_key(&key.id, Some(CredentialStatus::Disabled), None).await;
                 "credential_disabled"
             }
             1 => {
-                service.change_key(&key.id, Some(CredentialStatus::Revoked), None).await;
+                service.change_stored_key(&key.id, Some(CredentialStatus::Revoked), None).await;
                 "credential_revoked"
             }
             2 => {
-                service.change_account(&acme, Some(AccountStatus::Suspended), None).await;
+                service.change_stored_account(&acme, Some(AccountStatus::Suspended), None).await;
                 "account_suspended"
             }
             3 => {
@@ -133,11 +133,11 @@ async fn t42_a_socket_whose_key_or_account_ends_is_closed_at_once() {
                 "credential_revoked"
             }
             4 => {
-                service.change_account(&acme, None, Some("devices:read")).await;
+                service.change_stored_account(&acme, None, Some("devices:read")).await;
                 "forbidden"
             }
             _ => {
-                service.change_key(&key.id, None, Some("events:read events:security")).await;
+                service.change_stored_key(&key.id, None, Some("events:read events:security")).await;
                 "changed"
             }
         };

@@ -29,9 +29,9 @@ async fn refused(service: &TestService, ticket: &Ticket) -> ErrorCode {
 }
 
 /// An account that may follow events, and a key of it.
-async fn listener(service: &TestService) -> (signet_api::scope::AccountId, crate::support::access::Key) {
-    let acme = service.account("acme", "events:read devices:read").await;
-    let key = service.key(Owner::Account(acme.clone()), "events:read devices:read").await;
+async fn listener(service: &TestService) -> (signet_api::scope::AccountId, crate::support::stored::Key) {
+    let acme = service.stored_account("acme", "events:read devices:read").await;
+    let key = service.stored_key(Owner::Account(acme.clone()), "events:read devices:read").await;
     (acme, key)
 }
 
@@ -144,7 +144,7 @@ async fn t42_a_ticket_ends_after_thirty_seconds() {
     assert_eq!(refused(&service, &late).await, ErrorCode::CredentialExpired);
     // Nobody keeps them: later they are as good as unknown.
     let now = signet::clock::Clock::now(service.clock().as_ref());
-    assert_eq!(service.store().prune_tickets(now.plus(1), 10).await.unwrap(), 2);
+    assert_eq!(service.running.service.store.prune_tickets(now.plus(1), 10).await.unwrap(), 2);
     assert_eq!(refused(&service, &late).await, ErrorCode::CredentialInvalid);
 }
 
@@ -153,14 +153,14 @@ async fn t42_a_ticket_whose_owner_or_key_has_ended_opens_nothing() {
     let service = TestService::start().await;
     let (acme, key) = listener(&service).await;
     let ticket = by_key(&service, &key.text).await;
-    service.change_key(&key.id, Some(CredentialStatus::Disabled), None).await;
+    service.change_stored_key(&key.id, Some(CredentialStatus::Disabled), None).await;
     assert_eq!(refused(&service, &ticket).await, ErrorCode::CredentialDisabled);
-    service.change_key(&key.id, Some(CredentialStatus::Active), None).await;
-    service.change_account(&acme, Some(AccountStatus::Suspended), None).await;
+    service.change_stored_key(&key.id, Some(CredentialStatus::Active), None).await;
+    service.change_stored_account(&acme, Some(AccountStatus::Suspended), None).await;
     assert_eq!(refused(&service, &ticket).await, ErrorCode::AccountSuspended);
-    service.change_account(&acme, Some(AccountStatus::Active), Some("devices:read")).await;
+    service.change_stored_account(&acme, Some(AccountStatus::Active), Some("devices:read")).await;
     assert_eq!(refused(&service, &ticket).await, ErrorCode::Forbidden);
-    service.change_account(&acme, None, Some("events:read")).await;
+    service.change_stored_account(&acme, None, Some("events:read")).await;
     Socket::open(&service, None, &format!("?ticket={}", ticket.ticket)).await;
 
     let subscriber = peer_service(&service, "api").await;
@@ -180,7 +180,7 @@ async fn t42_a_stream_by_ticket_ends_with_what_the_ticket_was_got_with() {
     let (_, key) = listener(&service).await;
     let ticket = by_key(&service, &key.text).await;
     let socket = Socket::open(&service, None, &format!("?ticket={}", ticket.ticket)).await;
-    service.change_key(&key.id, Some(CredentialStatus::Disabled), None).await;
+    service.change_stored_key(&key.id, Some(CredentialStatus::Disabled), None).await;
     assert_eq!(socket.closed().await, (1008, "credential_disabled".to_owned()));
 
     let subscriber = peer_service(&service, "api").await;
@@ -201,7 +201,7 @@ async fn t42_a_stream_by_ticket_is_looked_at_again_and_again() {
     // The ticket itself ended long ago, and was removed; the stream lives as long as the key.
     service.clock().advance(3600);
     let now = signet::clock::Clock::now(service.clock().as_ref());
-    assert_eq!(service.store().prune_tickets(now, 10).await.unwrap(), 1);
+    assert_eq!(service.running.service.store.prune_tickets(now, 10).await.unwrap(), 1);
     service.device("sensor-1").await;
     service.revoke_device("sensor-1").await;
     let mut socket = socket;

@@ -5,7 +5,6 @@
 // Two test binaries share this; each uses its own part of it.
 #![allow(dead_code)]
 
-pub(crate) mod access;
 mod builder;
 pub(crate) mod der;
 pub(crate) mod installation;
@@ -14,6 +13,7 @@ pub(crate) mod ocsp;
 pub(crate) mod permission;
 pub(crate) mod services;
 pub(crate) mod socket;
+pub(crate) mod stored;
 pub(crate) mod stream;
 pub(crate) mod wire;
 

@@ -119,8 +119,8 @@ mod tests {
             Box::new(set("sec-websocket-key", "c2hvcnQ=")),
             Box::new(set("sec-websocket-key", "not base64")),
             Box::new(|h| drop(h.remove("sec-websocket-key"))),
-            Box::new(|h| drop(h.append("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==".parse().unwrap()))),
-            Box::new(|h| drop(h.append("sec-websocket-version", "13".parse().unwrap()))),
+            Box::new(|h| assert!(h.append("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==".parse().unwrap()))),
+            Box::new(|h| assert!(h.append("sec-websocket-version", "13".parse().unwrap()))),
         ];
         for change in bad {
             assert_eq!(Handshake::of(&request(change)).err().unwrap().code, ErrorCode::MalformedRequest);

@@ -18,7 +18,7 @@ pub(crate) struct Key {
 
 impl TestService {
     /// An account that may do what the text says.
-    pub(crate) async fn account(&self, id: &str, permissions: &str) -> AccountId {
+    pub(crate) async fn stored_account(&self, id: &str, permissions: &str) -> AccountId {
         let account = AccountId::parse(id).unwrap();
         let record = AccountRecord {
             id: account.clone(),
@@ -30,25 +30,25 @@ impl TestService {
             created_by: "admin:test".into(),
             version: 1,
         };
-        let draft = self.draft("account.created", format!("account:{id}"));
-        self.store().create_account(CreateAccount { account: record, draft }).await.unwrap().unwrap();
+        let draft = self.stored_entry("account.created", format!("account:{id}"));
+        self.running.service.store.create_account(CreateAccount { account: record, draft }).await.unwrap().unwrap();
         account
     }
 
-    pub(crate) async fn change_account(
+    pub(crate) async fn change_stored_account(
         &self,
         id: &AccountId,
         status: Option<AccountStatus>,
         permissions: Option<&str>,
     ) {
         let permissions = permissions.map(|text| text.parse::<Permissions>().unwrap());
-        let draft = self.draft("account.changed", format!("account:{id}"));
+        let draft = self.stored_entry("account.changed", format!("account:{id}"));
         let order = ChangeAccount { id: id.clone(), name: None, status, permissions, draft };
-        self.store().change_account(order).await.unwrap().unwrap().unwrap();
+        self.running.service.store.change_account(order).await.unwrap().unwrap().unwrap();
     }
 
     /// A key of `owner` for a day.
-    pub(crate) async fn key(&self, owner: Owner, scopes: &str) -> Key {
+    pub(crate) async fn stored_key(&self, owner: Owner, scopes: &str) -> Key {
         let credential = Credential::from_random(CredentialKind::ApiKey, &random::bytes(&SystemRandom).unwrap());
         let pepper = Pepper::derive(&self.running.service.config.kek().unwrap());
         let now = self.clock().now();
@@ -73,24 +73,25 @@ impl TestService {
             last_used_at: None,
             legacy: false,
         };
-        let draft = self.draft("apikey.created", format!("apikey:{}", record.id));
+        let draft = self.stored_entry("apikey.created", format!("apikey:{}", record.id));
         let order = CreateCredentials { credentials: vec![record], draft };
-        self.store().create_credentials(order).await.unwrap().unwrap();
+        self.running.service.store.create_credentials(order).await.unwrap().unwrap();
         Key { text: credential.expose().to_string(), id: credential.id().clone() }
     }
 
-    pub(crate) async fn change_key(&self, id: &CredentialId, status: Option<CredentialStatus>, scopes: Option<&str>) {
+    pub(crate) async fn change_stored_key(
+        &self,
+        id: &CredentialId,
+        status: Option<CredentialStatus>,
+        scopes: Option<&str>,
+    ) {
         let scopes = scopes.map(|text| text.parse().unwrap());
-        let draft = self.draft("apikey.changed", format!("apikey:{id}"));
+        let draft = self.stored_entry("apikey.changed", format!("apikey:{id}"));
         let order = ChangeCredential { id: id.clone(), status, name: None, scopes, cidr: None, draft };
-        self.store().change_credential(order).await.unwrap().unwrap().unwrap();
+        self.running.service.store.change_credential(order).await.unwrap().unwrap().unwrap();
     }
 
-    pub(crate) fn store(&self) -> &dyn Store {
-        self.running.service.store.as_ref()
-    }
-
-    fn draft(&self, kind: &'static str, subject: String) -> AuditDraft {
+    fn stored_entry(&self, kind: &'static str, subject: String) -> AuditDraft {
         AuditDraft {
             kind,
             actor: "admin:test".into(),
