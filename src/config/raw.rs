@@ -39,6 +39,7 @@ pub struct RawConfig {
     pub approval: RawApproval,
     #[serde(default)]
     pub authz: RawAuthz,
+    #[serde(default)]
     pub events: RawEvents,
     #[serde(default)]
     pub browser: RawBrowser,
