@@ -23,6 +23,7 @@ mod revoking;
 mod services;
 mod sharding;
 mod spoiled;
+mod ticketing;
 mod tokens;
 mod webhooks;
 
@@ -180,6 +181,11 @@ macro_rules! holds_for {
                 a_redeemed_token_without_its_certificate_is_corrupt,
                 one_request_that_fails_takes_nobody_with_it,
                 a_transaction_that_ends_early_is_nobodys_success,
+            }
+            ticketing {
+                t42_a_ticket_is_used_by_one_of_many_and_before_its_end,
+                t42_tickets_of_one_owner_are_few_and_end_with_it,
+                tickets_are_removed_after_their_end_and_nothing_else_is,
             }
             tokens {
                 tokens_register_their_devices,

@@ -134,7 +134,10 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
         Err(error) => checks.push(Check::new(Level::Fail, "issuers", error.to_string(), &error.hint())),
     }
     match service::get::<EventsInfo>(context, "/v1/admin/events") {
-        Ok(info) => checks.push(revocations(&info)),
+        Ok(info) => {
+            checks.push(revocations(&info));
+            checks.extend(secrets_in_addresses(&info));
+        }
         Err(error) => checks.push(Check::failed("revocations", &error.into())),
     }
     checks.extend(crls(context, context.roots(), now));
@@ -200,6 +203,13 @@ fn revocations(info: &EventsInfo) -> Check {
     };
     let hint = "the service's log has a line for each; is its disk or its processor busy?";
     Check::new(level, "revocations", detail, hint)
+}
+
+/// Says nothing where it is off, as it should be.
+fn secrets_in_addresses(info: &EventsInfo) -> Option<Check> {
+    let detail = "streams of events take keys and tokens from the address, which proxies and browsers write down";
+    let hint = "move the clients to headers or tickets, then take events.query_secrets out of signet.toml";
+    info.query_secrets.then(|| Check::new(Level::Warn, "secrets in addresses", detail, hint))
 }
 
 fn clock(server: Option<UnixTime>, now: UnixTime) -> Check {

@@ -121,6 +121,7 @@ fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
         budget_ms: 1000,
         stages: vec![StageInfo { stage: "crl".into(), over_budget: u64::from(last_over_budget.is_some()) }],
         last_over_budget,
+        query_secrets: false,
     };
     let over = |seconds_ago| Some(OverBudget { stage: "crl".into(), took_ms: 4000, seconds_ago });
     assert_eq!(revocations(&info(None)).level, Level::Ok);
@@ -128,6 +129,9 @@ fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
     assert_eq!(late.level, Level::Warn);
     assert!(late.detail.contains("stage crl after 4000 ms"), "{late:?}");
     assert_eq!(revocations(&info(over(86_400))).level, Level::Ok);
+    assert_eq!(secrets_in_addresses(&info(None)), None);
+    let told = secrets_in_addresses(&EventsInfo { query_secrets: true, ..info(None) }).unwrap();
+    assert!(told.level == Level::Warn && told.line().contains("events.query_secrets"), "{told:?}");
 }
 
 #[test]
