@@ -217,6 +217,11 @@ fn needed(method: &str, path: &str) -> Option<&'static str> {
         ("POST", "/v1/admin/issue") => "certificates:issue",
         ("GET", p) if p.starts_with("/v1/admin/audit") || p.starts_with("/v1/admin/why") => "audit:read",
         ("GET", "/v1/admin/events") => "audit:read",
+        ("GET", p) if p.starts_with("/v1/admin/webhooks") || p == "/v1/admin/dead-letters" => "webhooks:read",
+        (_, p) if p.starts_with("/v1/admin/webhooks") || p == "/v1/admin/dead-letters" => "webhooks:write",
+        ("GET", p) if p.starts_with("/v1/admin/policy") => "policy:read",
+        (_, "/v1/admin/policy/diff") => "policy:read",
+        (_, "/v1/admin/policy") => "policy:write",
         ("GET", "/v1/admin/crl" | "/v1/admin/oauth/keys" | "/v1/admin/issuers" | "/v1/admin/trust/bundles") => {
             "issuers:read"
         }

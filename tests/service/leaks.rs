@@ -401,6 +401,8 @@ async fn t28_a_stolen_database_holds_no_key_that_can_be_shown() {
     let sealed = issuing.to_encrypted_pem(&signet_keys::Passphrase::new(own.clone()).unwrap()).unwrap();
     std::fs::write(installation.path("server/secrets/kek"), &own).unwrap();
     std::fs::write(installation.path("server/issuer/issuer.key"), sealed.as_bytes()).unwrap();
+    // The keys of access tokens are sealed as well; he goes without.
+    std::fs::remove_dir_all(installation.path("server/oauth")).unwrap();
     let service = TestService::builder().start_in(installation).await;
     for shown in [key.as_str(), uuid] {
         let refused = service.with_key(shown, "/v1/whoami").await;
@@ -433,6 +435,8 @@ async fn t28_a_stolen_database_without_its_key_lets_nobody_in() {
     // Even with an issuing key of his, every token in the database is as good as unknown.
     let sealed = issuing.to_encrypted_pem(&signet_keys::Passphrase::new(own).unwrap()).unwrap();
     std::fs::write(installation.path("server/issuer/issuer.key"), sealed.as_bytes()).unwrap();
+    // The keys of access tokens are sealed as well; he goes without.
+    std::fs::remove_dir_all(installation.path("server/oauth")).unwrap();
     let service = TestService::builder().start_in(installation).await;
     let refused = service.enroll(&token, &TestKey::p256()).await;
     assert_eq!(crate::support::code(refused), signet_api::ErrorCode::TokenInvalid);

@@ -36,7 +36,7 @@ async fn refused(service: &TestService, token: &str, what: &str) -> ErrorCode {
 #[tokio::test(flavor = "multi_thread")]
 async fn t39_no_token_with_another_header_is_believed_even_with_our_key_behind_it() {
     let service = TestService::start().await;
-    let account = service.stored_account("acme", "role:owner").await;
+    let account = service.account("acme", "role:owner").await.id;
     assert_eq!(account.as_str(), "acme");
     let (key, kid) = (service.token_key(), TokenKeys::kid_of(&service.token_key()).unwrap());
     let claims = service.claims("account:acme");
@@ -226,7 +226,7 @@ async fn t40_a_thief_without_a_key_gets_nothing_and_changes_nothing() {
     let service = TestService::start().await;
     let device = service.device("sensor-1").await;
     let token = session(&service, &device).await.refresh_token.unwrap();
-    let account = service.stored_account("acme", "role:owner").await;
+    let account = service.account("acme", "role:owner").await.id;
     let entries = service.audit().await.len();
     let reply = service.refresh(As::Nobody, &token).await;
     assert_eq!((reply.status, oauth_error(&reply).as_str()), (400, "invalid_grant"));
