@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use signet_pki::UnixTime;
 
-pub use policy_file::PolicyWatch;
+pub use policy_file::{PolicyWatch, read as read_policy};
 pub use root_lists::RootWatch;
 
 use crate::app::own_context;
@@ -52,7 +52,8 @@ pub(crate) async fn run(
     changes.mark_changed();
     loop {
         tokio::select! {
-            () = stop.wait() => return,
+            // The last minute as well.
+            () = stop.wait() => return note_uses(&service).await,
             _ = tick.tick() => {}
             () = service.authorizer.list_wanted.notified() => service.publisher.ask(),
             _ = moved.changed() => {}
@@ -176,7 +177,8 @@ pub async fn apply_retention(service: &Service, now: UnixTime) -> Result<Pruned,
         total.revocations += step.revocations;
         total.tokens += step.tokens;
         let full = u64::from(PRUNE_ROWS);
-        if step.certificates < full && step.revocations < full && step.tokens < full {
+        let sessions = service.store.prune_oauth(now, order.tokens_before, PRUNE_ROWS).await?;
+        if [step.certificates, step.revocations, step.tokens, sessions].iter().all(|rows| *rows < full) {
             break;
         }
         // Requests that came meanwhile go first.
@@ -199,7 +201,7 @@ fn report(outcome: Result<Pruned, StoreError>) {
 }
 
 /// What cannot be written is lost: it is for people to look at, and nothing is decided on it.
-async fn note_uses(service: &Service) {
+pub async fn note_uses(service: &Service) {
     let uses = service.authorizer.uses.take();
     if !uses.is_empty()
         && let Err(error) = service.store.note_credentials_used(uses).await

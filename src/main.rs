@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use signet::app::{self, Surroundings};
+use signet::clock::{Clock, SystemClock};
 use signet::config::{Config, ConfigError};
 use signet::server_identity;
 use signet::store::sqlite::migrate;
@@ -41,6 +42,9 @@ enum Command {
     /// Migrate, make the TLS key and certificate, and optionally an administrator's identity
     #[command(after_help = "Example:\n  signetd setup --config signet.toml --admin alice --admin-dir ./alice")]
     Setup(Setup),
+    /// Make a key that signs access tokens: the first, or the next one; it is taken up at the next start
+    #[command(after_help = "Example:\n  signetd oauth-key --config /etc/signet/signet.toml")]
+    OauthKey(Common),
     /// Vouch for the clock after it had jumped forward: what was issued in the future no longer stops signing
     #[command(after_help = "Example:\n  signetd accept-clock --config /etc/signet/signet.toml")]
     AcceptClock(Common),
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
         Command::Migrate(common) => Config::load(&common.config).and_then(|c| migrate_database(&c)),
         Command::AcceptClock(common) => runtime.block_on(accept_clock(common)),
         Command::Restored(restored) => runtime.block_on(accept_restored(restored)),
+        Command::OauthKey(common) => make_token_key(&common),
         Command::Setup(setup) => runtime.block_on(set_up(setup)),
     };
     match outcome {
@@ -131,14 +136,19 @@ async fn run(common: Common) -> Result<(), ConfigError> {
 
 fn check(common: &Common) -> Result<(), ConfigError> {
     let config = Config::load(&common.config)?;
-    use signet::clock::Clock;
-    let material = config.material(signet::clock::SystemClock.now())?;
+    let material = config.material(SystemClock.now())?;
     if let Some(directory) = config.audit_archive() {
         signet::archive::probe(&directory).map_err(|e| {
             let hint = "make audit.archive_directory, of mode 0700 and owned by the user that the service runs as";
             ConfigError::new(format!("audit.archive_directory: {e}"), hint)
         })?;
     }
+    let policy =
+        config.policy_file().map(|path| signet::housekeeping::read_policy(&path)).transpose().map_err(|e| {
+            ConfigError::new(format!("policy.file: {e}"), "mend it: 'ca policy check FILE' names every mistake")
+        })?;
+    signet::webhooks::check(&config)?;
+    signet::hooks::Hooks::load(&config, signet::clock::SystemClock.now())?;
     println!("configuration: ok");
     println!("root:          {}", material.root.view().fingerprint().colons());
     for (issuer, _) in &material.issuers {
@@ -147,6 +157,9 @@ fn check(common: &Common) -> Result<(), ConfigError> {
     let trust = TrustBundles::load(&config, &material.root)?;
     if let Some(newest) = trust.newest() {
         println!("trust bundle:  {} with {} roots", newest.sequence(), newest.roots().len());
+    }
+    if let Some(policy) = policy.as_ref().map(|candidate| candidate.policy()) {
+        println!("policy:        {} with {} rules", policy.revision(), policy.rules().len());
     }
     Ok(())
 }
@@ -162,9 +175,20 @@ fn migrate_database(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn make_token_key(common: &Common) -> Result<(), ConfigError> {
+    let config = Config::load(&common.config)?;
+    let path = config.make_token_key(SystemClock.now())?;
+    println!("made:     {}", path.display());
+    println!("restart signetd to publish it; a further key signs {} s later", config.raw.oauth.key_delay_seconds);
+    Ok(())
+}
+
 async fn set_up(setup: Setup) -> Result<(), ConfigError> {
     let config = Config::load(&setup.common.config)?;
     migrate_database(&config)?;
+    if let Some(path) = config.first_token_key(SystemClock.now())? {
+        println!("made:     {}", path.display());
+    }
     let surroundings = Surroundings::real(&config)?;
     config.anchor().check(surroundings.store.as_ref()).await?;
     let service = app::assemble(config, surroundings).await?;

@@ -16,6 +16,7 @@ mod run;
 mod schedule;
 mod status;
 mod store;
+mod token;
 mod world;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ enum Command {
     Run(run::Run),
     Register(register::Register),
     Status(status::Status),
+    Token(token::Token),
 }
 
 fn main() -> ExitCode {
@@ -69,5 +71,6 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Run(command) => runtime.block_on(command.run()),
         Command::Register(command) => runtime.block_on(command.run()),
         Command::Status(command) => command.run(),
+        Command::Token(command) => runtime.block_on(command.run()),
     }
 }

@@ -139,8 +139,17 @@ pub struct CreateApiKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedApiKey {
     pub key: String,
+    /// Of a rotation: the key that goes on for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ReplacedApiKey>,
     #[serde(flatten)]
     pub info: ApiKeyInfo,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedApiKey {
+    pub id: CredentialId,
+    pub expires_at: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,7 +175,17 @@ pub struct ApiKeyInfo {
     pub legacy: bool,
 }
 
-/// `POST /v1/admin/apikeys/{id}`; absent fields stay.
+/// `POST /v1/apikeys/rotate`, with the key that is to be replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateApiKey {
+    /// Seconds for which the old key goes on, 0 to 30 days; default one day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<i64>,
+}
+
+/// `POST /v1/admin/apikeys/{id}`; absent fields stay. The answer is an [`ApiKeyInfo`], that of a rotation a
+/// [`CreatedApiKey`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeApiKey {
@@ -203,8 +222,15 @@ pub struct ImportApiKeys {
     /// Seconds; an hour to 365 days, default 90 days: they are to be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<i64>,
+    /// Leaves out what is known here already, instead of refusing all of it.
+    #[serde(default)]
+    pub skip_known: bool,
+    /// At most [`IMPORT_BATCH`].
     pub keys: Vec<ImportedKey>,
 }
+
+/// Keys to one request: one transaction, one entry of the audit log.
+pub const IMPORT_BATCH: usize = 1000;
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -224,4 +250,6 @@ impl std::fmt::Debug for ImportedKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedApiKeys {
     pub keys: Vec<ApiKeyInfo>,
+    /// Those that were known already, by their place in the list, from 1.
+    pub known: Vec<usize>,
 }

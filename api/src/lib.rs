@@ -10,14 +10,19 @@ pub mod authz;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credential;
+pub mod device_codes;
 pub mod enroll;
 pub mod events;
+pub mod jwt;
 pub mod link;
+pub mod oauth;
 pub mod policy;
 pub mod problem;
 pub mod revocations;
 pub mod scope;
 pub mod services;
+pub mod standard_webhooks;
+pub mod webhooks;
 pub mod xfcc;
 
 pub use credential::{Credential, CredentialError, CredentialId, CredentialKind};

@@ -90,6 +90,24 @@ codes! {
         "An administrator can resume it with 'ca account resume'.";
     AccountRevoked = "account_revoked", 403, "The account was revoked.",
         "Ask an administrator for another account.";
+    InvalidScope = "invalid_scope", 400, "The scope is not known, or is more than may be given here.",
+        "Leave scope out for everything that you may; 'ca account show' or 'ca apikey show' says what that is.";
+    InvalidGrant = "invalid_grant", 400, "The refresh token is not good, or not with this key.",
+        "Get new tokens with the certificate or the API key: grant_type=client_credentials.";
+    InvalidTarget = "invalid_target", 400, "The service that the token is wanted for is not known here.",
+        "Leave resource out for Signet itself; other services are named in oauth.audiences of the configuration.";
+    AuthorizationPending = "authorization_pending", 400, "No administrator has decided yet.",
+        "Ask again after the interval; an administrator sees it with 'ca code list'.";
+    SlowDown = "slow_down", 400, "The device asks too often.",
+        "Leave five seconds more between two questions from now on.";
+    AccessDenied = "access_denied", 400, "An administrator denied it.",
+        "Talk to the administrator before you begin again.";
+    ExpiredToken = "expired_token", 400, "The device code is over, or was never there.",
+        "Begin anew at /v1/oauth/device_authorization.";
+    UnsupportedGrant = "unsupported_grant_type", 400, "The grant type is not one of those that are served here.",
+        "/.well-known/oauth-authorization-server lists them.";
+    NoTokenKeys = "no_token_keys", 503, "This service has no key that signs access tokens.",
+        "The operator makes one with 'signetd oauth-key --config FILE' and restarts the service.";
     ApprovalNeeded = "approval_needed", 409, "Another administrator has to approve this first.",
         "After the approval send the same request again; 'ca approval list' shows what waits.";
     ApprovalDenied = "approval_denied", 403, "Another administrator denied this.",
@@ -112,8 +130,12 @@ codes! {
         "The operator sets services.probe = true and lists the network in services.allow.";
     NotFound = "not_found", 404, "There is nothing here.",
         "Check the path and the id.";
+    MethodNotAllowed = "method_not_allowed", 405, "This path does not have this method.",
+        "Allow says which methods it has.";
     Conflict = "conflict", 409, "The request conflicts with the present state.",
         "See the present state with 'ca device show ID' or 'ca token show ID', then decide again.";
+    HookRefused = "hook_refused", 401, "There is no such hook, or what was shown does not open it.",
+        "Check the name, the secret and the clock of the sender; an administrator finds the cause with 'ca why'.";
     BodyTooLarge = "body_too_large", 413, "The request body is too large.",
         "A CSR has a few hundred bytes; the limit is 64 KiB.";
     UnsupportedMedia = "unsupported_media", 415, "The content type is not understood.",
@@ -158,6 +180,11 @@ pub struct Problem {
     pub detail: Option<String>,
     pub hint: String,
     pub request_id: String,
+    /// From the endpoints of OAuth: the code and the sentence of RFC 6749 5.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_description: Option<String>,
 }
 
 impl Problem {
@@ -170,6 +197,8 @@ impl Problem {
             detail,
             hint: code.hint().to_owned(),
             request_id,
+            error: None,
+            error_description: None,
         }
     }
 }

@@ -47,6 +47,14 @@ impl Failure {
         self
     }
 
+    /// The same failure in other words.
+    #[cfg(feature = "online")]
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: impl ToString) -> Failure {
+        self.message = message.to_string();
+        self
+    }
+
     #[cfg(feature = "online")]
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use signet_api::scope::{AccountId, Permissions, Role, Scope, Scopes};
 use signet_api::{Credential, CredentialId, ErrorCode};
-use signet_pki::DeviceId;
 use signet_pki::name::PrincipalKind;
+use signet_pki::{DeviceId, UnixTime};
 use thiserror::Error;
 
 use super::{Authorizer, Context, Identity, PeerCertificate};
 use crate::credentials::keys::PresentedKey;
 use crate::enrollment::EnrollError;
+use crate::jwt::TokenError;
 use crate::store::{
     AccountRecord, AccountStatus, CredentialRecord, CredentialStatus, Owner, PrincipalRecord, PrincipalStatus,
     StoreError, TicketRecord,
@@ -145,8 +146,13 @@ pub enum AccessError {
     Network(IpAddr),
     #[error("the certificate is {certificate}'s and the credential is not")]
     Mismatch { certificate: DeviceId },
-    #[error("the account is {}", .0.as_str())]
-    Account(AccountStatus),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// By itself, with its session, or with the certificate that it hangs on.
+    #[error("the access token was revoked")]
+    TokenEnded,
+    #[error("the access token is bound to a certificate that this connection does not show")]
+    Unbound,
     #[error(transparent)]
     Principal(#[from] EnrollError),
 }
@@ -168,8 +174,9 @@ impl AccessError {
             AccessError::Disabled(_) => ErrorCode::CredentialDisabled,
             AccessError::Network(_) => ErrorCode::CredentialConstraint,
             AccessError::Mismatch { .. } => ErrorCode::CredentialMismatch,
-            AccessError::Account(AccountStatus::Revoked) => ErrorCode::AccountRevoked,
-            AccessError::Account(AccountStatus::Active | AccountStatus::Suspended) => ErrorCode::AccountSuspended,
+            AccessError::Token(TokenError::Expired) => ErrorCode::CredentialExpired,
+            AccessError::Token(_) | AccessError::Unbound => ErrorCode::CredentialInvalid,
+            AccessError::TokenEnded => ErrorCode::CredentialRevoked,
             AccessError::Principal(error) => error.code(),
         }
     }
@@ -184,7 +191,7 @@ impl AccessError {
 pub(super) struct Holder {
     pub(super) who: Who,
     pub(super) scopes: Scopes,
-    pub(super) credential: CredentialId,
+    pub(super) credential: Option<CredentialId>,
 }
 
 impl Authorizer {
@@ -198,8 +205,7 @@ impl Authorizer {
         let holder = match shown.secret {
             None => None,
             Some(Secret::ApiKey(key)) => Some(self.by_api_key(key, context).await?),
-            // Nobody was given one.
-            Some(Secret::Bearer(_)) => return Err(AccessError::Malformed),
+            Some(Secret::Bearer(token)) => Some(self.by_access_token(&token, identity.as_ref(), context).await?),
             Some(Secret::Ticket(ticket)) => Some(self.by_ticket(ticket, context).await?),
             Some(Secret::Redeemed(ticket)) => Some(self.behind(&ticket).await?),
         };
@@ -209,10 +215,9 @@ impl Authorizer {
                 let scopes = held(&identity.record().principal);
                 Caller { who: Who::Certificate(identity), scopes, credential: None }
             }
-            (None, Some(Holder { who, scopes, credential })) => Caller { who, scopes, credential: Some(credential) },
+            (None, Some(Holder { who, scopes, credential })) => Caller { who, scopes, credential },
             (Some(identity), Some(holder)) => both(identity, holder)?,
         };
-        self.account_is_good(caller.principal()).await?;
         Ok(caller)
     }
 
@@ -228,27 +233,21 @@ impl Authorizer {
         };
         let found = found.ok_or(AccessError::Invalid)?;
         let now = self.clock.now();
-        match found.status {
-            CredentialStatus::Active if now >= found.expires_at => return Err(AccessError::Expired(found.id)),
-            CredentialStatus::Active => {}
-            CredentialStatus::Disabled => return Err(AccessError::Disabled(found.id)),
-            CredentialStatus::Used | CredentialStatus::Revoked => return Err(AccessError::Revoked(found.id)),
-        }
-        if !may_come_from(&found, context.remote) {
-            return Err(AccessError::Network(context.remote));
-        }
+        usable(&found, now, Some(context.remote))?;
         let (who, own) = self.owner(&found.owner).await?;
         self.uses.note(&found.id, now);
-        Ok(Holder { who, scopes: own & found.scopes, credential: found.id })
+        Ok(Holder { who, scopes: own & found.scopes, credential: Some(found.id) })
     }
 
     /// The owner of a credential as the record is now, and what it may do by itself.
-    pub(super) async fn owner(&self, owner: &Owner) -> Result<(Who, Scopes), AccessError> {
+    pub(crate) async fn owner(&self, owner: &Owner) -> Result<(Who, Scopes), AccessError> {
         match owner {
             Owner::Account(id) => {
                 let account = self.store.account(id).await?.ok_or(AccessError::Invalid)?;
-                if account.status != AccountStatus::Active {
-                    return Err(AccessError::Account(account.status));
+                match account.status {
+                    AccountStatus::Active => {}
+                    AccountStatus::Suspended => return Err(EnrollError::AccountSuspended.into()),
+                    AccountStatus::Revoked => return Err(EnrollError::AccountRevoked.into()),
                 }
                 let own = account.permissions.scopes();
                 Ok((Who::Account(Box::new(account)), own))
@@ -263,18 +262,20 @@ impl Authorizer {
                     }
                     PrincipalStatus::Preregistered | PrincipalStatus::Pending => return Err(AccessError::Invalid),
                 }
+                self.account_is_good(&principal).await?;
                 let own = held(&principal);
                 Ok((Who::Principal(Box::new(principal)), own))
             }
         }
     }
 
-    async fn account_is_good(&self, principal: Option<&PrincipalRecord>) -> Result<(), AccessError> {
-        let Some(id) = principal.and_then(|principal| principal.account.as_ref()) else { return Ok(()) };
+    /// What an account owns is good for as long as the account is.
+    pub(crate) async fn account_is_good(&self, principal: &PrincipalRecord) -> Result<(), EnrollError> {
+        let Some(id) = &principal.account else { return Ok(()) };
         match self.store.account(id).await?.map(|account| account.status) {
             Some(AccountStatus::Active) => Ok(()),
-            Some(status) => Err(AccessError::Account(status)),
-            None => Err(AccessError::Account(AccountStatus::Revoked)),
+            Some(AccountStatus::Suspended) => Err(EnrollError::AccountSuspended),
+            Some(AccountStatus::Revoked) | None => Err(EnrollError::AccountRevoked),
         }
     }
 }
@@ -290,7 +291,22 @@ fn both(identity: Identity, holder: Holder) -> Result<Caller, AccessError> {
         return Err(AccessError::Mismatch { certificate: own.id.clone() });
     }
     let scopes = held(own) & holder.scopes;
-    Ok(Caller { who: Who::Certificate(identity), scopes, credential: Some(holder.credential) })
+    Ok(Caller { who: Who::Certificate(identity), scopes, credential: holder.credential })
+}
+
+/// Whether a credential whose secret was proved may be used now. `remote`: from where, when it is about that.
+pub(crate) fn usable(found: &CredentialRecord, now: UnixTime, remote: Option<IpAddr>) -> Result<(), AccessError> {
+    let id = found.id.clone();
+    match found.status {
+        CredentialStatus::Used | CredentialStatus::Revoked => Err(AccessError::Revoked(id)),
+        // Also one that is switched off: switching it on would not help.
+        _ if now >= found.expires_at => Err(AccessError::Expired(id)),
+        CredentialStatus::Disabled => Err(AccessError::Disabled(id)),
+        CredentialStatus::Active => match remote.filter(|remote| !may_come_from(found, *remote)) {
+            Some(elsewhere) => Err(AccessError::Network(elsewhere)),
+            None => Ok(()),
+        },
+    }
 }
 
 /// A text that does not parse lets nobody in.

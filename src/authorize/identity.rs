@@ -55,6 +55,7 @@ impl Authorizer {
             PrincipalStatus::Active => {}
             PrincipalStatus::Preregistered | PrincipalStatus::Pending => return Err(EnrollError::CertificateUnknown),
         }
+        self.account_is_good(&record.principal).await?;
         match record.status {
             CertificateStatus::Revoked => return Err(EnrollError::CertificateRevoked),
             CertificateStatus::Superseded => {

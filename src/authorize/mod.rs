@@ -1,5 +1,6 @@
 //! Room 3: evidence becomes a grant, or a refusal with its reason. One file per way of proving who you are.
 
+mod bearer;
 pub mod caller;
 mod grant;
 pub mod identity;
@@ -18,7 +19,8 @@ use signet_pki::csr::CheckedCsr;
 use signet_pki::{DeviceId, DnsName};
 use tokio::sync::Notify;
 
-pub use caller::{AccessError, Caller, Secret, Shown, Who};
+pub(crate) use caller::usable;
+pub use caller::{AccessError, Caller, Secret, Shown, Who, held};
 pub use grant::Grant;
 pub use identity::{Identity, PeerCertificate};
 pub use recovery::{RecoveryProof, RecoveryRules};
@@ -29,6 +31,7 @@ use crate::credentials::Pepper;
 use crate::credentials::keys::Uses;
 use crate::enrollment::EnrollError;
 use crate::issuer::Issuers;
+use crate::jwt::Tokens;
 use crate::store::{Issued, PrincipalRecord, Store};
 
 /// Room 1's result: what somebody asks for and with what evidence. Nothing about it is decided.
@@ -121,6 +124,7 @@ pub struct Authorizer {
     pub(crate) profiles: Profiles,
     pub(crate) pepper: Pepper,
     pub(crate) uses: Uses,
+    pub(crate) tokens: Tokens,
     pub(crate) recovery: RecoveryRules,
     pub(crate) clock: Arc<dyn Clock>,
     /// Rung when a decision revoked something and a new list is wanted.

@@ -97,6 +97,7 @@ impl Authorizer {
             PrincipalStatus::Active => {}
             PrincipalStatus::Preregistered | PrincipalStatus::Pending => return Err(EnrollError::RecoveryInvalid),
         }
+        self.account_is_good(&record.principal).await?;
         match record.status {
             CertificateStatus::Active | CertificateStatus::Pending => Ok(()),
             CertificateStatus::Revoked => Err(EnrollError::CertificateRevoked),

@@ -1,12 +1,12 @@
 //! Stream tickets: whoever has one is who got it, with no more than what it was got with allows now.
 
-use signet_api::{Credential, CredentialId};
+use signet_api::{Credential, CredentialId, CredentialKind};
 use signet_pki::Serial;
 
 use super::caller::{Holder, may_come_from};
 use super::{AccessError, Authorizer, Context};
 use crate::enrollment::EnrollError;
-use crate::store::{CertificateStatus, CredentialStatus, PrincipalStatus, TicketRecord};
+use crate::store::{CertificateStatus, CredentialStatus, PrincipalStatus, TicketRecord, TokenOrigin, TokenStanding};
 
 impl Authorizer {
     /// The ticket is not used up by this: that is for whoever opens the stream, as the last step.
@@ -42,11 +42,19 @@ impl Authorizer {
         if let Some(serial) = &ticket.serial {
             self.parent_certificate(serial).await?;
         }
-        Ok(Holder { who, scopes, credential: credential.id.clone() })
+        Ok(Holder { who, scopes, credential: Some(credential.id.clone()) })
     }
 
     async fn parent(&self, id: &CredentialId) -> Result<signet_api::scope::Scopes, AccessError> {
         let parent = self.store.credential(id).await?.ok_or_else(|| AccessError::Revoked(id.clone()))?;
+        if parent.kind == CredentialKind::Refresh {
+            // An access token's: its first refresh token was exchanged long ago, and the family lives on.
+            let origin = TokenOrigin { jti: String::new(), family: Some(id.clone()), key: None };
+            return match self.store.token_standing(origin, self.clock.now()).await? {
+                TokenStanding::Live(_) => Ok(parent.scopes),
+                TokenStanding::Ended => Err(AccessError::Revoked(parent.id)),
+            };
+        }
         match parent.status {
             CredentialStatus::Active if self.clock.now() >= parent.expires_at => Err(AccessError::Expired(parent.id)),
             CredentialStatus::Active => Ok(parent.scopes),

@@ -56,6 +56,7 @@ impl Authorizer {
             }
             PrincipalStatus::Active | PrincipalStatus::Pending | PrincipalStatus::Preregistered => {}
         }
+        self.account_is_good(&principal).await?;
         if token.approval && token.status != TokenStatus::Approved {
             return self.pend(&token, &spki, facts, now, context).await;
         }

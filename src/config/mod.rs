@@ -1,6 +1,7 @@
 //! What was typed, and what it means. Every file that it names is read and checked here, once.
 
 mod browser;
+mod oauth;
 mod profiles;
 pub mod raw;
 mod root_lists;
@@ -18,7 +19,10 @@ use signet_pki::{Fingerprint, UnixTime};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub use oauth::LONGEST_TOKEN;
 pub use profiles::{ADMIN_PROFILE, OCSP_PROFILE, Profiles, SERVER_PROFILE};
+pub use raw::RawOauth;
+
 use raw::{RawConfig, RawServices};
 pub use root_lists::RootLists;
 
@@ -70,6 +74,8 @@ pub struct Patience {
     /// Between two looks at whether a stream's reader still has the right to it. Revocations are noticed at once; this is for
     /// what nobody does, such as the end of a certificate.
     pub recheck: Duration,
+    /// Resolving, connecting and asking an endpoint of a webhook. The longest that a receiver may take to write down a message.
+    pub webhook: Duration,
     /// From the signal to stop until what is still open is cut.
     pub drain: Duration,
 }
@@ -85,6 +91,7 @@ impl Default for Patience {
             connection: seconds(3600),
             heartbeat: seconds(15),
             recheck: seconds(60),
+            webhook: seconds(5),
             drain: seconds(20),
         }
     }
@@ -98,6 +105,8 @@ pub struct Material {
     pub issuers: Vec<(IssuerCert, PrivateKey)>,
     pub root_lists: RootLists,
     pub blocked: Vec<Fingerprint>,
+    /// Keys that sign access tokens.
+    pub token_keys: Vec<PrivateKey>,
 }
 
 impl Config {
@@ -182,7 +191,8 @@ impl Config {
             ConfigError::new(format!("the issuer's certificate is not usable: {e}"), install)
         })?;
         let root_lists = self.root_lists(&root)?;
-        Ok(Material { kek, root, issuers, root_lists, blocked: self.blocked()? })
+        let token_keys = self.token_keys()?;
+        Ok(Material { kek, root, issuers, root_lists, blocked: self.blocked()?, token_keys })
     }
 
     /// A certificate with its key.
@@ -249,6 +259,7 @@ impl Config {
             return Err(ConfigError::new(message, "leave it out for 30 days"));
         }
         self.check_audit()?;
+        self.check_oauth()?;
         self.check_approval()?;
         self.check_authz()?;
         self.raw.browser.check(&self.raw.listen)?;
@@ -333,15 +344,18 @@ impl Config {
         IssuerCert::from_der(&der).map_err(|e| named(e.to_string()))
     }
 
-    fn issuer_key(&self, path: &Path) -> Result<PrivateKey, ConfigError> {
-        let text = Zeroizing::new(self.read(path, 64 * 1024)?);
+    /// What encrypts key files: the text of the KEK.
+    fn passphrase(&self) -> Result<Passphrase, ConfigError> {
         let kek_text = Zeroizing::new(self.read(&self.raw.keys.kek_file, 4096)?);
         let kek_text = std::str::from_utf8(&kek_text).unwrap_or_default().trim().to_owned();
-        let passphrase = Passphrase::new(kek_text);
-        let passphrase = passphrase.map_err(|e| ConfigError::new(e.to_string(), "restore keys.kek_file"))?;
+        Passphrase::new(kek_text).map_err(|e| ConfigError::new(e.to_string(), "restore keys.kek_file"))
+    }
+
+    fn issuer_key(&self, path: &Path) -> Result<PrivateKey, ConfigError> {
+        let text = Zeroizing::new(self.read(path, 64 * 1024)?);
         let text = std::str::from_utf8(&text).unwrap_or_default();
-        PrivateKey::open(text, Some(&passphrase)).map_err(|e| {
-            let hint = "the issuing key is encrypted under keys.kek_file: both must come from the same installation";
+        PrivateKey::open(text, Some(&self.passphrase()?)).map_err(|e| {
+            let hint = "the key is encrypted under keys.kek_file: both must come from the same installation";
             ConfigError::new(format!("{}: {e}", self.path(path).display()), hint)
         })
     }

@@ -44,11 +44,17 @@ pub struct RawConfig {
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]
+    pub oauth: RawOauth,
+    #[serde(default)]
     pub services: RawServices,
     #[serde(default)]
     pub policy: RawPolicy,
     #[serde(default)]
     pub profiles: BTreeMap<String, RawProfile>,
+    #[serde(default)]
+    pub webhooks: RawWebhooks,
+    #[serde(default)]
+    pub hooks: Vec<RawHooks>,
     #[serde(default)]
     pub log: RawLog,
 }
@@ -196,6 +202,38 @@ impl Default for RawRecovery {
     }
 }
 
+/// Access tokens and refresh tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawOauth {
+    /// Directory of the keys that sign access tokens, as `signetd oauth-key` makes them. Without one no tokens are given out.
+    pub keys: PathBuf,
+    /// Seconds that a further key is published before it signs: longer than anybody keeps a copy of the keys.
+    pub key_delay_seconds: i64,
+    /// Life of an access token that is bound to a certificate, and of one that whoever has it may use.
+    pub token_seconds: i64,
+    pub unbound_token_seconds: i64,
+    /// Days after which a refresh token that nobody used is over, and after which the whole session is.
+    pub refresh_idle_days: u32,
+    pub refresh_days: u32,
+    /// Names of other services that tokens may be asked for.
+    pub audiences: Vec<String>,
+}
+
+impl Default for RawOauth {
+    fn default() -> RawOauth {
+        RawOauth {
+            keys: PathBuf::from("oauth"),
+            key_delay_seconds: 3600,
+            token_seconds: 3600,
+            unbound_token_seconds: 600,
+            refresh_idle_days: 30,
+            refresh_days: 90,
+            audiences: Vec::new(),
+        }
+    }
+}
+
 /// What needs a second administrator.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -326,6 +364,59 @@ pub enum RawUsage {
     ServerAuth,
 }
 
+/// Where webhooks may go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWebhooks {
+    /// Networks beside the public addresses, for endpoints that were created as private ones.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// CA certificates in PEM that endpoints may have theirs from, beside our own roots.
+    #[serde(default)]
+    pub roots: Option<PathBuf>,
+}
+
+/// What another system may ask for, and how it proves who it is: by bearers or by signatures, with at most two live secrets.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawHooks {
+    pub name: String,
+    pub action: RawHookAction,
+    /// What becomes of a lost device.
+    #[serde(default)]
+    pub on_lost: RawOnLost,
+    /// Files with one bearer each.
+    #[serde(default)]
+    pub bearer_files: Vec<PathBuf>,
+    /// Variables of the environment with one bearer each.
+    #[serde(default)]
+    pub bearer_env: Vec<String>,
+    /// Files with a secret of Standard Webhooks each.
+    #[serde(default)]
+    pub secret_files: Vec<PathBuf>,
+    /// So many requests are carried out in an hour; what asks for more may have been taken over.
+    #[serde(default = "hook_rate")]
+    pub per_hour: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawHookAction {
+    /// A device that waits for approval is in the inventory.
+    Approve,
+    /// A device is lost or stolen.
+    ReportLost,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawOnLost {
+    /// It may turn up again.
+    #[default]
+    Suspend,
+    Revoke,
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawLog {
@@ -367,6 +458,10 @@ fn one_day() -> u32 {
 
 fn one_second() -> u64 {
     1000
+}
+
+fn hook_rate() -> u32 {
+    600
 }
 
 fn one_hour() -> i64 {

@@ -71,6 +71,11 @@ impl Uses {
         }
     }
 
+    /// Whether it was used and that is not written yet.
+    pub fn holds(&self, id: &CredentialId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+
     pub fn take(&self) -> Vec<(CredentialId, UnixTime)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
     }
@@ -115,7 +120,9 @@ mod tests {
         let id = Credential::from_random(CredentialKind::ApiKey, &[7; 24]).id().clone();
         uses.note(&id, UnixTime(1));
         uses.note(&id, UnixTime(5));
-        assert_eq!(uses.take(), [(id, UnixTime(5))]);
+        assert!(uses.holds(&id));
+        assert_eq!(uses.take(), [(id.clone(), UnixTime(5))]);
+        assert!(!uses.holds(&id));
         assert!(uses.take().is_empty());
     }
 }

@@ -1,21 +1,25 @@
 //! Secrets that Signet hands out: how they are made, and how they are known again without being kept.
 
+pub mod apikeys;
 pub mod keys;
 pub mod order;
+pub mod successor;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use signet_api::Credential;
 
+use successor::Successors;
+
 /// The keyed hash under which the store knows credentials. Its key is derived from the KEK, which is not in the
 /// database: a stolen database or backup holds nothing that can be presented.
-pub struct Pepper(hmac::Key);
+pub struct Pepper(hmac::Key, Successors);
 
 impl Pepper {
     pub fn derive(kek: &[u8; 32]) -> Pepper {
         let master = hmac::Key::new(hmac::HMAC_SHA256, kek);
         let derived = hmac::sign(&master, b"signet credential pepper v1");
-        Pepper(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
+        Pepper(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), Successors::derive(&master))
     }
 
     pub fn hash(&self, credential: &Credential) -> [u8; 32] {

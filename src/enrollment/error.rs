@@ -34,6 +34,10 @@ pub enum EnrollError {
     DeviceSuspended,
     #[error("the device is revoked or retired")]
     DeviceRevoked,
+    #[error("the account of the device is suspended")]
+    AccountSuspended,
+    #[error("the account of the device is revoked")]
+    AccountRevoked,
     #[error("the client certificate is revoked")]
     CertificateRevoked,
     #[error("the issuer of the certificate is distrusted")]
@@ -90,6 +94,8 @@ impl EnrollError {
             EnrollError::Denied => ErrorCode::DeviceDenied,
             EnrollError::DeviceSuspended => ErrorCode::DeviceSuspended,
             EnrollError::DeviceRevoked => ErrorCode::DeviceRevoked,
+            EnrollError::AccountSuspended => ErrorCode::AccountSuspended,
+            EnrollError::AccountRevoked => ErrorCode::AccountRevoked,
             EnrollError::CertificateRevoked => ErrorCode::CertificateRevoked,
             EnrollError::IssuerDistrusted => ErrorCode::IssuerDistrusted,
             EnrollError::NoIssuer => ErrorCode::SignerUnavailable,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 
 use super::limits;
@@ -29,12 +29,23 @@ impl Leftover {
         Some(Leftover(shared))
     }
 
-    /// Reads as much as any good request could have sent, and no longer than one may take.
+    /// Reads as much as any good request could have sent, keeps nothing of it, and takes no longer than one may.
     pub(super) async fn drain(self, patience: Duration) {
-        let body = std::mem::take(&mut *self.0.body());
-        let _ = tokio::time::timeout(patience, Limited::new(body, limits::BODY_BYTES).collect()).await;
+        let mut body = std::mem::take(&mut *self.0.body());
+        let mut left = limits::ADMIN_BODY_BYTES;
+        let rest = async {
+            while let Ok(Some(Ok(frame))) = tokio::time::timeout(PAUSE, body.frame()).await {
+                let octets = frame.data_ref().map_or(0, Bytes::len);
+                let Some(less) = left.checked_sub(octets) else { return };
+                left = less;
+            }
+        };
+        let _ = tokio::time::timeout(patience, rest).await;
     }
 }
+
+/// Whoever sends nothing for so long is waiting for the answer.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Body>>);

@@ -23,12 +23,16 @@ pub(super) const SPREAD_SECONDS: u64 = 8;
 pub(super) const HEADER_BYTES: usize = 32 * 1024;
 /// The largest body: a CSR with facts is under 8 KiB.
 pub(super) const BODY_BYTES: usize = 64 * 1024;
+/// A form of OAuth: an access token and a few short parameters.
+pub(super) const FORM_BYTES: usize = 16 * 1024;
 /// An OCSP request; see `Limits::OCSP_REQUEST` of pki.
 pub(super) const OCSP_BYTES: usize = signet_pki::der::Limits::OCSP_REQUEST.bytes;
 /// An administrator's order for ten thousand tokens with bindings and names.
 pub(super) const ADMIN_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// A batch of questions about permission, each with a whole certificate.
 pub(super) const CHECKS_BYTES: usize = 512 * 1024;
+/// What another system says about one device: a few hundred octets, with room for a sender that pads.
+pub(super) const HOOK_BODY_BYTES: usize = 16 * 1024;
 /// Streams of one HTTP/2 connection.
 pub(super) const STREAMS: u32 = 64;
 /// Streams of events at one time, and those of one identity: a service that runs several times, or a person with two windows. A

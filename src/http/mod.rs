@@ -1,6 +1,7 @@
 //! Room 1, and every other way in: listeners, TLS, limits, and thin folders of handlers.
 
 mod admin;
+mod apikeys;
 mod authz;
 mod backoff;
 mod browser;
@@ -8,15 +9,19 @@ mod connection;
 mod documents;
 mod doors;
 mod events;
+mod hooks;
 mod leftover;
 mod limits;
 mod listener;
 mod local;
 mod native;
+mod oauth;
 mod ocsp;
+mod openapi;
 mod plain;
 mod refusal;
 mod request;
+mod rotation;
 mod services;
 pub mod tls;
 mod trust;
@@ -39,7 +44,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
+use crate::hooks::Hooks;
 use crate::latency::Latency;
+use crate::oauth::OAuth;
 use crate::ocsp::Responders;
 use crate::permission::Permission;
 use crate::policy::Policies;
@@ -49,12 +56,14 @@ use crate::services::{Registrar, Registry};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::trust::TrustBundles;
+use crate::webhooks::Webhooks;
 
 /// What handlers reach. Everything in it is shared and none of it knows HTTP.
 pub struct Service {
     pub config: Config,
     pub road: Arc<Road>,
     pub authorizer: Arc<Authorizer>,
+    pub oauth: OAuth,
     pub revocation: Arc<Revocation>,
     pub publisher: Arc<Lists>,
     /// `None`: every entry of the audit log stays in the database.
@@ -77,6 +86,8 @@ pub struct Service {
     pub registry: Arc<Registry>,
     pub permission: Permission,
     pub registrar: Registrar,
+    pub hooks: Hooks,
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl Service {
@@ -103,7 +114,11 @@ pub fn api(service: Arc<Service>) -> Router {
         .merge(admin::routes())
         .merge(events::routes())
         .merge(services::routes())
-        .merge(authz::routes());
+        .merge(authz::routes())
+        .merge(hooks::routes())
+        .merge(apikeys::routes())
+        .merge(oauth::routes())
+        .merge(openapi::routes());
     request::wrap_for_browsers(routes, service)
 }
 

@@ -12,6 +12,7 @@ use signet_api::{CredentialKind, ErrorCode, Problem};
 use crate::authorize::AccessError;
 use crate::credentials::order::OrderError;
 use crate::enrollment::EnrollError;
+use crate::jwt::TokenError;
 use crate::store::StoreError;
 
 /// A refusal inside a handler. It leaves as a problem document; `cause` stays here.
@@ -53,6 +54,9 @@ impl From<AccessError> for Refusal {
     fn from(error: AccessError) -> Refusal {
         match error {
             AccessError::Principal(error) => error.into(),
+            error @ (AccessError::Unbound | AccessError::Token(TokenError::Audience(_))) => {
+                Refusal::told(error.code(), error.to_string())
+            }
             error => Refusal::new(error.code(), error.to_string()),
         }
     }
@@ -73,8 +77,12 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// Cuts credentials off after their public id.
+/// Cuts credentials off after their public id, and keys of other systems after their first characters.
 pub(super) fn scrub(text: &str) -> String {
+    uuids_cut(&credentials_cut(text))
+}
+
+fn credentials_cut(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, kind)) = next_prefix(rest) {
@@ -99,6 +107,34 @@ fn next_prefix(text: &str) -> Option<(usize, &'static str)> {
     found.filter_map(|prefix| lower.find(&format!("{prefix}_")).map(|at| (at, prefix))).min()
 }
 
+/// An imported key is a UUID (RFC 9562): 32 digits, and nothing in it says that it is a secret.
+fn uuids_cut(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut inside) = (text, false);
+    while let Some(first) = rest.chars().next() {
+        let length = if inside { 0 } else { uuid(rest.as_bytes()) };
+        let (shown, cut) = if length > 0 { (8, length) } else { (first.len_utf8(), first.len_utf8()) };
+        out.push_str(&rest[..shown]);
+        if length > 0 {
+            out.push('…');
+        }
+        // Digits in the middle of a longer number, such as a fingerprint, are no key.
+        inside = length == 0 && first.is_ascii_hexdigit();
+        rest = &rest[cut..];
+    }
+    out
+}
+
+/// The length of the UUID that `text` begins with, or 0.
+fn uuid(text: &[u8]) -> usize {
+    let digits = |from: usize, to: usize| text.get(from..to).is_some_and(|part| part.iter().all(u8::is_ascii_hexdigit));
+    let hyphens = [8, 13, 18, 23].iter().all(|at| text.get(*at) == Some(&b'-'));
+    if hyphens && [(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)].iter().all(|(from, to)| digits(*from, *to)) {
+        return 36;
+    }
+    if digits(0, 32) && !text.get(32).is_some_and(u8::is_ascii_hexdigit) { 32 } else { 0 }
+}
+
 /// The body is written by the outermost layer, which knows the request id.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
@@ -109,19 +145,29 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// In an answer's extensions: the refusal is also told in the words of RFC 6749 5.2.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OAuthCode(pub(super) &'static str);
+
 /// Writes the problem document into the answer.
 pub(super) fn render(refusal: &Refusal, request_id: &str, response: &mut Response<Body>) {
-    let problem = Problem::new(refusal.code, refusal.detail.clone(), request_id.to_owned());
+    let mut problem = Problem::new(refusal.code, refusal.detail.clone(), request_id.to_owned());
+    let standard = response.extensions().get::<OAuthCode>().map(|code| code.0);
+    problem.error = standard.map(str::to_owned);
+    problem.error_description = standard.map(|_| refusal.detail.clone().unwrap_or_else(|| problem.title.clone()));
     // A struct of strings and numbers always serialises.
     let body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    // RFC 6749 5.2 wants plain JSON.
+    let kind = if standard.is_some() { "application/json" } else { "application/problem+json" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = refusal.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if refusal.code.status() == 401 {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"signet\""));
+        let wanted = if standard.is_some() { "Basic realm=\"signet\"" } else { "Bearer realm=\"signet\"" };
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(wanted));
     }
     *response.body_mut() = Body::from(body);
 }
@@ -182,6 +228,12 @@ mod tests {
             ("sge_ä_", "sge_ä_"),
             ("sge_", "sge_"),
             ("öö sge_0_x", "öö sge_0_…"),
+            ("a 3F2504E0-4f89-41d3-9a0c-0305e82c3301é", "a 3F2504E0…é"),
+            ("\"3f2504e04f8941d39a0c0305e82c3301\"", "\"3f2504e0…\""),
+            // A request id, a serial number and a fingerprint are nobody's secret.
+            ("req-0123456789abcdef0123", "req-0123456789abcdef0123"),
+            ("4b0d00e9aebc436a0de449f5db896078d31e83e0", "4b0d00e9aebc436a0de449f5db896078d31e83e0"),
+            (&"ab".repeat(32), &"ab".repeat(32)),
         ];
         for (text, expected) in cases {
             assert_eq!(scrub(text), expected);

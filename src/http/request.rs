@@ -42,7 +42,7 @@ pub(super) fn wrap_for_browsers(routes: Router<App>, service: App) -> Router {
 }
 
 fn whole(routes: Router<App>) -> Router<App> {
-    routes.fallback(nothing_here).method_not_allowed_fallback(nothing_here)
+    routes.fallback(nothing_here).method_not_allowed_fallback(no_such_method)
 }
 
 fn surrounded(routes: Router<App>, service: App) -> Router {
@@ -50,7 +50,12 @@ fn surrounded(routes: Router<App>, service: App) -> Router {
 }
 
 async fn nothing_here() -> Refusal {
-    Refusal::new(ErrorCode::NotFound, "no route for this method and path")
+    Refusal::new(ErrorCode::NotFound, "no route for this path")
+}
+
+/// The router adds `Allow` (RFC 9110 15.5.6).
+async fn no_such_method() -> Refusal {
+    Refusal::new(ErrorCode::MethodNotAllowed, "no route for this method")
 }
 
 async fn surround(State(service): State<App>, mut request: Request, next: Next) -> Response<Body> {
@@ -102,7 +107,8 @@ fn refusal_of(response: &mut Response<Body>) -> Option<Refusal> {
     let own = response.extensions_mut().remove::<Refusal>();
     own.or_else(|| {
         let code = match response.status().as_u16() {
-            404 | 405 => ErrorCode::NotFound,
+            404 => ErrorCode::NotFound,
+            405 => ErrorCode::MethodNotAllowed,
             400 => ErrorCode::MalformedRequest,
             _ => return None,
         };
@@ -189,19 +195,29 @@ pub(super) async fn caller(
     peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
-    shown(service, peer, secret(headers)?, context).await
+    prove(service, secret(headers)?, peer, context).await
 }
 
-/// The same with a secret that was found already.
-pub(super) async fn shown(
+/// The same for a secret that was found already.
+pub(super) async fn prove(
     service: &Service,
-    peer: &Peer,
     secret: Option<Secret>,
+    peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
     if secret.is_some() {
         patience(service, context)?;
     }
+    prove_again(service, secret, peer, context).await
+}
+
+/// Of a request that was let in before, whatever others at its address have done since.
+pub(super) async fn prove_again(
+    service: &Service,
+    secret: Option<Secret>,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
     let shown = Shown { certificate: peer.certificate.as_ref(), secret };
     let caller = service.authorizer.caller(shown, context).await.inspect_err(|error| {
         if error.is_failed_proof() {
@@ -226,6 +242,16 @@ pub(super) fn within(caller: &Caller, given: Scopes) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::told(ErrorCode::Forbidden, format!("{} cannot give what it has not: {beyond}", caller.actor())))
+}
+
+/// Nobody decides about who may do more.
+pub(super) fn over(caller: &Caller, theirs: Scopes) -> Result<(), Refusal> {
+    let beyond = theirs.beyond(caller.scopes());
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!("{} cannot decide about who may do what it may not: {beyond}", caller.actor());
+    Err(Refusal::told(ErrorCode::Forbidden, sentence))
 }
 
 /// Whoever failed to prove something too often waits.
@@ -254,11 +280,15 @@ pub(super) fn secret(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
 }
 
 /// Two are refused: it is not for us to choose.
-fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &HeaderValue)>, Refusal> {
+pub(super) fn only_secret(headers: &HeaderMap) -> Result<Option<(HeaderName, &HeaderValue)>, Refusal> {
     let named = |name: HeaderName| headers.get_all(&name).iter().map(move |value| (name.clone(), value));
     let mut secrets = named(header::AUTHORIZATION).chain(named(HeaderName::from_static("x-api-key")));
     match (secrets.next(), secrets.next()) {
         (_, Some(_)) => Err(Refusal::new(ErrorCode::TwoSecrets, "Authorization and X-API-Key, or one of them twice")),
+        // Whatever is in front of us may make one line of two (RFC 9110 5.3). No secret of ours has a comma.
+        (Some((_, value)), None) if value.as_bytes().contains(&b',') => {
+            Err(Refusal::new(ErrorCode::TwoSecrets, "a list in Authorization or X-API-Key"))
+        }
         (first, None) => Ok(first),
     }
 }

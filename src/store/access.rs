@@ -126,6 +126,8 @@ pub struct RotateCredential {
     pub new: CredentialRecord,
     /// The old one ends no later than this.
     pub old_ends_at: UnixTime,
+    /// The successor that the old one has and that nobody ever used: its answer was lost. It ends.
+    pub instead_of: Option<CredentialId>,
     pub draft: AuditDraft,
 }
 
@@ -143,12 +145,14 @@ pub enum AccessConflict {
     /// No way leads there from what it is.
     Account(AccountStatus),
     Credential(CredentialStatus),
-    /// The key is known here already.
-    Known,
+    /// These, by the ids in the order, are known here already.
+    Known(Vec<CredentialId>),
 }
 
 /// Live credentials of one owner: more is a program that forgets what it got.
-pub const CREDENTIALS_OF_ONE: u32 = 1000;
+pub const CREDENTIALS_OF_ONE: usize = 1000;
+/// Imported keys of one owner: those of a fleet, and one revocation still names them all in its entry.
+pub const IMPORTED_OF_ONE: usize = 20_000;
 
 pub trait AccessStore: Send + Sync {
     fn create_account(&self, order: CreateAccount) -> Answer<'_, Result<(), AccessConflict>>;
@@ -161,7 +165,8 @@ pub trait AccessStore: Send + Sync {
         &self,
         order: ChangeCredential,
     ) -> Answer<'_, Option<Result<CredentialRecord, AccessConflict>>>;
-    /// Only an active or disabled one is rotated, and only once: afterwards it has a successor.
+    /// Only an active or disabled one is rotated, and only once: afterwards it has a successor. Until that was used, it can be
+    /// exchanged for another.
     fn rotate_credential(
         &self,
         order: RotateCredential,

@@ -3,12 +3,14 @@
 pub mod access;
 pub mod approvals;
 pub mod facts;
+pub mod oauth;
 pub mod policy;
 pub mod records;
 pub mod resource;
 pub mod services;
 pub mod sqlite;
 pub mod tickets;
+pub mod webhooks;
 pub mod writes;
 
 use std::future::Future;
@@ -24,11 +26,13 @@ use tokio::sync::watch;
 pub use access::*;
 pub use approvals::*;
 pub use facts::*;
+pub use oauth::*;
 pub use policy::*;
 pub use records::*;
 pub use resource::{Resource, ResourceError};
 pub use services::*;
 pub use tickets::*;
+pub use webhooks::*;
 pub use writes::*;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -46,7 +50,9 @@ pub enum StoreError {
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
-pub trait Store: AccessStore + ApprovalStore + FactStore + PolicyStore + ServiceStore + TicketStore {
+pub trait Store:
+    AccessStore + ApprovalStore + FactStore + OAuthStore + PolicyStore + ServiceStore + TicketStore + WebhookStore
+{
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;
     /// Room 6: redeems the evidence, records certificate and principal, and hands the certificate out.

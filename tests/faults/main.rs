@@ -9,6 +9,7 @@ mod faulty;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod archive;
 mod auditor;
 mod calls;
@@ -25,6 +26,7 @@ mod issuers;
 mod kill;
 mod ocsp;
 mod permission;
+mod policy;
 mod retry;
 mod services;
 mod sharded;

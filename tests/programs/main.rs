@@ -1,11 +1,13 @@
 //! The real programs as a newcomer uses them: processes, files, exit codes and what stands on the screen.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod apikeys;
 mod archive;
 mod binaries;
 mod events;
 mod help;
 mod lists;
+mod oauth;
 mod refusals;
 mod rollover;
 mod scripts;

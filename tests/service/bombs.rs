@@ -150,6 +150,11 @@ async fn t20_json_bombs_are_refused_and_do_not_burn_the_token() {
                 text(format!("{{\"csr\":{csr},\"facts\":{{\"other\":{{{}}}}}}}", many.join(","))),
                 InvalidArgument,
             ),
+            (
+                "a long fact",
+                text(format!("{{\"csr\":{csr},\"facts\":{{\"model\":\"{}\"}}}}", "m".repeat(257))),
+                InvalidArgument,
+            ),
             ("more than the limit", text(format!("{{\"csr\":{csr}}}{}", " ".repeat(64 * 1024))), BodyTooLarge),
         ],
     )

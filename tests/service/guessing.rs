@@ -8,7 +8,7 @@ use super::tokens::with_other_secret;
 use crate::support::{Protocol, Reply, TestKey, TestService, Wire, issued};
 
 /// Everything about an answer that could tell two cases apart.
-fn appearance(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
+pub(crate) fn appearance(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
     let id = reply.problem().request_id;
     let mut headers: Vec<(String, String)> = reply
         .headers

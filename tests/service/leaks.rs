@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use p256::pkcs8::DecodePrivateKey;
+use serde_json::json;
 use signet_api::admin::{AuditEntry, CreateTokens, CreatedToken, CreatedTokens, Page, RevokeRequest, TokenKind};
 use signet_api::client::{Client, Identity};
 use signet_api::enroll::{EnrollRequest, HardwareFacts, RenewRequest};
+use signet_api::{Credential, CredentialKind};
 use signet_keys::PrivateKey;
 use signet_pki::ca::IssuerCert;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::program::Daemon;
 use super::tokens::with_other_secret;
+use crate::support::access::{key_order, with_wrong_secret};
 use crate::support::{Device, Installation, TestKey, TestService, client, credential, device_id, issued, order, wire};
 
 /// A secret in every spelling in which it could turn up, and the file that may hold it.
@@ -31,6 +34,25 @@ impl Secret {
         // Behind prefix and id stands what must not be seen; four characters of it would be chance.
         let tail = &token[15..];
         secret.spellings.extend([tail, &tail.to_uppercase(), &tail[..16], &tail[10..]].map(|t| t.as_bytes().to_vec()));
+        secret
+    }
+
+    /// Any credential of ours: an API key, and whatever else begins with a prefix.
+    fn credential(kind: CredentialKind, text: &str) -> Secret {
+        let raw = *Credential::parse(kind, text).unwrap().expose_secret();
+        let mut secret = Secret::bytes(kind.prefix(), &raw, "");
+        let tail = &text[15..];
+        secret.spellings.extend([tail, &tail.to_uppercase(), &tail[..16], &tail[10..]].map(|t| t.as_bytes().to_vec()));
+        secret
+    }
+
+    /// A key of another system. Its first eight digits may be seen.
+    fn uuid(text: &str) -> Secret {
+        let plain = text.replace('-', "");
+        let raw = HEXLOWER.decode(plain.as_bytes()).unwrap();
+        let mut secret = Secret::bytes("a UUID", &raw, "");
+        let tails = [&text[9..], &text[9..23], &plain[8..], &plain[8..20]];
+        secret.spellings.extend(tails.iter().flat_map(|t| [t.to_string(), t.to_uppercase()]).map(String::into_bytes));
         secret
     }
 
@@ -124,6 +146,7 @@ impl Site<'_> {
         self.misuse(&mut found, &pending.token, &device.key).await;
         self.misuse(&mut found, &unused.token, &device.key).await;
 
+        self.keys(&mut found, &admin).await;
         let own = self.client(Some(device.identity()));
         own.whoami().await.unwrap();
         let next = TestKey::p256();
@@ -164,6 +187,72 @@ impl Site<'_> {
             format!("{{\"csr\":\"\",\"facts\":{{\"{token}\":\"\"}}}}"),
         ] {
             assert_ne!(self.send(found, "POST", "/v1/enroll", &json, body.as_bytes()).await, 200);
+        }
+    }
+
+    /// Keys of accounts: made, replaced, imported, and shown where they do not belong.
+    async fn keys(&self, found: &mut Findings, admin: &Client) {
+        let uuid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+        let make = async |path: &str, body: serde_json::Value| -> serde_json::Value {
+            admin.post_json(path, &body).await.unwrap()
+        };
+        make("/v1/admin/accounts", json!({ "id": "acme", "kind": "program", "permissions": "role:auditor" })).await;
+        let made = make("/v1/admin/apikeys", json!({ "account": "acme" })).await;
+        let rotate = format!("/v1/admin/apikeys/{}", made["id"].as_str().unwrap());
+        let next = make(&rotate, json!({ "action": "rotate" })).await;
+        make("/v1/admin/apikeys/import", json!({ "account": "acme", "keys": [{ "key": uuid }] })).await;
+        let texts = [&made, &next].map(|answer| answer["key"].as_str().unwrap().to_owned());
+        found.secrets.extend(texts.iter().map(|text| Secret::credential(CredentialKind::ApiKey, text)));
+        found.secrets.push(Secret::uuid(uuid));
+        for shown in texts.iter().map(String::as_str).chain([uuid, &uuid.replace('-', "")]) {
+            assert!(found.secrets.iter().any(|secret| secret.is_in(shown.as_bytes())), "the search finds nothing");
+            self.misuse_key(found, shown).await;
+        }
+        // A guess is as much of a secret as what it misses.
+        let wrong = with_wrong_secret(&texts[0]);
+        found.secrets.push(Secret::credential(CredentialKind::ApiKey, &wrong));
+        assert_eq!(self.send(found, "GET", "/v1/whoami", &[("x-api-key", &wrong)], b"").await, 401);
+        let again =
+            json!({ "account": "acme", "keys": [{ "key": uuid }, { "key": uuid }, { "key": format!("{uuid}x") }] });
+        let error = admin.post_json::<_, serde_json::Value>("/v1/admin/apikeys/import", &again).await.unwrap_err();
+        found.said.push(("the import".into(), format!("{error:?}").into_bytes()));
+        for path in ["/v1/admin/apikeys", "/v1/admin/accounts", "/v1/admin/accounts/acme"] {
+            let answer: serde_json::Value = admin.get_json(path).await.unwrap();
+            found.said.push((path.into(), answer.to_string().into_bytes()));
+        }
+    }
+
+    async fn misuse_key(&self, found: &mut Findings, key: &str) {
+        let shown = [("x-api-key", key)];
+        let (bearer, list) = (format!("Bearer {key}"), format!("{key}, {key}"));
+        assert_eq!(self.send(found, "GET", "/v1/whoami", &shown, b"").await, 200);
+        for path in ["/v1/admin/devices", "/v1/apikeys", "/v1/admin/apikeys", "/v1/admin/audit"] {
+            assert_eq!(self.send(found, "GET", path, &shown, b"").await, 200);
+        }
+        self.send(found, "POST", "/v1/admin/tokens", &shown, b"{}").await;
+        self.send(found, "POST", "/v1/enroll", &shown, b"").await;
+        for headers in [
+            vec![("authorization", bearer.as_str())],
+            vec![("authorization", key)],
+            vec![("x-api-key", &list)],
+            vec![shown[0], ("authorization", &bearer)],
+        ] {
+            assert_ne!(self.send(found, "GET", "/v1/whoami", &headers, b"").await, 200);
+        }
+        for path in [
+            format!("/v1/whoami?key={key}"),
+            format!("/v1/admin/apikeys/{key}"),
+            format!("/v1/admin/apikeys?account={key}"),
+            format!("/v1/admin/apikeys?{key}=1"),
+            format!("/v1/admin/accounts/{key}"),
+            format!("/{key}"),
+        ] {
+            assert_ne!(self.send(found, "GET", &path, &[], b"").await, 200);
+            // Sent by somebody who may ask.
+            self.send(found, "GET", &path, &shown, b"").await;
+        }
+        for body in [format!("\"{key}\""), format!("{{\"{key}\":1}}"), format!("{{\"overlap\":\"{key}\"}}")] {
+            assert_ne!(self.send(found, "POST", "/v1/apikeys/rotate", &shown, body.as_bytes()).await, 200);
         }
     }
 
@@ -278,6 +367,46 @@ async fn t26_the_library_keeps_every_secret() {
     assert!(String::from_utf8_lossy(&text).contains("refused"), "nothing was logged");
     found.said.push(("the log".into(), text));
     assert_clean(&found, &installation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t28_a_stolen_database_holds_no_key_that_can_be_shown() {
+    let service = TestService::start().await;
+    let key = service.key_with("acme", "role:owner").await.key;
+    let uuid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    let import = json!({ "account": "acme", "keys": [{ "key": uuid }] });
+    service.admin.post_json::<_, serde_json::Value>("/v1/admin/apikeys/import", &import).await.unwrap();
+    let installation = service.stop().await;
+    let database = rusqlite::Connection::open(installation.database()).unwrap();
+    let mut query = database.prepare("SELECT hash FROM credential ORDER BY legacy").unwrap();
+    let hashes: Vec<Vec<u8>> = query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let secret = *Credential::parse(CredentialKind::ApiKey, &key).unwrap().expose_secret();
+    let raw = HEXLOWER.decode(uuid.replace('-', "").as_bytes()).unwrap();
+    for guess in [&secret[..], key.as_bytes(), &key.as_bytes()[15..], &raw, uuid.as_bytes()] {
+        assert!(
+            hashes.iter().all(|hash| hash[..] != signet_pki::Fingerprint::of(guess).0[..]),
+            "anybody can compute it"
+        );
+    }
+    // What he reads there he cannot show: neither the hash nor the id.
+    let service = TestService::builder().start_in(installation).await;
+    for shown in hashes.iter().flat_map(|hash| [HEXLOWER.encode(hash), HEXLOWER.encode(&hash[..16])]) {
+        assert_eq!(service.with_key(&shown, "/v1/whoami").await.status, 401);
+    }
+    assert_eq!(service.with_key(&key, "/v1/whoami").await.status, 200);
+    let installation = service.stop().await;
+    // And with a key file of his own the database is as good as empty.
+    let issuing = installation.issuer_key();
+    let own = "c5".repeat(32);
+    let sealed = issuing.to_encrypted_pem(&signet_keys::Passphrase::new(own.clone()).unwrap()).unwrap();
+    std::fs::write(installation.path("server/secrets/kek"), &own).unwrap();
+    std::fs::write(installation.path("server/issuer/issuer.key"), sealed.as_bytes()).unwrap();
+    let service = TestService::builder().start_in(installation).await;
+    for shown in [key.as_str(), uuid] {
+        let refused = service.with_key(shown, "/v1/whoami").await;
+        assert_eq!(refused.problem().code, signet_api::ErrorCode::CredentialInvalid);
+    }
+    service.create_key(&key_order("acme")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,7 +141,7 @@ async fn the_plain_listener_serves_lists_and_certificates_and_nothing_else() {
     }
     for method in ["POST", "PUT", "DELETE"] {
         let reply = wire::send_plain(service.running.plain, method, "/crl/root.crl", &[]).await;
-        assert_eq!(reply.problem().code, ErrorCode::NotFound, "{method}");
+        assert_eq!(reply.problem().code, ErrorCode::MethodNotAllowed, "{method}");
     }
     // A token that somebody sends in the clear by mistake is not taken.
     let token = service.token("sensor-2").await.token;

@@ -6,7 +6,20 @@ use signet_api::admin::CreateTokens;
 use crate::support::{TestKey, TestService, order};
 
 /// Every route of `/v1/admin`, with a body that would do something.
-const ROUTES: &[(&str, &str, &str)] = &[
+pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
+    ("GET", "/v1/admin/accounts", ""),
+    ("POST", "/v1/admin/accounts", r#"{"id":"thief","kind":"program","permissions":"role:owner"}"#),
+    ("GET", "/v1/admin/accounts/{id}", ""),
+    ("POST", "/v1/admin/accounts/{id}", r#"{"permissions":"role:owner"}"#),
+    ("GET", "/v1/admin/apikeys", ""),
+    ("POST", "/v1/admin/apikeys", r#"{"account":"victim"}"#),
+    (
+        "POST",
+        "/v1/admin/apikeys/import",
+        r#"{"account":"victim","keys":[{"key":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}]}"#,
+    ),
+    ("GET", "/v1/admin/apikeys/{id}", ""),
+    ("POST", "/v1/admin/apikeys/{id}", r#"{"action":"rotate"}"#),
     ("GET", "/v1/admin/tokens", ""),
     ("POST", "/v1/admin/tokens", r#"{"kind":"interactive","profile":"device","targets":[{"device":"new"}]}"#),
     ("GET", "/v1/admin/tokens/{id}", ""),
@@ -25,11 +38,27 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/crl", ""),
     ("GET", "/v1/admin/issuers", ""),
     ("POST", "/v1/admin/issuers/{id}", r#"{"action":"distrust","reason":"a thief"}"#),
+    ("GET", "/v1/admin/oauth/keys", ""),
+    ("GET", "/v1/admin/oauth/sessions", ""),
+    ("POST", "/v1/admin/oauth/sessions/{id}/revoke", "{}"),
+    ("GET", "/v1/admin/policy", ""),
+    ("PUT", "/v1/admin/policy", r#"{"text":"","instead_of":"e3b0c44298fc1c14"}"#),
+    ("POST", "/v1/admin/policy/diff", r#"{"text":""}"#),
+    ("GET", "/v1/admin/policy/history", ""),
+    ("GET", "/v1/admin/policy/history/{revision}", ""),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
     ("GET", "/v1/admin/approvals", ""),
     ("GET", "/v1/admin/approvals/{id}", ""),
     ("POST", "/v1/admin/approvals/{id}", r#"{"action":"approve","digest":""}"#),
+    ("GET", "/v1/admin/webhooks", ""),
+    ("POST", "/v1/admin/webhooks", r#"{"url":"https://192.88.98.1/"}"#),
+    ("GET", "/v1/admin/webhooks/{id}", ""),
+    ("POST", "/v1/admin/webhooks/{id}", r#"{"action":"delete"}"#),
+    ("POST", "/v1/admin/webhooks/{id}/secret", r#"{"overlap":0}"#),
+    ("POST", "/v1/admin/webhooks/{id}/test", "{}"),
+    ("GET", "/v1/admin/dead-letters", ""),
+    ("POST", "/v1/admin/dead-letters", r#"{"action":"drop","id":1}"#),
 ];
 
 #[test]
@@ -41,7 +70,7 @@ fn the_table_of_routes_is_complete() {
     for path in declared {
         assert!(ROUTES.iter().any(|(_, known, _)| *known == path), "{path} is not in the table");
     }
-    let methods = source.matches("get(").count() + source.matches("post(").count();
+    let methods = source.matches("get(").count() + source.matches("post(").count() + source.matches(".put(").count();
     assert_eq!(methods, ROUTES.len());
 }
 
@@ -61,6 +90,8 @@ async fn nobody_but_an_administrator_gets_past_the_door() {
         let path = template
             .replace("/tokens/{id}", &format!("/tokens/{}", open.id))
             .replace("/devices/{id}", "/devices/victim")
+            .replace("/accounts/{id}", "/accounts/victim")
+            .replace("/apikeys/{id}", "/apikeys/0123456789")
             .replace("/issuers/{id}", &format!("/issuers/{}", service.issuer.short_id()))
             .replace("{batch}", "lot-1")
             .replace("{serial}", victim.serial())

@@ -20,7 +20,10 @@ pub(crate) async fn a_principal_comes_with_the_newest_certificate_that_counts(be
     bench.used(&second).await;
     let row = shown().await;
     let newest = row.certificate.unwrap();
-    assert_eq!((newest.serial, newest.status, newest.generation), (second.serial().clone(), CertificateStatus::Active, 2));
+    assert_eq!(
+        (newest.serial, newest.status, newest.generation),
+        (second.serial().clone(), CertificateStatus::Active, 2)
+    );
     assert_eq!(row.principal, newest.principal);
     bench.revoke(target_serial(second.serial())).await;
     let row = shown().await;

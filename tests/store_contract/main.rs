@@ -5,6 +5,7 @@
 mod bench;
 mod factory;
 
+mod access;
 mod archiving;
 mod auditing;
 mod devices;
@@ -13,6 +14,8 @@ mod grouping;
 mod issuers;
 mod issuing;
 mod numbering;
+mod oauth;
+mod policies;
 mod pruning;
 mod reading;
 mod renewing;
@@ -22,11 +25,28 @@ mod sharding;
 mod spoiled;
 mod ticketing;
 mod tokens;
+mod webhooks;
 
 /// Runs every case against the stores that `$make` makes. A case that is missing here is dead code, which is an error.
 macro_rules! holds_for {
     ($make:path) => {
         crate::holds_for!(@cases $make;
+            access {
+                an_account_is_what_was_ordered_and_its_name_is_used_once,
+                an_account_goes_to_and_fro_until_it_is_revoked,
+                a_credential_is_what_was_ordered,
+                a_credential_is_switched_off_and_on_until_it_is_revoked,
+                name_scopes_and_network_change_by_themselves,
+                a_rotation_shortens_the_old_one_and_happens_once,
+                an_imported_key_is_known_once_and_all_that_are_known_are_named,
+                an_owner_has_so_many_credentials_and_no_more,
+                the_last_use_only_moves_on_and_is_no_entry,
+                an_account_is_revoked_with_everything_it_has_and_no_other,
+                a_device_is_revoked_with_its_own_credentials,
+                accounts_and_credentials_are_listed_page_by_page,
+                every_verb_of_access_appends_one_entry,
+                a_spoiled_credential_is_corrupt,
+            }
             archiving {
                 segments_are_recorded_once_in_order_and_without_a_gap,
                 only_what_stands_in_a_segment_is_removed_and_from_the_front,
@@ -82,6 +102,22 @@ macro_rules! holds_for {
                 t32_numbers_grow_and_never_fall_below_the_floor,
                 t32_issuers_count_separately,
                 t33_concurrent_numbers_are_all_different,
+            }
+            oauth {
+                a_refresh_token_has_one_successor_however_many_ask,
+                t40_a_second_use_that_is_no_retry_ends_the_family_once,
+                a_late_second_use_ends_the_family,
+                a_revoked_owner_takes_the_family_along_and_refreshes_no_more,
+                a_conflict_leaves_the_old_token_as_it_was,
+                a_family_is_ended_once_and_a_token_is_denied_once,
+                what_ended_is_pruned_within_its_limit_and_nothing_else,
+                a_key_keeps_its_first_day,
+            }
+            policies {
+                one_policy_is_in_force_and_takes_the_place_of_the_one_that_was_meant,
+                a_policy_that_is_in_force_already_is_no_change,
+                old_texts_are_taken_away_and_their_rows_stay,
+                the_inventory_comes_whole_in_stretches_with_the_newest_certificate,
             }
             pruning {
                 only_what_ended_before_is_taken_away,
@@ -159,6 +195,20 @@ macro_rules! holds_for {
                 the_newest_order_describes_a_device_that_is_not_enrolled_yet,
                 open_tokens_are_revoked_by_id_and_by_batch,
                 t01_a_revoked_token_is_dead,
+            }
+            webhooks {
+                an_endpoint_begins_behind_its_own_entry,
+                there_are_no_more_endpoints_than_there_may_be,
+                a_stretch_of_the_log_is_taken_once,
+                the_oldest_of_each_endpoint_is_due_and_a_pause_holds_all_of_it,
+                enabling_tries_at_once_and_a_disabled_endpoint_is_left_alone,
+                what_is_given_up_waits_for_a_decision,
+                an_endpoint_with_too_many_dead_letters_is_disabled_and_loses_none,
+                gone_disables_and_keeps_what_waits,
+                a_rotation_keeps_the_secret_before_unless_it_has_to_end,
+                a_deleted_endpoint_takes_its_deliveries_along,
+                devices_are_found_by_their_whole_hardware_serial_number,
+                a_spoiled_endpoint_is_corrupt,
             }
         );
     };

@@ -7,6 +7,7 @@ use signet_api::CredentialId;
 use signet_api::access::{AccountQuery, CredentialQuery};
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_api::scope::AccountId;
+use signet_api::webhooks::DeadQuery;
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use tokio::sync::Notify;
@@ -207,6 +208,17 @@ impl TicketStore for FaultyStore {
     }
 }
 
+impl OAuthStore for FaultyStore {
+    forward! {
+        note_token_keys(kids: Vec<String>, draft: AuditDraft) -> Vec<TokenKeyRecord>;
+        rotate_refresh(order: RotateRefresh) -> Option<Rotated>;
+        end_family(family: &CredentialId, draft: AuditDraft) -> Vec<CredentialId>;
+        deny_token(jti: &str, expires_at: UnixTime, draft: AuditDraft) -> ();
+        prune_oauth(now: UnixTime, refresh_before: UnixTime, limit: u32) -> u64;
+        token_standing(origin: TokenOrigin, now: UnixTime) -> TokenStanding;
+    }
+}
+
 impl ApprovalStore for FaultyStore {
     forward! {
         ask_approval(order: AskApproval) -> Approval;
@@ -223,6 +235,21 @@ impl PolicyStore for FaultyStore {
         policy_of(revision: &str) -> Option<PolicyRecord>;
         policies(limit: u32) -> Vec<PolicyRecord>;
         inventory_after(row: u64, limit: u32) -> Vec<InventoryRow>;
+    }
+}
+
+impl WebhookStore for FaultyStore {
+    forward! {
+        create_webhook(new: NewWebhook) -> WebhookCreation;
+        change_webhook(order: ChangeWebhook) -> Option<WebhookRecord>;
+        webhooks() -> Vec<WebhookRecord>;
+        feed_webhook(feed: Feed) -> Feeding;
+        due_deliveries(now: UnixTime) -> Vec<Delivery>;
+        settle_delivery(settled: Settled) -> ();
+        dead_deliveries(query: DeadQuery) -> Page<DeadDelivery>;
+        change_dead(order: ChangeDead) -> u64;
+        with_hardware_serial(serial: &str) -> Vec<DeviceId>;
+        note_webhook(draft: AuditDraft) -> ();
     }
 }
 

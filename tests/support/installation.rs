@@ -239,6 +239,7 @@ fn write_authority(server: &Path, now: UnixTime) -> PrivateKey {
 async fn set_up(directory: &Path) {
     let config = Config::load(&directory.join("server/signet.toml")).unwrap();
     migrate(&config.database()).unwrap();
+    config.first_token_key(SystemClock.now()).unwrap();
     let surroundings = Surroundings {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),

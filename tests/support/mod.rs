@@ -5,12 +5,16 @@
 // Two test binaries share this; each uses its own part of it.
 #![allow(dead_code)]
 
+pub(crate) mod access;
 mod builder;
 pub(crate) mod der;
+mod document;
 pub(crate) mod installation;
 pub(crate) mod keys;
+pub(crate) mod oauth;
 pub(crate) mod ocsp;
 pub(crate) mod permission;
+pub(crate) mod receiver;
 pub(crate) mod services;
 pub(crate) mod socket;
 pub(crate) mod stored;

@@ -161,6 +161,19 @@ impl Wire {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> hyper::Result<Reply> {
+        let reply = self.send_anywhere(method, path, headers, body).await?;
+        super::document::expect(method, path, &reply);
+        Ok(reply)
+    }
+
+    /// To whatever listener: only the API has a document.
+    async fn send_anywhere(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> hyper::Result<Reply> {
         Reply::read(self.begin(method, path, headers, body).await?).await
     }
 
@@ -266,7 +279,7 @@ pub(crate) async fn send_plain_body(
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     let mut wire = Wire { sender: Sender::Http1(sender), driver: tokio::spawn(driver) };
-    wire.send(method, path, headers, body).await.unwrap()
+    wire.send_anywhere(method, path, headers, body).await.unwrap()
 }
 
 pub(crate) async fn raw_tls(service: &TestService, request: &[u8]) -> Vec<u8> {

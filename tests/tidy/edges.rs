@@ -27,13 +27,14 @@ const MODULES: &[(&str, &[&str])] = &[
     ("archive", &["audit", "issuer", "store"]),
     // Pure functions over entries.
     ("audit", &[]),
-    ("authorize", &["clock", "config", "credentials", "issuer", "store"]),
+    ("authorize", &["clock", "config", "credentials", "issuer", "jwt", "store"]),
     ("clock", &[]),
     ("config", &[]),
     ("credentials", &["random", "store"]),
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
-    ("housekeeping", &["archive", "config", "server_identity", "store"]),
+    ("hooks", &["config"]),
+    ("housekeeping", &["archive", "config", "policy", "server_identity", "store"]),
     (
         "http",
         &[
@@ -45,25 +46,34 @@ const MODULES: &[(&str, &[&str])] = &[
             "credentials",
             "enrollment",
             "events",
+            "hooks",
             "issuer",
+            "jwt",
             "latency",
+            "oauth",
             "ocsp",
             "permission",
+            "policy",
             "random",
             "revocation",
             "services",
             "store",
             "telemetry",
             "trust",
+            "webhooks",
         ],
     ),
     // A head of the log is signed as what it is, not as any octets. Stages of issuers are rows of the store.
     ("issuer", &["audit", "store"]),
+    // How long a key stays is a setting.
+    ("jwt", &["config"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
+    ("oauth", &["authorize", "clock", "config", "jwt", "random", "store"]),
     // Identity of the asker, settings, and the policy itself as a value.
     ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
+    ("policy", &["store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     // Lists of roots are a file of the configuration.
@@ -72,8 +82,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ("services", &["authorize", "clock", "issuer", "revocation", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "events", "latency", "permission", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "permission", "policy", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
+    ("webhooks", &["clock", "config", "events", "random", "store"]),
 ];
 
 /// Edges against the floor plan: from, and the item that is used.

@@ -5,6 +5,7 @@
 mod attacks;
 mod documents;
 mod edges;
+mod openapi;
 mod purity;
 mod size;
 mod sources;

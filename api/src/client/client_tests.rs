@@ -292,3 +292,13 @@ async fn an_unusable_identity_root_or_header_is_refused_before_anything_is_sent(
     let smuggled = client.send(Method::GET, "/", &[("x", "a\r\nb: c")], None).await;
     assert!(matches!(smuggled, Err(ClientError::Config(_))), "{smuggled:?}");
 }
+
+#[test]
+fn an_api_key_is_one_word_and_shows_in_no_debug() {
+    let key = ApiKey::parse(" sgk_0123456789_secret\n").unwrap();
+    let config = ClientConfig::new("https://x", Trust::Roots(Vec::new())).api_key(key);
+    assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+    for none in ["", " \n", "a b", "a\nb", "a,b", "sgk_\u{e9}", "a\0"] {
+        assert!(ApiKey::parse(none).is_none(), "{none:?}");
+    }
+}

@@ -92,9 +92,14 @@ pub(super) fn accept(answer: Answer) -> Result<Answer, ClientError> {
     }
     let retry_after = retry_after(&answer.headers);
     let kind = answer.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    let is_problem = kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/problem+json"));
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_problem = kind.eq_ignore_ascii_case("application/problem+json");
+    // The endpoints of OAuth have to call it JSON (RFC 6749 5.2).
+    let is_oauth = kind.eq_ignore_ascii_case("application/json");
     match serde_json::from_slice::<Problem>(&answer.body) {
-        Ok(problem) if is_problem => Err(ClientError::Refused(Box::new(cleaned(problem, answer.status)), retry_after)),
+        Ok(problem) if is_problem || (is_oauth && problem.error.is_some()) => {
+            Err(ClientError::Refused(Box::new(cleaned(problem, answer.status)), retry_after))
+        }
         _ => Err(ClientError::UnexpectedStatus { status: answer.status, retry_after }),
     }
 }
@@ -133,6 +138,8 @@ fn cleaned(problem: Problem, status: u16) -> Problem {
         detail: problem.detail.as_deref().map(printable),
         hint: printable(&problem.hint),
         request_id: printable(&problem.request_id),
+        error: problem.error.as_deref().map(printable),
+        error_description: problem.error_description.as_deref().map(printable),
     }
 }
 

@@ -15,6 +15,7 @@ mod plain;
 mod services;
 mod stream;
 mod tls;
+mod tokens;
 
 #[cfg(test)]
 mod test_server;
@@ -51,6 +52,7 @@ pub struct ClientConfig {
     pub server: String,
     pub trust: Trust,
     pub identity: Option<Identity>,
+    pub api_key: Option<ApiKey>,
     pub timeouts: Timeouts,
     /// Octets of an answer that are read at most.
     pub max_answer: usize,
@@ -65,6 +67,7 @@ impl ClientConfig {
             server: server.into(),
             trust,
             identity: None,
+            api_key: None,
             timeouts: Timeouts::default(),
             max_answer: MAX_ANSWER,
             clock: Clock::System,
@@ -76,6 +79,34 @@ impl ClientConfig {
     pub fn identity(mut self, identity: Identity) -> ClientConfig {
         self.identity = Some(identity);
         self
+    }
+
+    /// Sent with every request, in `X-API-Key`.
+    #[must_use]
+    pub fn api_key(mut self, key: ApiKey) -> ClientConfig {
+        self.api_key = Some(key);
+        self
+    }
+}
+
+/// An API key, ready to be sent. `Debug` does not show it.
+#[derive(Clone)]
+pub struct ApiKey(HeaderValue);
+
+impl ApiKey {
+    /// `None` for what cannot be a key: empty, several lines, or not ASCII.
+    pub fn parse(text: &str) -> Option<ApiKey> {
+        let text = text.trim();
+        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+        let mut value = HeaderValue::from_str(text).ok().filter(|_| plain)?;
+        value.set_sensitive(true);
+        Some(ApiKey(value))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
     }
 }
 
@@ -149,6 +180,7 @@ pub struct Client {
     timeouts: Timeouts,
     max_answer: usize,
     roots: Vec<Vec<u8>>,
+    api_key: Option<ApiKey>,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -167,7 +199,8 @@ impl Client {
             Trust::PinnedRoot(pin) => vec![pin::fetch_root(&config.server, *pin, config.timeouts).await?],
         };
         let tls = tls::verified(&roots, config.identity.as_ref(), config.clock, config.not_earlier_than)?;
-        Ok(Client::over(address, tls, config.timeouts, config.max_answer, roots))
+        let client = Client::over(address, tls, config.timeouts, config.max_answer, roots);
+        Ok(Client { api_key: config.api_key, ..client })
     }
 
     /// The root certificates that the server's chain must end in, DER.
@@ -225,7 +258,7 @@ impl Client {
         max_answer: usize,
         roots: Vec<Vec<u8>>,
     ) -> Client {
-        Client { address, tls, timeouts, max_answer, roots, connection: Mutex::new(None) }
+        Client { address, tls, timeouts, max_answer, roots, api_key: None, connection: Mutex::new(None) }
     }
 
     async fn connect(&self) -> Result<Connection, ClientError> {
@@ -244,6 +277,9 @@ impl Client {
         all.insert(HOST, HeaderValue::from_str(&self.address.authority()).map_err(|_| bad("the server's name"))?);
         all.insert(USER_AGENT, HeaderValue::from_static(concat!("signet/", env!("CARGO_PKG_VERSION"))));
         all.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(ApiKey(key)) = &self.api_key {
+            all.insert(HeaderName::from_static("x-api-key"), key.clone());
+        }
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).map_err(|_| bad("a header's name"))?;
             let mut value = HeaderValue::from_str(value).map_err(|_| bad("a header's value"))?;

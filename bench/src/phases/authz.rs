@@ -45,8 +45,8 @@ impl Load<'_> {
         let (token, key) = (created.tokens.remove(0).token, DeviceKey::generate()?);
         let request = requests::enroll(&self.target, &token, &key, Form::Json)?;
         let answer = Connection::open(&self.target, Some(&self.anonymous)).await?.exchange(&request).await?;
-        let issued: IssuedCertificate = serde_json::from_slice(&answer.body)
-            .with_context(|| String::from_utf8_lossy(&answer.body).into_owned())?;
+        let issued: IssuedCertificate =
+            serde_json::from_slice(&answer.body).with_context(|| String::from_utf8_lossy(&answer.body).into_owned())?;
         let text = issued.certificate + &issued.chain;
         let identity = Identity { chain: pem::certificates(text.as_bytes())?, key: key.pkcs8()? };
         let asker = Asker(tls::config(&self.roots, Some(identity))?);
@@ -72,10 +72,8 @@ impl Load<'_> {
     /// About devices by their serial numbers, in turn; each request asks `batch` questions.
     pub(crate) async fn authz(&self, asker: &Asker, batch: usize, connections: usize, ops: usize) -> Result<Phase> {
         let devices = self.devices(DEVICES, &format!("authz-{batch}-{connections}")).await?;
-        let subject = |device: &super::Device| SubjectName {
-            serial: Some(device.serial.to_string()),
-            ..SubjectName::default()
-        };
+        let subject =
+            |device: &super::Device| SubjectName { serial: Some(device.serial.to_string()), ..SubjectName::default() };
         let name = if batch == 1 { "authz, single".to_owned() } else { format!("authz, {batch} at once") };
         self.ask(asker, name, devices.iter().map(subject).collect(), (batch, connections, ops)).await
     }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use signet_api::client::ApiKey;
 use signet_keys::PrivateKey;
 use signet_pki::ca::IssuerCert;
 use signet_pki::pem;
@@ -142,6 +143,20 @@ fn chain(path: &Path) -> Result<Vec<CertificateView>, Failure> {
 }
 
 fn key(path: &Path) -> Result<PrivateKey, Failure> {
+    let text = private_text(path)?;
+    PrivateKey::from_pem(&text).map_err(|e| Failure::refused(format!("{}: {e}", path.display())).hint(e.hint()))
+}
+
+/// An API key in a file of its own.
+pub(super) fn api_key(path: &Path) -> Result<ApiKey, Failure> {
+    ApiKey::parse(&private_text(path)?).ok_or_else(|| {
+        Failure::refused(format!("{} is not an API key on one line", path.display()))
+            .hint("write one with: ca apikey create --account NAME --out FILE")
+    })
+}
+
+/// What nobody else may read.
+fn private_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     // Read first: it refuses links, whose permissions would say nothing.
     let text = Zeroizing::new(files::read_text(path, MAX_PEM)?);
     let mode = std::fs::symlink_metadata(path)
@@ -152,7 +167,7 @@ fn key(path: &Path) -> Result<PrivateKey, Failure> {
         let text = format!("{} can be read by others (mode {:03o})", path.display(), mode & 0o777);
         return Err(Failure::refused(text).hint(format!("chmod 600 {}", path.display())));
     }
-    PrivateKey::from_pem(&text).map_err(|e| Failure::refused(format!("{}: {e}", path.display())).hint(e.hint()))
+    Ok(text)
 }
 
 const SETUP: &str = "make a new one on the issuing host: signetd setup --admin NAME --admin-dir DIR";

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use signet_api::client::{Answer, Client, ClientConfig, ClientError, Clock, Identity, Method, Trust, fetch_plain};
+use signet_api::client::{
+    Answer, ApiKey, Client, ClientConfig, ClientError, Clock, Identity, Method, Trust, fetch_plain,
+};
 use signet_api::{ErrorCode, Problem};
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
@@ -21,11 +23,24 @@ pub(crate) struct At {
     /// The administrator's directory, ~/.config/signet when nothing is said
     #[arg(long, global = true, env = "SIGNET_ADMIN", value_name = "DIR", hide_env_values = true)]
     admin: Option<PathBuf>,
+    /// Ask with the API key in this file instead of the administrator's certificate; the directory still says whom
+    #[arg(long, global = true, env = "SIGNET_API_KEY_FILE", value_name = "FILE", hide_env_values = true)]
+    api_key_file: Option<PathBuf>,
 }
 
 impl At {
     /// Reads the directory. Nothing is sent before the first request.
     pub(super) fn open(&self) -> Result<Context, Failure> {
+        if let Some(file) = &self.api_key_file {
+            let key = admin_dir::api_key(file)?;
+            let path = self.path()?;
+            let place = Place {
+                server: admin_dir::server(&path.join("ca.toml"))?,
+                roots: admin_dir::roots(&path.join("roots.pem"))?,
+                path,
+            };
+            return Context::by_key(place, key);
+        }
         let dir = self.read()?;
         let leaf = dir.leaf();
         if leaf.not_after <= now() {
@@ -39,6 +54,10 @@ impl At {
         AdminDir::read(&self.path()?)
     }
 
+    pub(super) fn has_key(&self) -> bool {
+        self.api_key_file.is_some()
+    }
+
     /// Where the directory is, or would be.
     pub(super) fn path(&self) -> Result<PathBuf, Failure> {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
@@ -46,9 +65,18 @@ impl At {
     }
 }
 
-/// The service, asked over mTLS with the administrator's certificate.
+/// Whom to ask, and whom to trust.
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) server: String,
+    pub(super) roots: Vec<IssuerCert>,
+}
+
+/// The service, asked over mTLS with the administrator's certificate, or with an API key.
 pub(super) struct Context {
-    dir: AdminDir,
+    place: Place,
+    /// `None` with an API key.
+    dir: Option<AdminDir>,
     config: ClientConfig,
     runtime: Runtime,
     /// The client with the end of its last answer.
@@ -62,19 +90,40 @@ impl Context {
             chain: dir.chain.iter().map(|c| c.der.clone()).collect(),
             key: Zeroizing::new(dir.key.pkcs8_der().to_vec()),
         };
-        let roots = dir.roots.iter().map(|root| root.der().to_vec()).collect();
-        let mut config = ClientConfig::new(&dir.server, Trust::Roots(roots)).identity(identity);
-        config.max_answer = MAX_ANSWER;
-        let runtime = runtime()?;
-        Ok(Context { dir, config, runtime, kept: Cell::new(None), max_idle: MAX_IDLE })
+        let place = Place { path: dir.path.clone(), server: dir.server.clone(), roots: dir.roots.clone() };
+        Context::asking(place, Some(dir), |config| config.identity(identity))
     }
 
-    pub(super) fn dir(&self) -> &AdminDir {
-        &self.dir
+    pub(super) fn by_key(place: Place, key: ApiKey) -> Result<Context, Failure> {
+        Context::asking(place, None, |config| config.api_key(key))
+    }
+
+    fn asking(
+        place: Place,
+        dir: Option<AdminDir>,
+        show: impl FnOnce(ClientConfig) -> ClientConfig,
+    ) -> Result<Context, Failure> {
+        let roots = place.roots.iter().map(|root| root.der().to_vec()).collect();
+        let mut config = show(ClientConfig::new(&place.server, Trust::Roots(roots)));
+        config.max_answer = MAX_ANSWER;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
+        Ok(Context { place, dir, config, runtime, kept: Cell::new(None), max_idle: MAX_IDLE })
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// For what needs the administrator's certificate.
+    pub(super) fn dir(&self) -> Result<&AdminDir, Failure> {
+        self.dir.as_ref().ok_or_else(|| {
+            Failure::refused("this needs the administrator's certificate, not an API key")
+                .hint("leave --api-key-file and SIGNET_API_KEY_FILE away")
+        })
     }
 
     pub(super) fn roots(&self) -> &[IssuerCert] {
-        &self.dir.roots
+        &self.place.roots
     }
 
     /// One request, with the whole answer.
@@ -94,14 +143,15 @@ impl Context {
         });
         outcome.map_err(|error| match error {
             ClientError::Refused(problem, retry_after) => CallError::Refused(problem, retry_after),
-            other => CallError::Failed(failure(&self.dir.server, &other)),
+            other => CallError::Failed(failure(&self.place.server, &other)),
         })
     }
 
     /// A trust bundle from the plain listener, whose address stands in the administrator's certificate; `None` when it does
     /// not.
     pub(super) fn plain_bundle(&self, sequence: u64) -> Option<Result<Vec<u8>, CallError>> {
-        let host = self.dir.leaf().crl_urls.iter().find_map(|url| url.strip_prefix("http://"))?.split('/').next()?;
+        let host =
+            self.dir.as_ref()?.leaf().crl_urls.iter().find_map(|url| url.strip_prefix("http://"))?.split('/').next()?;
         let base = format!("http://{host}");
         let answer = self.runtime.block_on(fetch_plain(&base, sequence, self.config.timeouts));
         Some(match answer {
@@ -121,7 +171,7 @@ impl Context {
 
     /// The error in this command line's words.
     pub(super) fn failure(&self, error: ClientError) -> Failure {
-        said(&self.dir.server, error)
+        said(&self.place.server, error)
     }
 
     /// The kept connection while the service certainly keeps it too: while a person reads a question it is closed, and

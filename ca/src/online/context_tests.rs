@@ -73,7 +73,7 @@ fn tls(authority: &Authority) -> ServerConfig {
 fn open(authority: &Authority, server: &str) -> (tempfile::TempDir, Context) {
     let temp = tempfile::tempdir().unwrap();
     let dir = admin::write_for(authority, temp.path(), server);
-    let context = At { admin: Some(dir) }.open().unwrap();
+    let context = At { admin: Some(dir), api_key_file: None }.open().unwrap();
     (temp, context)
 }
 

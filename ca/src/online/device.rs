@@ -6,6 +6,7 @@ use signet_pki::{DeviceId, UnixTime};
 
 use crate::failure::Failure;
 use crate::online::context::{self, At};
+use crate::online::device_permit::Permit;
 use crate::online::duration::{self, Seconds};
 use crate::online::service::{self, Paging};
 use crate::online::{print, token};
@@ -31,6 +32,7 @@ pub(crate) enum DeviceCommand {
     Deny(One),
     Set(Set),
     AllowRecovery(AllowRecovery),
+    Permit(Permit),
 }
 
 impl DeviceCommand {
@@ -45,6 +47,7 @@ impl DeviceCommand {
             DeviceCommand::Deny(one) => one.act(at, DeviceAction::Deny),
             DeviceCommand::Set(command) => command.run(at),
             DeviceCommand::AllowRecovery(command) => command.run(at),
+            DeviceCommand::Permit(command) => command.run(at),
         }
     }
 }
@@ -182,7 +185,7 @@ impl AllowRecovery {
     }
 }
 
-fn apply(at: &At, id: &DeviceId, change: &DeviceChange, json: bool) -> Result<(), Failure> {
+pub(super) fn apply(at: &At, id: &DeviceId, change: &DeviceChange, json: bool) -> Result<(), Failure> {
     let device: DeviceInfo = service::post(&at.open()?, &path(id), change)?;
     if json { print::json(&device) } else { print::data(&fields(&device)) }
 }
@@ -216,6 +219,8 @@ fn fields(d: &DeviceInfo) -> String {
         ("groups", print::list(&d.groups)),
         ("dns names", print::list(&d.dns_names)),
         ("serial number", print::or_dash(d.serial_number.as_ref())),
+        ("account", print::or_dash(d.account.as_ref())),
+        ("permissions", d.permissions.as_ref().map_or_else(|| "those of its kind".to_owned(), ToString::to_string)),
         ("created", d.created_at.clone()),
         ("recoveries left", d.recoveries.map_or_else(|| "as configured".to_owned(), |n| n.to_string())),
         ("certificate", print::or_dash(d.certificate.as_ref().map(|c| &c.serial))),
@@ -257,6 +262,6 @@ mod tests {
         let text = table(&[device(hostile)], UnixTime(0));
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains(r#"=cmd,"x"\nsensor-2  active"#), "{text}");
-        assert_eq!(fields(&device(hostile)).lines().count(), 11);
+        assert_eq!(fields(&device(hostile)).lines().count(), 13);
     }
 }

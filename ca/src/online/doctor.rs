@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use signet_api::admin::{AuditArchive, IssuerInfo};
 use signet_api::events::EventsInfo;
+use signet_api::policy::{POLICY_PATH, PolicyInfo};
 use signet_pki::UnixTime;
 use signet_pki::view::CertificateView;
 
@@ -13,7 +14,7 @@ use crate::online::context::{self, At, Context, NEW_ADMIN};
 use crate::online::crl_file::{self, List};
 use crate::online::duration::{self, DAY};
 use crate::online::service::{self, Call, Service};
-use crate::online::{bundle, print};
+use crate::online::{bundle, doctor_keys, print};
 
 /// Check the administrator's files, the service, the clocks, the CRLs and all ends of validity
 #[derive(Debug, Args)]
@@ -42,30 +43,30 @@ impl Doctor {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Check {
-    level: Level,
+pub(super) struct Check {
+    pub(super) level: Level,
     what: String,
-    detail: String,
+    pub(super) detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+pub(super) enum Level {
     Ok,
     Warn,
     Fail,
 }
 
 impl Check {
-    fn new(level: Level, what: impl Into<String>, detail: impl Into<String>, hint: &str) -> Check {
+    pub(super) fn new(level: Level, what: impl Into<String>, detail: impl Into<String>, hint: &str) -> Check {
         // A hint beside what is well would send people off to mend it.
         let hint = (level != Level::Ok && !hint.is_empty()).then(|| hint.to_owned());
         Check { level, what: what.into(), detail: detail.into(), hint }
     }
 
-    fn failed(what: &str, failure: &Failure) -> Check {
+    pub(super) fn failed(what: &str, failure: &Failure) -> Check {
         Check::new(Level::Fail, what, failure.message(), failure.hint_text().unwrap_or_default())
     }
 
@@ -82,6 +83,12 @@ impl Check {
 
 /// What depends on a failed check is left out: its failure would say nothing new.
 fn examine(at: &At, now: UnixTime) -> Vec<Check> {
+    if at.has_key() {
+        return match at.open() {
+            Ok(context) => roots(context.roots(), now).into_iter().chain(remote(&context, now)).collect(),
+            Err(failure) => vec![Check::failed("API key", &failure)],
+        };
+    }
     let dir = match at.read() {
         Ok(dir) => dir,
         Err(failure) => return vec![Check::failed("administrator's directory", &failure)],
@@ -100,15 +107,20 @@ fn local(dir: &AdminDir, now: UnixTime) -> Vec<Check> {
     // An administrator's certificate may live for a day only.
     let margin = (leaf.not_after.since(leaf.not_before) / 4).min(7 * DAY);
     checks.push(ends("administrator's certificate", leaf, margin, now, NEW_ADMIN));
-    checks.extend(dir.roots.iter().map(|root| {
-        let name = format!("root {}", root.view().subject_text);
-        ends(&name, root.view(), ROOT_MARGIN, now, "plan a new root and hand it out before this one ends: ca root init")
-    }));
+    checks.extend(roots(&dir.roots, now));
     checks
 }
 
+fn roots(roots: &[signet_pki::ca::IssuerCert], now: UnixTime) -> Vec<Check> {
+    let hint = "plan a new root and hand it out before this one ends: ca root init";
+    let judge = |root: &signet_pki::ca::IssuerCert| {
+        ends(&format!("root {}", root.view().subject_text), root.view(), ROOT_MARGIN, now, hint)
+    };
+    roots.iter().map(judge).collect()
+}
+
 fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
-    let server = &context.dir().server;
+    let server = &context.place().server;
     let answer = match context.send(Call::Get { path: "/v1/admin/issuers" }) {
         Ok(answer) => answer,
         Err(error) => return vec![Check::failed("service", &error.into())],
@@ -130,6 +142,8 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
     }
     checks.extend(crls(context, context.roots(), now));
     checks.push(archive(context));
+    checks.push(policy(context));
+    checks.extend(doctor_keys::examine(context, now));
     checks
 }
 
@@ -151,6 +165,26 @@ fn archive(service: &dyn Service) -> Check {
             Check::new(Level::Warn, what, format!("{directory} lags: a segment could have been closed {since}"), hint)
         }
         None => Check::new(Level::Ok, what, format!("{directory} is written"), ""),
+    }
+}
+
+/// Whether live permission is decided by the policy that is wished for.
+fn policy(service: &dyn Service) -> Check {
+    let what = "policy";
+    let info: PolicyInfo = match service::get(service, POLICY_PATH) {
+        Ok(info) => info,
+        Err(error) => return Check::failed(what, &error.into()),
+    };
+    let in_force = match &info.applied_at {
+        None => "none: nothing is permitted by live permission".to_owned(),
+        Some(at) => format!("revision {} with {} rules since {at}", info.revision, info.rules),
+    };
+    match info.problem {
+        None => Check::new(Level::Ok, what, in_force, ""),
+        Some(problem) => {
+            let hint = "mend the file that is named ('ca policy check FILE'); until then the policy before goes on";
+            Check::new(Level::Fail, what, format!("{problem}; in force is {in_force}"), hint)
+        }
     }
 }
 

@@ -133,3 +133,20 @@ fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
     let told = secrets_in_addresses(&EventsInfo { query_secrets: true, ..info(None) }).unwrap();
     assert!(told.level == Level::Warn && told.line().contains("events.query_secrets"), "{told:?}");
 }
+
+#[test]
+fn a_policy_that_cannot_be_in_force_fails_and_the_one_before_is_named() {
+    let of = |info: &PolicyInfo| policy(&Fake::default().with(POLICY_PATH, info));
+    let applied = PolicyInfo {
+        revision: "0123456789abcdef".into(),
+        rules: 3,
+        applied_at: Some("2027-01-15T08:00:00Z".into()),
+        ..PolicyInfo::default()
+    };
+    assert_eq!(of(&PolicyInfo::default()).level, Level::Ok);
+    assert!(of(&applied).line().contains("revision 0123456789abcdef with 3 rules since 2027-01-15T08:00:00Z"));
+    let problem = Some("policy.toml: line 3: effect is missing".to_owned());
+    let broken = of(&PolicyInfo { problem, ..applied });
+    assert_eq!(broken.level, Level::Fail);
+    assert!(broken.line().contains("line 3: effect is missing; in force is revision 0123456789abcdef"), "{broken:?}");
+}

@@ -1,7 +1,12 @@
 //! Administration over the API: every command that talks to the service, and nothing that touches a root key.
 
+mod account;
 mod admin;
 mod admin_dir;
+mod apikey;
+mod apikey_change;
+mod apikey_create;
+mod apikey_import;
 mod approval;
 mod audit;
 mod audit_archive;
@@ -17,12 +22,17 @@ mod crl_file;
 mod crl_sync;
 mod device;
 mod device_csv;
+mod device_permit;
 mod doctor;
+mod doctor_keys;
 mod duration;
 mod events;
 mod files;
 mod issue;
 pub(crate) mod issuers;
+mod oauth;
+mod policy;
+mod policy_apply;
 mod print;
 mod renew;
 mod revoke;
@@ -33,6 +43,8 @@ mod token_create;
 mod trust;
 mod trust_bundles;
 mod trust_config;
+mod webhook;
+mod webhook_dead;
 
 use clap::{Args, Subcommand};
 
@@ -51,8 +63,16 @@ pub(crate) enum OnlineCommand {
     #[command(after_help = "Example:\n  ca service list")]
     Service(Noun<service_registry::ServiceCommand>),
     /// Live permission: check
-    #[command(after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data")]
+    #[command(
+        after_help = "Example:\n  ca authz check --subject sensor-17 --action http:GET --resource service:web/data"
+    )]
     Authz(Noun<authz::AuthzCommand>),
+    /// Accounts of people and programs: create, list, show, change, suspend, resume, revoke
+    #[command(after_help = "Example:\n  ca account create acme --permission role:auditor")]
+    Account(Noun<account::AccountCommand>),
+    /// API keys: create, list, show, change, enable, disable, rotate, revoke, import
+    #[command(after_help = "Example:\n  ca apikey create --account acme --out acme.key")]
+    Apikey(Noun<apikey::ApikeyCommand>),
     Issue(issue::Issue),
     Revoke(revoke::Revoke),
     /// Certificate revocation lists: show, fetch
@@ -68,6 +88,12 @@ pub(crate) enum OnlineCommand {
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
+    /// Tokens for services: keys, sessions, revoke-session
+    #[command(after_help = "Example:\n  ca oauth sessions")]
+    Oauth(Noun<oauth::OauthCommand>),
+    /// The rules of live permission: check, test, show, history, diff, apply
+    #[command(after_help = "Example:\n  ca policy test --policy policy.toml")]
+    Policy(Noun<policy::PolicyCommand>),
     /// Administrators: list, invite, permit
     #[command(after_help = "Example:\n  ca admin invite bob --role auditor --out bob.link")]
     Admin(Noun<admin::AdminCommand>),
@@ -75,6 +101,9 @@ pub(crate) enum OnlineCommand {
     #[command(after_help = "Example:\n  ca approval list")]
     Approval(Noun<approval::ApprovalCommand>),
     Join(admin::Join),
+    /// Endpoints that are told what happens: create, list, show, enable, disable, rotate-secret, test, delete, dead
+    #[command(after_help = "Example:\n  ca webhook list")]
+    Webhook(Noun<webhook::WebhookCommand>),
     Why(audit::Why),
     Doctor(doctor::Doctor),
     Renew(renew::Renew),
@@ -87,6 +116,8 @@ impl OnlineCommand {
             OnlineCommand::Device(noun) => noun.command.run(&noun.at),
             OnlineCommand::Service(noun) => noun.command.run(&noun.at),
             OnlineCommand::Authz(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Account(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Apikey(noun) => noun.command.run(&noun.at),
             OnlineCommand::Issue(command) => command.run(),
             OnlineCommand::Revoke(command) => command.run(),
             OnlineCommand::Crl(noun) => noun.command.run(&noun.at),
@@ -94,9 +125,12 @@ impl OnlineCommand {
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Oauth(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Policy(noun) => noun.command.run(&noun.at),
             OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
             OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
             OnlineCommand::Join(command) => command.run(),
+            OnlineCommand::Webhook(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
             OnlineCommand::Renew(command) => command.run(),

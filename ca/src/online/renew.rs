@@ -30,12 +30,13 @@ pub(crate) struct Renew {
 impl Renew {
     pub(super) fn run(self) -> Result<(), Failure> {
         let context = self.at.open()?;
-        let next = Pair::next(&context.dir().path);
-        request(&context, context.dir(), &next)?;
+        let dir = context.dir()?;
+        let next = Pair::next(&dir.path);
+        request(&context, dir, &next)?;
         // Its first use ends the old one; from here on the new pair is the only one, and it is on disk.
-        let renewed = Context::new(next.read(context.dir())?)?;
+        let renewed = Context::new(next.read(dir)?)?;
         let me: WhoAmI = get(&renewed, "/v1/whoami")?;
-        next.switch(&context.dir().path)?;
+        next.switch(&dir.path)?;
         print::note(format!(
             "{} has certificate {} until {}",
             me.id,

@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
 use signet_api::admin::{CertificateInfo, DeviceDetail, RevokeReport, RevokeRequest};
+use signet_api::scope::AccountId;
 use signet_pki::crl::Reason;
 use signet_pki::{DeviceId, Serial};
 
@@ -26,6 +27,13 @@ pub(crate) struct Revoke {
     /// Every unused token of this batch, and every device that was enrolled with one
     #[arg(long, value_name = "NAME")]
     batch: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Why, and how carefully.
+#[derive(Debug, Args)]
+pub(super) struct How {
     /// unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation, privilege-withdrawn
     #[arg(long, value_parser = reason)]
     reason: Option<Reason>,
@@ -43,19 +51,42 @@ pub(crate) struct Revoke {
 impl Revoke {
     pub(super) fn run(self) -> Result<(), Failure> {
         let context = self.at.open()?;
+        self.how.carry_out(&context, self.request(&context)?)
+    }
+
+    fn request(&self, service: &dyn Service) -> Result<RevokeRequest, Failure> {
+        let base = RevokeRequest { reason: self.how.reason, ..RevokeRequest::default() };
+        match (&self.target, &self.batch) {
+            (_, Some(batch)) => Ok(RevokeRequest { batch: Some(batch.clone()), ..base }),
+            (Some(text), None) => Ok(match resolve(service, text)? {
+                Target::Device(id) => RevokeRequest { device: Some(id), ..base },
+                Target::Serial(serial) => RevokeRequest { serial: Some(serial.to_string()), ..base },
+            }),
+            (None, None) => Err(Failure::usage("name a device, a serial number or a batch")),
+        }
+    }
+}
+
+impl How {
+    pub(super) fn account(&self, at: &At, id: AccountId) -> Result<(), Failure> {
+        let request = RevokeRequest { account: Some(id), reason: self.reason, ..RevokeRequest::default() };
+        self.carry_out(&at.open()?, request)
+    }
+
+    fn carry_out(&self, service: &dyn Service, request: RevokeRequest) -> Result<(), Failure> {
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if self.dry_run || self.yes || !terminal {
-            return self.revoke(&context, |_| Ok(Answer::Yes));
+            return self.revoke(service, request, |_| Ok(Answer::Yes));
         }
-        self.revoke(&context, ask)
+        self.revoke(service, request, ask)
     }
 
     fn revoke(
         &self,
         service: &dyn Service,
+        mut request: RevokeRequest,
         confirm: impl Fn(&RevokeReport) -> Result<Answer, Failure>,
     ) -> Result<(), Failure> {
-        let mut request = self.request(service)?;
         if !self.dry_run && !self.yes {
             let plan = report(service, &RevokeRequest { dry_run: true, ..request.clone() })?;
             if confirm(&plan)? == Answer::No {
@@ -71,18 +102,6 @@ impl Revoke {
         }
         print::note(summary(&done));
         Ok(())
-    }
-
-    fn request(&self, service: &dyn Service) -> Result<RevokeRequest, Failure> {
-        let base = RevokeRequest { reason: self.reason, ..RevokeRequest::default() };
-        match (&self.target, &self.batch) {
-            (_, Some(batch)) => Ok(RevokeRequest { batch: Some(batch.clone()), ..base }),
-            (Some(text), None) => Ok(match resolve(service, text)? {
-                Target::Device(id) => RevokeRequest { device: Some(id), ..base },
-                Target::Serial(serial) => RevokeRequest { serial: Some(serial.to_string()), ..base },
-            }),
-            (None, None) => Err(Failure::usage("name a device, a serial number or a batch")),
-        }
     }
 }
 
@@ -149,16 +168,23 @@ fn lines(report: &RevokeReport) -> String {
     let devices = report.devices.iter().map(|d| format!("device       {d}\n"));
     let certificates = report.certificates.iter().map(|c| format!("certificate  {}\n", print::visible(c)));
     let tokens = report.tokens.iter().map(|t| format!("token        {t}\n"));
-    devices.chain(certificates).chain(tokens).collect()
+    let accounts = report.accounts.iter().map(|a| format!("account      {a}\n"));
+    let keys = report.credentials.iter().map(|c| format!("credential   {c}\n"));
+    accounts.chain(devices).chain(certificates).chain(tokens).chain(keys).collect()
 }
 
 fn summary(report: &RevokeReport) -> String {
     let verb = if report.dry_run { "would be revoked" } else { "revoked" };
     let (devices, certificates, tokens) = (report.devices.len(), report.certificates.len(), report.tokens.len());
     let counts = format!("{verb}: {devices} devices, {certificates} certificates, {tokens} tokens");
+    let (accounts, credentials) = (report.accounts.len(), report.credentials.len());
+    let counts = match accounts + credentials {
+        0 => counts,
+        _ => format!("{counts}, {accounts} accounts, {credentials} keys"),
+    };
     match (report.dry_run, report.crl_number) {
         (true, _) => counts,
-        (false, None) if devices + certificates + tokens == 0 => {
+        (false, None) if devices + certificates + tokens + accounts + credentials == 0 => {
             format!("{counts}: everything that this names was revoked before")
         }
         (false, Some(number)) => format!("{counts}; in force with CRL number {number}"),

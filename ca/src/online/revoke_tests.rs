@@ -40,7 +40,13 @@ fn report_of(dry_run: bool) -> RevokeReport {
 
 fn command(target: &str) -> Revoke {
     let at = At::default();
-    Revoke { at, target: Some(target.into()), batch: None, reason: None, dry_run: false, yes: false, json: false }
+    let how = How { reason: None, dry_run: false, yes: false, json: false };
+    Revoke { at, target: Some(target.into()), batch: None, how }
+}
+
+fn revoke(target: &str, service: &dyn Service, answer: Answer) -> Result<(), Failure> {
+    let command = command(target);
+    command.how.revoke(service, command.request(service)?, |_| Ok(answer))
 }
 
 #[test]
@@ -72,7 +78,7 @@ fn short_hexadecimal_words_are_never_serials() {
 fn what_is_unknown_is_refused_and_nothing_is_revoked() {
     for text in [HEX, "sensor-9", "Not A Name", ""] {
         let service = Fake::default().with("/v1/admin/revocations", &report_of(false));
-        command(text).revoke(&service, |_| Ok(Answer::Yes)).unwrap_err();
+        revoke(text, &service, Answer::Yes).unwrap_err();
         assert!(!service.asked.borrow().iter().any(|p| p.contains("revocations")), "{text}");
     }
 }
@@ -109,7 +115,7 @@ fn a_no_revokes_nothing_and_the_plan_is_a_dry_run() {
         .with(&format!("/v1/admin/certificates/{HEX}"), &certificate(HEX))
         .with("/v1/admin/revocations", &report_of(true));
     let watch = Watch(fake, Cell::new(0));
-    command(HEX).revoke(&watch, |_| Ok(Answer::No)).unwrap_err();
+    revoke(HEX, &watch, Answer::No).unwrap_err();
     assert_eq!(watch.1.get(), 1);
 }
 
@@ -121,6 +127,8 @@ fn the_summary_tells_a_plan_from_a_deed() {
     assert!(summary(&unpublished).contains("not published yet"));
     let nothing = RevokeReport { devices: vec![], certificates: vec![], tokens: vec![], ..unpublished };
     assert!(summary(&nothing).contains("was revoked before"));
+    let account = RevokeReport { accounts: vec![AccountId::parse("acme").unwrap()], ..nothing };
+    assert!(summary(&account).contains("1 accounts, 0 keys") && lines(&account).starts_with("account      acme\n"));
 }
 
 #[test]

@@ -102,6 +102,11 @@ pub(super) struct Paging {
     all: bool,
 }
 
+impl Paging {
+    /// For commands that look at everything.
+    pub(super) const ALL: Paging = Paging { limit: PAGE, all: true };
+}
+
 /// Follows `next` until enough is there. `fetch` gets `after` and `limit`.
 pub(super) fn pages<T>(
     paging: Paging,

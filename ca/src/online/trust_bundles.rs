@@ -70,7 +70,7 @@ impl Follow {
                 .hint("it names their directory in signet.toml: trust.bundles; they are made by ca root bundle")
         })?;
         let roots = held.usable_roots(Some(context::now())).map_err(refused)?.len();
-        let path = context.dir().path.join("roots.pem");
+        let path = context.place().path.join("roots.pem");
         files::replace(&path, bundle::to_pem(held.bundle().roots()).as_bytes(), Mode::Public)?;
         let (sequence, all) = (held.bundle().sequence(), held.bundle().roots().len());
         print::note(format!(

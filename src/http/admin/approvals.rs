@@ -178,4 +178,4 @@ fn info(record: ApprovalRecord, now: UnixTime) -> ApprovalInfo {
 /// Of one administrator, that nobody has decided on: more is a flood in which one goes unseen.
 const MOST_PENDING: u32 = 20;
 /// Octets of a request that somebody has to read before he approves it.
-const MOST_TEXT: usize = 1 << 20;
+const MOST_TEXT: usize = 2 << 20;

@@ -9,22 +9,24 @@ use signet_api::admin::{
     DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery, IssueRequest, Page, RevokeReport, RevokeRequest,
     TokenQuery,
 };
-use signet_api::scope::{AccountId, Scope};
+use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, Serial, UnixTime};
 
 use super::approvals::{Act, second};
 use super::{Asked, not_found, segment, views};
-use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder};
+use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder, held};
 use crate::credentials::order::check_groups;
 use crate::enrollment::Outcome;
 use crate::http::App;
 use crate::http::native;
 use crate::http::refusal::Refusal;
-use crate::http::request::{answer, require, within};
+use crate::http::request::{answer, over, require, within};
 use crate::revocation::Wish;
-use crate::store::{AuditDraft, ChangeDevice, Conflict, Guarded, Mode, PrincipalRecord, RevokeTarget, Step};
+use crate::store::{
+    AuditDraft, ChangeDevice, Conflict, Guarded, Mode, PrincipalRecord, RevokeTarget, Step, TokenRecord, TokenStatus,
+};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::DevicesRead).await?;
@@ -84,6 +86,12 @@ pub(super) async fn change(
     may_change(&caller, &change)?;
     let found = service.store.principal(&device).await?.ok_or_else(|| not_found("device"))?;
     spare_administrators(&caller, &found)?;
+    if change.permissions.is_some() || change.account.is_some() {
+        over(&caller, held(&found))?;
+    }
+    if change.permissions.as_ref().is_some_and(|given| !given.scopes().beyond(held(&found)).is_empty()) {
+        nobody_waits_to_become(&service, &caller, &device).await?;
+    }
     if let Some(name) = &change.profile {
         let profile = service.authorizer.profiles.for_devices(name).filter(|p| p.kind == found.kind);
         profile.ok_or_else(|| {
@@ -143,8 +151,40 @@ fn may_change(caller: &Caller, change: &DeviceChange) -> Result<(), Refusal> {
 /// An administrator is changed and ended only by whoever may say what administrators may do.
 fn spare_administrators(caller: &Caller, principal: &PrincipalRecord) -> Result<(), Refusal> {
     match principal.kind {
-        PrincipalKind::Admin | PrincipalKind::Server => require(caller, Scope::AccountsWrite),
+        PrincipalKind::Admin | PrincipalKind::Server => {
+            require(caller, Scope::AccountsWrite)?;
+            over(caller, held(principal))
+        }
         PrincipalKind::Device | PrincipalKind::Service => Ok(()),
+    }
+}
+
+/// Whoever redeems an open token of the device becomes it, with all that it may do from now on (T30).
+async fn nobody_waits_to_become(service: &App, caller: &Caller, device: &DeviceId) -> Result<(), Refusal> {
+    let (query, now) =
+        (TokenQuery { device: Some(device.clone()), limit: Some(1000), ..TokenQuery::default() }, service.clock.now());
+    let tokens = service.store.tokens(query, now).await?.items;
+    let actor = caller.actor();
+    let open = |token: &&TokenRecord| {
+        let open = matches!(token.status, TokenStatus::Active | TokenStatus::Pending | TokenStatus::Approved);
+        open && now < token.expires_at && token.created_by != actor
+    };
+    let Some(token) = tokens.iter().find(open) else { return Ok(()) };
+    let sentence = format!(
+        "{} has made a token with which anybody becomes {device}; revoke it first: ca token revoke {}",
+        token.created_by, token.id
+    );
+    Err(Refusal::told(ErrorCode::Conflict, sentence))
+}
+
+/// Whoever makes a token or a certificate of a device can become it.
+pub(super) async fn may_become(service: &App, caller: &Caller, device: &DeviceId) -> Result<(), Refusal> {
+    if caller.scopes() == Scopes::all() {
+        return Ok(());
+    }
+    match service.store.principal(device).await? {
+        Some(found) if found.permissions.is_some() => over(caller, held(&found)),
+        _ => Ok(()),
     }
 }
 
@@ -264,6 +304,13 @@ async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result
         (None, None, Some(batch), None) => Ok(RevokeTarget::Batch(batch.clone())),
         (None, None, None, Some(account)) => {
             require(caller, Scope::AccountsWrite)?;
+            if caller.scopes() != Scopes::all() {
+                for device in service.store.devices_of(account).await? {
+                    if let Some(found) = service.store.principal(&device).await? {
+                        spare_administrators(caller, &found)?;
+                    }
+                }
+            }
             Ok(RevokeTarget::Account(account.clone()))
         }
         _ => Err(invalid("name exactly one of device, serial, batch and account".into())),
@@ -274,6 +321,7 @@ pub(super) async fn issue(State(service): State<App>, incoming: Request) -> Resu
     let asked = Asked::with(&service, incoming, Scope::CertificatesIssue).await?;
     let (admin, context, request) = asked.json::<IssueRequest>(&service).await?;
     check_groups(&request.groups)?;
+    may_become(&service, &admin, &request.device).await?;
     let order = ManualOrder {
         device: request.device,
         profile: request.profile,

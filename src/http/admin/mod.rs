@@ -1,13 +1,18 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
+mod accounts;
+mod apikeys;
+mod apikeys_import;
 pub(super) mod approvals;
 mod devices;
 mod issuers;
+mod oauth;
 mod policy;
-mod tokens;
+pub(super) mod tokens;
 mod trust;
 mod views;
 mod watch;
+mod webhooks;
 
 use std::time::Instant;
 
@@ -28,6 +33,11 @@ use crate::authorize::{Caller, Context};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/v1/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/v1/admin/accounts/{id}", get(accounts::show).post(accounts::change))
+        .route("/v1/admin/apikeys", get(apikeys::list).post(apikeys::create))
+        .route("/v1/admin/apikeys/import", post(apikeys_import::import))
+        .route("/v1/admin/apikeys/{id}", get(apikeys::show).post(apikeys::change))
         .route("/v1/admin/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/admin/tokens/{id}", get(tokens::show))
         .route("/v1/admin/tokens/{id}/revoke", post(tokens::revoke))
@@ -44,6 +54,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/crl", get(watch::crl))
         .route("/v1/admin/issuers", get(issuers::list))
         .route("/v1/admin/issuers/{id}", post(issuers::step))
+        .route("/v1/admin/oauth/keys", get(oauth::keys))
+        .route("/v1/admin/oauth/sessions", get(oauth::sessions))
+        .route("/v1/admin/oauth/sessions/{id}/revoke", post(oauth::revoke))
         .route("/v1/admin/policy", get(policy::show).put(policy::apply))
         .route("/v1/admin/policy/diff", post(policy::diff))
         .route("/v1/admin/policy/history", get(policy::history))
@@ -52,10 +65,15 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/events", get(watch::events))
         .route("/v1/admin/approvals", get(approvals::list))
         .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
+        .route("/v1/admin/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/v1/admin/webhooks/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/v1/admin/webhooks/{id}/secret", post(webhooks::rotate))
+        .route("/v1/admin/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/admin/dead-letters", get(webhooks::dead).post(webhooks::change_dead))
 }
 
 /// A request whose administrator is known.
-struct Asked {
+pub(super) struct Asked {
     caller: Caller,
     context: Context,
     received: Instant,
@@ -65,7 +83,7 @@ struct Asked {
 
 impl Asked {
     /// Somebody who has the permission.
-    async fn with(service: &App, incoming: Request, scope: Scope) -> Result<Asked, Refusal> {
+    pub(super) async fn with(service: &App, incoming: Request, scope: Scope) -> Result<Asked, Refusal> {
         let (parts, body) = incoming.into_parts();
         let (id, peer) = known(&parts.extensions)?;
         let context = request::context(&id, &peer);
@@ -81,7 +99,10 @@ impl Asked {
             .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(self, service: &App) -> Result<(Caller, Context, T), Refusal> {
+    pub(super) async fn json<T: serde::de::DeserializeOwned>(
+        self,
+        service: &App,
+    ) -> Result<(Caller, Context, T), Refusal> {
         let bytes: Bytes = request::body(service, self.body, limits::ADMIN_BODY_BYTES).await?;
         Ok((self.caller, self.context, request::json(&bytes)?))
     }

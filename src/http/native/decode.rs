@@ -45,15 +45,24 @@ pub(super) fn enroll(form: Form, body: &[u8], headers: &HeaderMap) -> Result<(Ve
         Form::Json => {
             let request: EnrollRequest = json(body)?;
             let mut facts = request.facts;
-            // Sixteen facts of 256 octets: what fits on a label.
-            if facts.other.len() > 16 || facts.other.iter().any(|(k, v)| k.len() > 64 || v.len() > 256) {
-                let detail = "facts.other: at most 16 entries of 64 and 256 characters";
-                return Err(Refusal::told(ErrorCode::InvalidArgument, detail));
-            }
+            check_sizes(&facts)?;
             facts.serial_number = facts.serial_number.or(stated);
             Ok((request.csr.into_bytes(), facts))
         }
     }
+}
+
+/// Twenty facts of 256 octets: what fits on a label. Some of them stand in the audit log.
+fn check_sizes(facts: &HardwareFacts) -> Result<(), Refusal> {
+    let refused = |detail: &str| Err(Refusal::told(ErrorCode::InvalidArgument, detail));
+    if facts.other.len() > 16 || facts.other.iter().any(|(k, v)| k.len() > 64 || v.len() > 256) {
+        return refused("facts.other: at most 16 entries of 64 and 256 characters");
+    }
+    let texts = [&facts.serial_number, &facts.manufacturer, &facts.model, &facts.firmware];
+    if texts.into_iter().flatten().any(|text| text.len() > 256) {
+        return refused("facts: texts of at most 256 characters");
+    }
+    Ok(())
 }
 
 pub(super) fn renew(form: Form, body: &[u8], headers: &HeaderMap) -> Result<(Vec<u8>, Claims), Refusal> {

@@ -93,6 +93,10 @@ pub(super) enum Whose<'a> {
     Principal(&'a str),
     /// Those that may be presented with this key alone.
     Key(&'a Fingerprint),
+    /// One line of refresh tokens.
+    Family(&'a str),
+    /// What was got with another credential.
+    Parent(&'a str),
 }
 
 /// Revokes what is not over yet, and answers what that was.
@@ -101,6 +105,8 @@ pub(super) fn end_credentials(connection: &Connection, whose: Whose<'_>) -> Resu
         Whose::Account(id) => ("account", id),
         Whose::Principal(id) => ("principal", id),
         Whose::Key(spki) => ("spki", &spki.0.as_slice()),
+        Whose::Family(id) => ("family", id),
+        Whose::Parent(id) => ("parent", id),
     };
     let sql = format!(
         "UPDATE credential SET status = 'revoked' WHERE {column} = ?1 AND status IN ('active', 'disabled') RETURNING id"
@@ -183,10 +189,23 @@ fn create_credentials(
     tx: &mut WriteTx<'_>,
     order: &CreateCredentials,
 ) -> Result<Result<(), AccessConflict>, WriteError> {
-    for record in &order.credentials {
-        if let Err(conflict) = insert(tx.connection, record)? {
-            return Ok(Err(conflict));
+    let (mut known, mut checked) = (Vec::new(), None);
+    for (at, record) in order.credentials.iter().enumerate() {
+        if checked != Some(&record.owner) {
+            checked = Some(&record.owner);
+            if let Err(conflict) = has_room(tx.connection, record, order.credentials.len() - at)? {
+                return Ok(Err(conflict));
+            }
         }
+        match put(tx.connection, record)? {
+            Ok(()) => {}
+            // All of them, so that whoever imports a list mends it at once.
+            Err(AccessConflict::Known(ids)) => known.extend(ids),
+            Err(conflict) => return Ok(Err(conflict)),
+        }
+    }
+    if !known.is_empty() {
+        return Ok(Err(AccessConflict::Known(known)));
     }
     tx.audit(&order.draft)?;
     Ok(Ok(()))
@@ -197,10 +216,26 @@ pub(super) fn insert(
     connection: &Connection,
     record: &CredentialRecord,
 ) -> Result<Result<(), AccessConflict>, WriteError> {
-    let (account, principal) = match &record.owner {
+    match has_room(connection, record, 1)? {
+        Ok(()) => put(connection, record),
+        conflict => Ok(conflict),
+    }
+}
+
+fn columns(owner: &Owner) -> (Option<&str>, Option<&str>) {
+    match owner {
         Owner::Account(id) => (Some(id.as_str()), None),
         Owner::Principal(id) => (None, Some(id.as_str())),
-    };
+    }
+}
+
+/// Whether the owner may have so many more of this kind.
+fn has_room(
+    connection: &Connection,
+    record: &CredentialRecord,
+    more: usize,
+) -> Result<Result<(), AccessConflict>, WriteError> {
+    let (account, principal) = columns(&record.owner);
     let status: Option<String> = connection
         .prepare_cached(
             "SELECT status FROM account WHERE id = ?1 UNION ALL SELECT status FROM principal WHERE id = ?2",
@@ -212,19 +247,28 @@ pub(super) fn insert(
         Some("active") => {}
         Some(_) => return Ok(Err(AccessConflict::OwnerEnded)),
     }
-    let held: u32 = connection
-        .prepare_cached(
-            "SELECT (SELECT count(*) FROM credential WHERE account = ?1 AND status IN ('active', 'disabled') AND expires_at > ?3)
-                  + (SELECT count(*) FROM credential WHERE principal = ?2 AND status IN ('active', 'disabled') AND expires_at > ?3)",
-        )?
-        .query_row((account, principal, record.created_at.0), |row| row.get(0))?;
-    if held >= CREDENTIALS_OF_ONE {
-        return Ok(Err(AccessConflict::TooMany));
-    }
+    let (column, id) = match &record.owner {
+        Owner::Account(id) => ("account", id.as_str()),
+        Owner::Principal(id) => ("principal", id.as_str()),
+    };
+    let sql = format!(
+        "SELECT count(*) FROM credential
+         WHERE {column} = ?1 AND status IN ('active', 'disabled') AND expires_at > ?2 AND legacy = ?3"
+    );
+    let held: usize = connection
+        .prepare_cached(&sql)?
+        .query_row((id, record.created_at.0, record.legacy), |row| row.get::<_, u32>(0))?
+        as usize;
+    let most = if record.legacy { IMPORTED_OF_ONE } else { CREDENTIALS_OF_ONE };
+    Ok(if held + more > most { Err(AccessConflict::TooMany) } else { Ok(()) })
+}
+
+fn put(connection: &Connection, record: &CredentialRecord) -> Result<Result<(), AccessConflict>, WriteError> {
+    let (account, principal) = columns(&record.owner);
     if record.legacy {
         let sql = "SELECT 1 FROM credential WHERE hash = ?1 AND legacy = 1";
         if connection.prepare_cached(sql)?.exists([record.hash.as_slice()])? {
-            return Ok(Err(AccessConflict::Known));
+            return Ok(Err(AccessConflict::Known(vec![record.id.clone()])));
         }
     }
     connection
@@ -283,6 +327,9 @@ fn change_credential(
             order.scopes.map(|scopes| scopes.to_string()),
             cidr,
         ))?;
+    if order.status == Some(Revoked) {
+        end_credentials(tx.connection, Whose::Parent(order.id.as_str()))?;
+    }
     tx.audit(&order.draft)?;
     Ok(credential(tx.connection, &order.id)?.map(Ok))
 }
@@ -295,7 +342,9 @@ fn rotate_credential(
     if !matches!(old.status, CredentialStatus::Active | CredentialStatus::Disabled) {
         return Ok(Some(Err(AccessConflict::Credential(old.status))));
     }
-    if old.successor.is_some() {
+    if let Some(successor) = &old.successor
+        && !(order.instead_of.as_ref() == Some(successor) && end_unused(tx.connection, successor)?)
+    {
         return Ok(Some(Err(AccessConflict::Exists)));
     }
     if let Err(conflict) = insert(tx.connection, &order.new)? {
@@ -306,6 +355,13 @@ fn rotate_credential(
         .execute((order.old.as_str(), order.new.id.as_str(), order.old_ends_at.0))?;
     tx.audit(&order.draft)?;
     Ok(credential(tx.connection, &order.old)?.map(Ok))
+}
+
+/// Whether there was one that lives and was never used.
+fn end_unused(connection: &Connection, id: &CredentialId) -> Result<bool, WriteError> {
+    let sql = "UPDATE credential SET status = 'revoked'
+               WHERE id = ?1 AND status IN ('active', 'disabled') AND last_used_at IS NULL AND successor IS NULL";
+    Ok(connection.prepare_cached(sql)?.execute([id.as_str()])? == 1)
 }
 
 fn note_used(connection: &Connection, uses: &[(CredentialId, UnixTime)]) -> Result<(), WriteError> {

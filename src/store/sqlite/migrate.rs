@@ -19,7 +19,9 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (6, include_str!("../migrations/0006_issuers.sql")),
     (7, include_str!("../migrations/0007_access.sql")),
     (8, include_str!("../migrations/0008_policy.sql")),
+    (9, include_str!("../migrations/0009_webhooks.sql")),
     (10, include_str!("../migrations/0010_services.sql")),
+    (11, include_str!("../migrations/0011_oauth.sql")),
     (12, include_str!("../migrations/0012_tickets.sql")),
     (13, include_str!("../migrations/0013_approvals.sql")),
 ];

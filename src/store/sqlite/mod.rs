@@ -8,6 +8,7 @@ mod facts;
 mod issuers;
 mod issuing;
 mod migrate;
+mod oauth;
 mod policy;
 mod reads;
 mod restoring;
@@ -16,6 +17,7 @@ mod services;
 mod sharding;
 mod tickets;
 mod tokens;
+mod webhooks;
 mod writer;
 
 use std::path::{Path, PathBuf};

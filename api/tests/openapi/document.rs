@@ -1,0 +1,282 @@
+//! The document while it grows: paths, each with what it takes, answers and refuses.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use signet_api::ErrorCode::{self, *};
+use signet_api::Problem;
+use signet_api::scope::Scope;
+
+use crate::schema::{Direction, Schemas};
+
+pub(crate) struct Document {
+    pub(crate) schemas: Schemas,
+    /// Path, method, operation.
+    pub(crate) paths: BTreeMap<&'static str, BTreeMap<&'static str, Value>>,
+}
+
+impl Document {
+    pub(crate) fn new() -> Document {
+        let mut schemas = Schemas::new();
+        let sample = serde_json::to_value(Problem::new(NotFound, Some("x".into()), "req-x".into())).unwrap();
+        schemas.of::<Problem>(Direction::Answer, &sample);
+        Document { schemas, paths: BTreeMap::new() }
+    }
+
+    /// `id` is what generated clients call the function; `summary` is a line.
+    pub(crate) fn get(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
+        Operation::new(self, "get", path, id, summary)
+    }
+
+    pub(crate) fn put(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
+        Operation::new(self, "put", path, id, summary)
+    }
+
+    pub(crate) fn post(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
+        Operation::new(self, "post", path, id, summary)
+    }
+}
+
+/// What is known about one method of one path. Nothing is in the document before [`Operation::done`].
+#[must_use]
+pub(crate) struct Operation<'a> {
+    document: &'a mut Document,
+    method: &'static str,
+    path: &'static str,
+    value: Value,
+    parameters: Vec<Value>,
+    content: Map<String, Value>,
+    answers: Map<String, Value>,
+    codes: Vec<ErrorCode>,
+}
+
+impl<'a> Operation<'a> {
+    fn new(document: &'a mut Document, method: &'static str, path: &'static str, id: &str, summary: &str) -> Self {
+        let area = path.split('/').nth(2).unwrap_or_default();
+        let tag = TAGS.iter().map(|(tag, _)| *tag).find(|tag| *tag == area).unwrap_or(TAGS[0].0);
+        let value = json!({ "operationId": id, "summary": summary, "tags": [tag], "security": [] });
+        Operation {
+            document,
+            method,
+            path,
+            value,
+            parameters: Vec::new(),
+            content: Map::new(),
+            answers: Map::new(),
+            // Any request may be malformed as HTTP, meet a full queue or a fault.
+            codes: vec![MalformedRequest, Internal, Busy],
+        }
+    }
+
+    pub(crate) fn about(mut self, text: &str) -> Self {
+        self.value["description"] = text.into();
+        self
+    }
+
+    // ------------------------------------------------------------------------------------------------------- who may ask
+
+    /// Whoever shows a certificate that is good now; a secret beside it says nothing.
+    pub(crate) fn by_certificate(mut self) -> Self {
+        self.value["security"] = json!([{ "certificate": [] }]);
+        self.refuses(IDENTITY)
+    }
+
+    /// Whoever proves who they are, by a certificate, an API key or both.
+    pub(crate) fn by_anyone(mut self) -> Self {
+        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }]);
+        self.refuses(IDENTITY).refuses(SECRET)
+    }
+
+    /// Whoever may do this.
+    pub(crate) fn with(mut self, scope: Scope) -> Self {
+        self = self.by_anyone().refuses(&[Forbidden]);
+        self.value["security"] = json!([{ "certificate": [scope.as_str()] }, { "apiKey": [scope.as_str()] }]);
+        self
+    }
+
+    /// The holder of an enrollment token.
+    pub(crate) fn by_enrollment_token(mut self) -> Self {
+        self.value["security"] = json!([{ "enrollmentToken": [] }]);
+        self.refuses(&[NotAuthenticated, TwoSecrets, TokenInvalid])
+    }
+
+    // -------------------------------------------------------------------------------------------------------- what is sent
+
+    /// For each `{name}` of the path.
+    pub(crate) fn in_path(mut self, name: &str, schema: Value, example: &str) -> Self {
+        assert!(self.path.contains(&format!("{{{name}}}")), "{}: {name}", self.path);
+        self.parameters
+            .push(json!({ "name": name, "in": "path", "required": true, "schema": schema, "example": example }));
+        self.refuses(&[NotFound])
+    }
+
+    /// `sample` has every field and is shown as an example of each.
+    pub(crate) fn query<T: Serialize + DeserializeOwned>(mut self, sample: Value) -> Self {
+        self.parameters.extend(self.document.schemas.query::<T>(&sample));
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, schema: Value, text: &str) -> Self {
+        self.parameters
+            .push(json!({ "name": name, "in": "header", "required": false, "schema": schema, "description": text }));
+        self
+    }
+
+    /// A body of JSON; `sample` has every field, and works as an example.
+    pub(crate) fn takes<T: Serialize + DeserializeOwned>(self, sample: Value) -> Self {
+        let example = sample.clone();
+        self.takes_like::<T>(sample, example)
+    }
+
+    /// The same for a type whose fields exclude each other.
+    pub(crate) fn takes_like<T: Serialize + DeserializeOwned>(mut self, sample: Value, example: Value) -> Self {
+        let read = T::deserialize(&example);
+        assert!(read.is_ok(), "{}: the example: {:?}", self.path, read.err());
+        let schema = self.document.schemas.of::<T>(Direction::Request, &sample);
+        self.content.insert("application/json".into(), json!({ "schema": schema, "example": example }));
+        self.refuses(&[BodyTooLarge])
+    }
+
+    /// Another form of the body.
+    pub(crate) fn takes_as(mut self, content_type: &str, media: Value) -> Self {
+        self.content.insert(content_type.into(), media);
+        self
+    }
+
+    // ---------------------------------------------------------------------------------------------------- what is answered
+
+    /// 200 with JSON. `sample` has every field; it is shown as the example.
+    pub(crate) fn answers<T: Serialize + DeserializeOwned>(self, sample: Value) -> Self {
+        self.answers_with::<T>(200, "Done.", sample, json!({}))
+    }
+
+    pub(crate) fn answers_with<T>(mut self, status: u16, text: &str, sample: Value, headers: Value) -> Self
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let schema = self.document.schemas.of::<T>(Direction::Answer, &sample);
+        let content = json!({ "application/json": { "schema": schema, "example": sample } });
+        let mut all = json!({ "Request-Id": { "$ref": "#/components/headers/Request-Id" } });
+        for (name, header) in headers.as_object().into_iter().flatten() {
+            all[name] = header.clone();
+        }
+        self.answers.insert(status.to_string(), json!({ "description": text, "headers": all, "content": content }));
+        self
+    }
+
+    /// Another form of the answer with this status, or one of its own.
+    pub(crate) fn answers_as(mut self, status: u16, text: &str, content_type: &str, schema: Value) -> Self {
+        let headers = json!({ "Request-Id": { "$ref": "#/components/headers/Request-Id" } });
+        let fresh = json!({ "description": text, "headers": headers, "content": {} });
+        let answer = self.answers.entry(status.to_string()).or_insert(fresh);
+        answer["content"][content_type] = json!({ "schema": schema });
+        self
+    }
+
+    /// A document that caches keep: validators and ranges.
+    pub(crate) fn answers_document(mut self, content_type: &str, schema: Value) -> Self {
+        self = self.answers_as(200, "The document.", content_type, schema.clone());
+        self = self.answers_as(206, "A range of it.", content_type, json!({}));
+        for status in ["200", "206"] {
+            self.answers[status]["headers"]["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
+        }
+        self.answers.insert("304".into(), json!({ "description": "It is the one that If-None-Match names." }));
+        let beyond = json!({ "description": "The range lies behind its end.", "content": { content_type: {} } });
+        self.answers.insert("416".into(), beyond);
+        self
+    }
+
+    /// Refusals beyond those that follow from who asks and what is sent.
+    pub(crate) fn refuses(mut self, codes: &[ErrorCode]) -> Self {
+        self.codes.extend(codes.iter().filter(|code| !self.codes.contains(code)).copied().collect::<Vec<_>>());
+        self
+    }
+
+    pub(crate) fn done(mut self) {
+        let named = self.parameters.iter().filter(|p| p["in"] == "path").count();
+        assert_eq!(named, self.path.matches('{').count(), "{}: a parameter of the path is not described", self.path);
+        assert!(self.answers.keys().any(|status| status.starts_with('2')), "{}: no answer", self.path);
+        for code in ErrorCode::ALL.iter().filter(|code| self.codes.contains(code)) {
+            let refusal = refusal(code.status());
+            let answer = self.answers.entry(code.status().to_string()).or_insert_with(|| refusal.clone());
+            if answer["content"].get(PROBLEM).is_none() {
+                answer["content"][PROBLEM] = refusal["content"][PROBLEM].clone();
+            }
+            add(answer, *code);
+        }
+        if !self.parameters.is_empty() {
+            self.value["parameters"] = self.parameters.into();
+        }
+        if !self.content.is_empty() {
+            self.value["requestBody"] = json!({ "required": true, "content": self.content });
+        }
+        self.value["responses"] = self.answers.into();
+        let known = self.document.paths.entry(self.path).or_default().insert(self.method, self.value);
+        assert!(known.is_none(), "{} {} is described twice", self.method, self.path);
+    }
+}
+
+/// A problem document of this status, without codes yet.
+fn refusal(status: u16) -> Value {
+    let mut headers = json!({ "Request-Id": { "$ref": "#/components/headers/Request-Id" } });
+    if matches!(status, 429 | 503) {
+        headers["Retry-After"] = json!({ "$ref": "#/components/headers/Retry-After" });
+    }
+    if status == 401 {
+        headers["WWW-Authenticate"] = json!({ "$ref": "#/components/headers/WWW-Authenticate" });
+    }
+    let narrowed = json!({ "properties": { "status": { "const": status }, "code": { "enum": [] } } });
+    let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, narrowed] });
+    json!({ "description": "", "headers": headers, "content": { PROBLEM: { "schema": schema } } })
+}
+
+fn add(refusal: &mut Value, code: ErrorCode) {
+    let text = refusal["description"].as_str().unwrap_or_default();
+    let line = format!("`{}`: {}", code.as_str(), code.sentence());
+    refusal["description"] = if text.is_empty() { line } else { format!("{text}\n\n{line}") }.into();
+    let content = &mut refusal["content"][PROBLEM]["schema"]["allOf"][1];
+    content["properties"]["code"]["enum"].as_array_mut().expect("made by `refusal`").push(code.as_str().into());
+}
+
+const PROBLEM: &str = "application/problem+json";
+
+/// By the second part of the path; the first has everything else.
+pub(crate) const TAGS: &[(&str, &str)] = &[
+    ("identity", "Devices and services: enroll, renew, recover."),
+    ("trust", "What verifiers configure. Public."),
+    ("events", "Revocations as they happen."),
+    ("authz", "Whether somebody may do something, asked by registered services."),
+    ("admin", "For administrators, and whoever has the permission."),
+];
+
+/// What may be wrong with a client certificate.
+const IDENTITY: &[ErrorCode] = &[
+    NotAuthenticated,
+    DeviceSuspended,
+    DeviceRevoked,
+    CertificateRevoked,
+    IssuerDistrusted,
+    CertificateSuperseded,
+    CertificateUnknown,
+    StoreUnavailable,
+];
+
+/// What may be wrong with an API key, and with one beside a certificate.
+const SECRET: &[ErrorCode] = &[
+    TwoSecrets,
+    CredentialInvalid,
+    CredentialExpired,
+    CredentialRevoked,
+    CredentialDisabled,
+    CredentialConstraint,
+    CredentialMismatch,
+    AccountSuspended,
+    AccountRevoked,
+    TooManyRequests,
+];
+
+/// What may be wrong with a request for a certificate, and what may keep the service from making it.
+pub(crate) const ISSUING: &[ErrorCode] =
+    &[InvalidArgument, CsrRefused, KeyRefused, Conflict, StoreUnavailable, SignerUnavailable, ClockRefused];

@@ -1,0 +1,177 @@
+//! API keys: made, shown, changed and replaced by an administrator.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::Response;
+use serde_json::json;
+use signet_api::access::{ApiKeyAction, ApiKeyInfo, ChangeApiKey, CreateApiKey, CreatedApiKey, CredentialQuery};
+use signet_api::admin::Page;
+use signet_api::scope::{Scope, Scopes};
+use signet_api::{CredentialId, CredentialKind, ErrorCode};
+
+use super::{Asked, segment};
+use crate::authorize::{Caller, held};
+use crate::credentials::apikeys::{self, Plan, YEAR};
+use crate::http::refusal::Refusal;
+use crate::http::request::{answer, over, within};
+use crate::http::{App, Service, rotation};
+use crate::store::{AuditDraft, ChangeCredential, CreateCredentials, CredentialRecord, CredentialStatus, Owner};
+
+pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let asked = Asked::with(&service, incoming, Scope::AccountsWrite).await?;
+    let (caller, context, order) = asked.json::<CreateApiKey>(&service).await?;
+    let owner = match (order.account, order.device) {
+        (Some(account), None) => Owner::Account(account),
+        (None, Some(device)) => Owner::Principal(device),
+        _ => return Err(Refusal::told(ErrorCode::InvalidArgument, "name exactly one of account and device")),
+    };
+    let scopes = scopes(&service, &owner, order.scopes, &caller).await?;
+    let plan = Plan::new(owner, &order.name, scopes, order.cidr, order.lifetime, YEAR)?;
+    let (actor, now) = (caller.actor(), service.clock.now());
+    let (record, key) = plan.mint(&actor, now, &service.authorizer.pepper, service.random.as_ref())?;
+    let draft = AuditDraft {
+        kind: "apikey.created",
+        actor,
+        subject: rotation::subject(&record.id),
+        request_id: context.request_id,
+        detail: json!({
+            "owner": rotation::owner(&record.owner), "name": record.name, "scopes": record.scopes, "cidr": record.cidr,
+            "expires_at": record.expires_at.to_string(),
+        }),
+        at: now,
+    };
+    let order = CreateCredentials { credentials: vec![record.clone()], draft };
+    service.store.create_credentials(order).await?.map_err(rotation::conflict)?;
+    answer(&CreatedApiKey { key: key.to_string(), replaces: None, info: rotation::info(record, now) })
+}
+
+/// What a new key may do: at most what its owner may, and at most what the caller may. Everything of the owner's when nothing
+/// is said.
+pub(super) async fn scopes(
+    service: &Service,
+    owner: &Owner,
+    wanted: Option<Scopes>,
+    caller: &Caller,
+) -> Result<Scopes, Refusal> {
+    let own = scopes_of(service, owner).await?;
+    let scopes = wanted.unwrap_or(own);
+    only_of(owner, scopes, own)?;
+    within(caller, scopes)?;
+    Ok(scopes)
+}
+
+fn only_of(owner: &Owner, scopes: Scopes, own: Scopes) -> Result<(), Refusal> {
+    let beyond = scopes.beyond(own);
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!("{} may not do that itself: {beyond}", rotation::owner(owner));
+    Err(Refusal::told(ErrorCode::InvalidArgument, sentence))
+}
+
+async fn scopes_of(service: &Service, owner: &Owner) -> Result<Scopes, Refusal> {
+    let found = match owner {
+        Owner::Account(id) => service.store.account(id).await?.map(|account| account.permissions.scopes()),
+        Owner::Principal(id) => service.store.principal(id).await?.map(|principal| held(&principal)),
+    };
+    found.ok_or_else(|| rotation::conflict(crate::store::AccessConflict::NoOwner))
+}
+
+pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
+    let asked = Asked::with(&service, incoming, Scope::AccountsRead).await?;
+    let query = asked.query::<CredentialQuery>()?;
+    let kind = Some(CredentialKind::ApiKey.prefix().to_owned());
+    let now = service.clock.now();
+    let page = service.store.credentials(CredentialQuery { kind, ..query }, now).await?;
+    let items: Vec<ApiKeyInfo> = page.items.into_iter().map(|key| rotation::info(key, now)).collect();
+    answer(&Page { items, next: page.next })
+}
+
+pub(super) async fn show(
+    State(service): State<App>,
+    Path(id): Path<String>,
+    incoming: Request,
+) -> Result<Response<Body>, Refusal> {
+    Asked::with(&service, incoming, Scope::AccountsRead).await?;
+    let id = segment(CredentialId::parse(&id))?;
+    answer(&rotation::info(rotation::find(&service, &id).await?, service.clock.now()))
+}
+
+pub(super) async fn change(
+    State(service): State<App>,
+    Path(id): Path<String>,
+    incoming: Request,
+) -> Result<Response<Body>, Refusal> {
+    let asked = Asked::with(&service, incoming, Scope::AccountsWrite).await?;
+    let id = segment(CredentialId::parse(&id))?;
+    let (caller, context, change) = asked.json::<ChangeApiKey>(&service).await?;
+    check(&change)?;
+    let found = rotation::find(&service, &id).await?;
+    if change.action == Some(ApiKeyAction::Rotate) {
+        // Whoever rotates it gets to know it.
+        within(&caller, found.scopes)?;
+        return answer(&rotation::rotate(&service, found, change.overlap, &caller, context).await?);
+    }
+    may_change(&service, &caller, &found, &change).await?;
+    let now = service.clock.now();
+    let (status, kind) = match change.action {
+        None | Some(ApiKeyAction::Rotate) => (None, "apikey.changed"),
+        Some(ApiKeyAction::Enable) => (Some(CredentialStatus::Active), "apikey.enabled"),
+        Some(ApiKeyAction::Disable) => (Some(CredentialStatus::Disabled), "apikey.disabled"),
+        Some(ApiKeyAction::Revoke) => (Some(CredentialStatus::Revoked), "apikey.revoked"),
+    };
+    let mut detail = json!({ "owner": rotation::owner(&found.owner) });
+    if let Some(name) = &change.name {
+        detail["name"] = name.as_str().into();
+    }
+    if let Some(scopes) = change.scopes {
+        detail["scopes"] = scopes.to_string().into();
+        detail["scopes_before"] = found.scopes.to_string().into();
+    }
+    if let Some(cidr) = &change.cidr {
+        detail["cidr"] = cidr.as_str().into();
+        detail["cidr_before"] = found.cidr.clone().into();
+    }
+    let (actor, subject) = (caller.actor(), rotation::subject(&id));
+    let draft = AuditDraft { kind, actor, subject, request_id: context.request_id, detail, at: now };
+    let cidr = change.cidr.map(|cidr| Some(cidr).filter(|cidr| !cidr.is_empty()));
+    let order = ChangeCredential { id, status, name: change.name, scopes: change.scopes, cidr, draft };
+    let changed = service.store.change_credential(order).await?.ok_or_else(rotation::gone)?;
+    answer(&rotation::info(changed.map_err(rotation::conflict)?, now))
+}
+
+fn check(change: &ChangeApiKey) -> Result<(), Refusal> {
+    let invalid = |sentence: &str| Err(Refusal::told(ErrorCode::InvalidArgument, sentence));
+    let rotates = change.action == Some(ApiKeyAction::Rotate);
+    if *change == ChangeApiKey::default() {
+        return invalid("the change is empty");
+    }
+    if rotates && (change.name.is_some() || change.scopes.is_some() || change.cidr.is_some()) {
+        return invalid("a rotation makes the same key anew; change it before or after");
+    }
+    if !rotates && change.overlap.is_some() {
+        return invalid("an overlap is for rotations");
+    }
+    if let Some(name) = &change.name {
+        apikeys::check_name(name)?;
+    }
+    Ok(apikeys::check_network(change.cidr.as_deref().filter(|cidr| !cidr.is_empty()))?)
+}
+
+/// To disable, revoke and narrow is the safe direction and open to everybody here; what makes a key do more is not.
+async fn may_change(
+    service: &Service,
+    caller: &Caller,
+    found: &CredentialRecord,
+    change: &ChangeApiKey,
+) -> Result<(), Refusal> {
+    if change.action == Some(ApiKeyAction::Enable) || change.cidr.is_some() {
+        over(caller, found.scopes)?;
+    }
+    let added = change.scopes.unwrap_or(Scopes::NONE).beyond(found.scopes);
+    if !added.is_empty() {
+        only_of(&found.owner, added, scopes_of(service, &found.owner).await?)?;
+        within(caller, added)?;
+    }
+    Ok(())
+}
