@@ -47,6 +47,14 @@ impl Authorizer {
 
     async fn parent(&self, id: &CredentialId) -> Result<signet_api::scope::Scopes, AccessError> {
         let parent = self.store.credential(id).await?.ok_or_else(|| AccessError::Revoked(id.clone()))?;
+        if parent.kind == CredentialKind::Refresh {
+            // An access token's: its first refresh token was exchanged long ago, and the family lives on.
+            let origin = TokenOrigin { jti: String::new(), family: Some(id.clone()), key: None };
+            return match self.store.token_standing(origin, self.clock.now()).await? {
+                TokenStanding::Live(_) => Ok(parent.scopes),
+                TokenStanding::Ended => Err(AccessError::Revoked(parent.id)),
+            };
+        }
         match parent.status {
             CredentialStatus::Active if self.clock.now() >= parent.expires_at => Err(AccessError::Expired(parent.id)),
             CredentialStatus::Active => Ok(parent.scopes),

@@ -1,26 +1,7 @@
-//! What pages in browsers may do, and what streams take for those who cannot send headers.
-
-use serde::Deserialize;
+//! Which pages in browsers may do something.
 
 use super::ConfigError;
-use super::raw::RawListen;
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawEvents {
-    /// Streams take an API key as `?key=` and an access token as `?token=`: for clients that can do nothing else. Addresses
-    /// stand in the logs of proxies and in the history of browsers.
-    pub query_secrets: bool,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawBrowser {
-    /// Pages of these origins may follow events: `https://console.example`, as browsers send it (RFC 6454 6.2).
-    pub origins: Vec<String>,
-    /// Lets `*` and plain `http://` stand among them; on a machine that nobody else reaches.
-    pub development: bool,
-}
+use super::raw::{RawBrowser, RawListen};
 
 impl RawBrowser {
     pub(super) fn check(&self, listen: &RawListen) -> Result<(), ConfigError> {

@@ -10,8 +10,6 @@ use signet_pki::key_policy::KeyType;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DnsName, TrustDomain};
 
-pub use super::browser::{RawBrowser, RawEvents};
-
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
@@ -166,6 +164,25 @@ pub struct RawTrust {
     /// Directory with `bundle-0001.der` and so on, as `ca root bundle` makes them.
     #[serde(default)]
     pub bundles: Option<PathBuf>,
+}
+
+/// What streams take from those who cannot send headers.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawEvents {
+    /// Streams take an API key as `?key=` and an access token as `?token=`: for clients that can do nothing else. Addresses
+    /// stand in the logs of proxies and in the history of browsers.
+    pub query_secrets: bool,
+}
+
+/// Pages in browsers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawBrowser {
+    /// Pages of these origins may follow events: `https://console.example`, as browsers send it (RFC 6454 6.2).
+    pub origins: Vec<String>,
+    /// Lets `*` and plain `http://` stand among them; on a machine that nobody else reaches.
+    pub development: bool,
 }
 
 /// Devices whose certificate has ended.

@@ -199,6 +199,15 @@ impl AccessStore for FaultyStore {
     }
 }
 
+impl TicketStore for FaultyStore {
+    forward! {
+        create_ticket(order: CreateTicket) -> Result<(), AccessConflict>;
+        take_ticket(order: TakeTicket) -> Result<(), AccessConflict>;
+        ticket(id: &CredentialId) -> Option<TicketRecord>;
+        prune_tickets(before: UnixTime, limit: u32) -> u64;
+    }
+}
+
 impl OAuthStore for FaultyStore {
     forward! {
         note_token_keys(kids: Vec<String>, draft: AuditDraft) -> Vec<TokenKeyRecord>;
@@ -207,15 +216,6 @@ impl OAuthStore for FaultyStore {
         deny_token(jti: &str, expires_at: UnixTime, draft: AuditDraft) -> ();
         prune_oauth(now: UnixTime, refresh_before: UnixTime, limit: u32) -> u64;
         token_standing(origin: TokenOrigin, now: UnixTime) -> TokenStanding;
-    }
-}
-
-impl TicketStore for FaultyStore {
-    forward! {
-        create_ticket(order: CreateTicket) -> Result<(), AccessConflict>;
-        take_ticket(order: TakeTicket) -> Result<(), AccessConflict>;
-        ticket(id: &CredentialId) -> Option<TicketRecord>;
-        prune_tickets(before: UnixTime, limit: u32) -> u64;
     }
 }
 

@@ -20,7 +20,10 @@ pub(crate) struct Document {
 impl Document {
     pub(crate) fn new() -> Document {
         let mut schemas = Schemas::new();
-        let sample = serde_json::to_value(Problem::new(NotFound, Some("x".into()), "req-x".into())).unwrap();
+        let problem = Problem::new(NotFound, Some("x".into()), "req-x".into());
+        // As RFC 6749 wants it of the token endpoint.
+        let problem = Problem { error: Some("x".into()), error_description: Some("x".into()), ..problem };
+        let sample = serde_json::to_value(problem).unwrap();
         schemas.of::<Problem>(Direction::Answer, &sample);
         Document { schemas, paths: BTreeMap::new() }
     }
@@ -197,7 +200,12 @@ impl<'a> Operation<'a> {
     pub(crate) fn done(mut self) {
         let named = self.parameters.iter().filter(|p| p["in"] == "path").count();
         assert_eq!(named, self.path.matches('{').count(), "{}: a parameter of the path is not described", self.path);
-        assert!(self.answers.keys().any(|status| status.starts_with('2')), "{}: no answer", self.path);
+        let is_good = |status: &String| status.starts_with('2') || status == "101";
+        assert!(self.answers.keys().any(is_good), "{}: no answer", self.path);
+        // Pages of other sites change nothing, whosever certificate the browser shows for them.
+        if self.method != "get" && !self.codes.contains(&Forbidden) {
+            self.codes.push(Forbidden);
+        }
         for code in ErrorCode::ALL.iter().filter(|code| self.codes.contains(code)) {
             let refusal = refusal(code.status());
             let answer = self.answers.entry(code.status().to_string()).or_insert_with(|| refusal.clone());

@@ -87,6 +87,7 @@ fn others(document: &mut Document) {
             "kind": "device", "id": "sensor-1", "serial": SERIAL, "profile": "device", "groups": ["line-4"],
             "not_after": LATER, "renew_after": LATER, "account": "acme", "scopes": "events:read", "credential": TOKEN_ID,
         }))
+        .refuses(&[Forbidden])
         .done();
 
     let operation = document.get("/v1/openapi.json", "openApi", "This document");

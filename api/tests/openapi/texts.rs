@@ -60,6 +60,8 @@ fn own(owner: &str, field: &str) -> Option<Value> {
             Some(json!({ "minLength": 3, "maxLength": 8192, "pattern": "^[a-z0-9-]+:[!-~]+$" }))
         }
         ("CheckRequest", "checks") => Some(json!({ "maxItems": 100 })),
+        ("EventQuery", "ticket" | "key" | "token" | "kinds") => Some(json!({ "maxLength": 4096 })),
+        ("CreateTicket" | "Ticket", "scopes") => Some(json!({ "maxLength": 2048 })),
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),
         _ => None,

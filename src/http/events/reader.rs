@@ -81,21 +81,19 @@ impl Reader {
         if self.was_replaced(service).await {
             return Err("superseded");
         }
-        let caller = match &self.evidence {
-            Evidence::Headers(headers) => match request::secret(headers) {
-                Ok(secret) => request::prove_again(service, secret, &self.peer, &self.context).await,
-                Err(refusal) => Err(refusal),
-            },
-            Evidence::Ticket(ticket) => {
-                let secret = Some(Secret::Redeemed(ticket.clone()));
-                request::prove_again(service, secret, &self.peer, &self.context).await
-            }
+        let secret = match &self.evidence {
+            Evidence::Headers(headers) => request::secret(headers),
+            Evidence::Ticket(ticket) => Ok(Some(Secret::Redeemed(ticket.clone()))),
+        };
+        let caller = match secret {
+            Ok(secret) => request::prove_again(service, secret, &self.peer, &self.context).await,
+            Err(refusal) => Err(refusal),
         };
         match caller.and_then(|caller| scope_of(&caller)) {
             Ok(scope) if scope == self.scope => Ok(()),
             Ok(_) => Err("changed"),
             // Nothing is known about the right, and nothing can be told without the store either.
-            Err(refusal) if refusal.code.status() >= 500 || refusal.code == ErrorCode::TooManyRequests => Ok(()),
+            Err(refusal) if refusal.code.status() >= 500 => Ok(()),
             Err(refusal) => Err(refusal.code.as_str()),
         }
     }
