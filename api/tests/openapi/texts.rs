@@ -56,6 +56,7 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("CheckRequest" | "Check" | "ProxyQuery", "resource") => {
             Some(json!({ "minLength": 3, "maxLength": 8192, "pattern": "^[a-z0-9-]+:[!-~]+$" }))
         }
+        ("CheckRequest" | "Check", "source") => Some(json!({ "maxLength": 45 })),
         ("CheckRequest", "checks") => Some(json!({ "maxItems": 100 })),
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),
