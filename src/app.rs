@@ -142,6 +142,11 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     config.anchor().check(surroundings.store.as_ref()).await?;
     let service = assemble(config, surroundings).await?;
     let identity = ServerIdentity::load(&service)?;
+    if service.config.raw.events.query_secrets {
+        tracing::warn!(
+            "events.query_secrets is on: streams take keys and tokens from addresses, which others write down"
+        );
+    }
     let (shutdown, signal) = Shutdown::new();
     let listen = service.config.raw.listen.clone();
     let (tls, plain, local) = (bind(listen.tls).await?, bind(listen.plain).await?, bind(listen.local).await?);

@@ -13,11 +13,10 @@ what, issuer, roots, device = sys.argv[1:5]
 
 def fetch():
     session = OAuth2Session(client=BackendApplicationClient(client_id=device))
-    identity = (f"{device}/device.pem", f"{device}/device.key")
-    answer = session.fetch_token(
-        f"{issuer}/v1/oauth/token", cert=identity, verify=roots, include_client_id=True, scope=["offline_access"]
-    )
-    again = session.refresh_token(f"{issuer}/v1/oauth/token", cert=identity, verify=roots)
+    session.cert = (f"{device}/device.pem", f"{device}/device.key")
+    endpoint = f"{issuer}/v1/oauth/token"
+    answer = session.fetch_token(endpoint, verify=roots, include_client_id=True, scope=["offline_access"])
+    again = session.refresh_token(endpoint, verify=roots)
     assert again["refresh_token"] != answer["refresh_token"]
     print(again["access_token"])
 

@@ -17,7 +17,7 @@ start_oauth() {
         npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$venv/jose" jose@6 >jose.log 2>&1
     fi
 }
-# tampered TOKEN-FILE: the subject is another device's, under the signature of the first.
+# tampered TOKEN-FILE: a later date of issue, under the signature of the true one.
 tampered() {
     python3 - "$1" <<'END'
 import base64, sys

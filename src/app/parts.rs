@@ -5,7 +5,6 @@ use std::sync::Arc;
 use signet_keys::PrivateKey;
 use signet_pki::Fingerprint;
 use signet_pki::ca::IssuerCert;
-use signet_pki::signer::Signer;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::archive::{self, Archive};
@@ -18,6 +17,7 @@ use crate::enrollment::Road;
 use crate::issuer::{Issuer, Issuers};
 use crate::jwt::{TokenKeys, Tokens};
 use crate::oauth::OAuth;
+use crate::oauth::device::DeviceCodes;
 use crate::ocsp::{Responder, Responders};
 use crate::permission::{self, Permission};
 use crate::policy::Policies;
@@ -54,6 +54,7 @@ pub(super) fn oauth(config: &Config, authorizer: &Arc<Authorizer>, random: &Arc<
         clock: authorizer.clock.clone(),
         random: random.clone(),
         rules: config.raw.oauth.clone(),
+        codes: DeviceCodes::default(),
     }
 }
 

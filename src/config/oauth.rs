@@ -32,7 +32,8 @@ impl Config {
         };
         let mut names = Vec::new();
         for entry in entries {
-            let path = entry.map_err(failed)?.path();
+            // Relative to the configuration, as every path is that it reads.
+            let path = self.raw.oauth.keys.join(entry.map_err(failed)?.file_name());
             if path.extension().is_some_and(|extension| extension == "key") {
                 names.push(path);
             }
@@ -46,12 +47,11 @@ impl Config {
     }
 
     fn token_key(&self, path: &std::path::Path) -> Result<PrivateKey, ConfigError> {
-        // An absolute path stays what it is.
         let key = self.issuer_key(path)?;
         if key.kind() == KeyKind::P256 {
             return Ok(key);
         }
-        let message = format!("{} is not a P-256 key", path.display());
+        let message = format!("{} is not a P-256 key", self.path(path).display());
         Err(ConfigError::new(message, "make keys for tokens with 'signetd oauth-key --config FILE'"))
     }
 

@@ -1,12 +1,12 @@
 //! How sessions and tokens go on, and everything that ends them.
 
 use signet::store::{CredentialStatus, Owner};
-use signet_api::admin::{DeviceAction, DeviceChange, RevokeRequest};
+use signet_api::admin::{CreateTokens, DeviceAction, DeviceChange, RevokeRequest};
 use signet_api::oauth::TokenResponse;
 use signet_api::{CredentialId, ErrorCode};
 
 use crate::support::oauth::{As, oauth_error, owned, said};
-use crate::support::{Device, TestService};
+use crate::support::{Device, TestKey, TestService, order};
 
 /// A device with a session and an access token that is not of it.
 struct Holder {
@@ -105,24 +105,27 @@ async fn a_session_goes_on_with_the_device_s_next_key_and_not_with_its_last() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_ends_when_nobody_uses_it_and_in_any_case_at_its_end() {
     let service = TestService::builder().toml("[oauth]\nrefresh_idle_days = 7\nrefresh_days = 10").start().await;
-    let account = service.account("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, _) = service.api_key(Owner::Account(account), "", None).await;
     // Only a key can be bound to: without a certificate there is no session.
     let pairs = [("grant_type", "client_credentials"), ("scope", "offline_access")];
     assert_eq!(oauth_error(&service.token_reply(As::Key(&key), &pairs).await), "invalid_scope");
-    let admin = || As::Identity(service.installation.administrator());
-    let idle = service.access_token(admin(), "offline_access").await.refresh_token.unwrap();
-    let used = service.access_token(admin(), "offline_access").await.refresh_token.unwrap();
+    // Its certificate lives for 30 days.
+    let order = CreateTokens { profile: "intermittent".into(), ..order("sensor-1") };
+    let device = service.device_with(&service.create_token(order).await, TestKey::p256()).await;
+    let open = async || service.access_token(As::Device(&device), "offline_access").await.refresh_token.unwrap();
+    let (idle, used) = (open().await, open().await);
+    let refresh = async |token: &str| service.refresh(As::Device(&device), token).await;
     service.clock().advance(6 * 86_400);
-    let used = service.refresh(admin(), &used).await.json::<TokenResponse>().refresh_token.unwrap();
+    let used = refresh(&used).await.json::<TokenResponse>().refresh_token.unwrap();
     service.clock().advance(86_400);
-    assert_eq!(oauth_error(&service.refresh(admin(), &idle).await), "invalid_grant");
+    assert_eq!(oauth_error(&refresh(&idle).await), "invalid_grant");
     service.clock().advance(3 * 86_400 - 100);
-    let last: TokenResponse = service.refresh(admin(), &used).await.json();
+    let last: TokenResponse = refresh(&used).await.json();
     // The access token does not outlive it.
     assert_eq!(last.expires_in, 100);
     service.clock().advance(100);
-    assert_eq!(oauth_error(&service.refresh(admin(), &last.refresh_token.unwrap()).await), "invalid_grant");
+    assert_eq!(oauth_error(&refresh(&last.refresh_token.unwrap()).await), "invalid_grant");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +186,7 @@ async fn a_certificate_revoked_by_its_number_ends_the_tokens_of_its_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_takes_the_tokens_of_its_keys_along() {
     let service = TestService::start().await;
-    let account = service.account("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, _) = service.api_key(Owner::Account(account.clone()), "devices:read", None).await;
     let token = service.access_token(As::Key(&key), "").await.access_token;
     let change = |status| signet::store::ChangeAccount {
@@ -208,7 +211,7 @@ async fn an_account_takes_the_tokens_of_its_keys_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_switched_off_switches_its_tokens_off_and_a_revoked_one_ends_them() {
     let service = TestService::start().await;
-    let account = service.account("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, id) = service.api_key(Owner::Account(account), "devices:read", None).await;
     let token = service.access_token(As::Key(&key), "").await.access_token;
     let status = async || service.bearer(None, &token, "/v1/admin/devices").await.status;

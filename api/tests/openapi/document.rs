@@ -30,6 +30,10 @@ impl Document {
         Operation::new(self, "get", path, id, summary)
     }
 
+    pub(crate) fn put(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
+        Operation::new(self, "put", path, id, summary)
+    }
+
     pub(crate) fn post(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
         Operation::new(self, "post", path, id, summary)
     }

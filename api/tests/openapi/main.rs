@@ -26,6 +26,7 @@ mod authz;
 mod document;
 mod events;
 mod identity;
+mod policy;
 mod samples;
 mod schema;
 mod sources;
@@ -47,6 +48,7 @@ fn generated() -> Value {
     identity::describe(&mut document);
     trust::describe(&mut document);
     admin::describe(&mut document);
+    policy::describe(&mut document);
     authz::describe(&mut document);
     events::describe(&mut document);
     json!({

@@ -41,6 +41,9 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("DeviceChange", "account") => {
             Some(json!({ "maxLength": 63, "pattern": "^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$" }))
         }
+        // A policy has at most a mebioctet: `limits::TEXT_BYTES` of the policy crate.
+        ("PolicyOrder" | "PolicyCandidate", "text") => Some(json!({ "maxLength": 1_048_576 })),
+        ("PolicyOrder", "instead_of") => Some(revision()),
         ("RevokeRequest", "batch") => Some(json!({ "maxLength": 1000 })),
         ("SubjectName", "certificate") => Some(json!({ "maxLength": 32_768 })),
         // As people and proxies write them.
@@ -97,6 +100,11 @@ pub(crate) fn device_id() -> Value {
 
 pub(crate) fn dns_name() -> Value {
     json!({ "type": "string", "maxLength": 253, "format": "hostname", "pattern": "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" })
+}
+
+/// Of a policy.
+pub(crate) fn revision() -> Value {
+    json!({ "type": "string", "minLength": 16, "maxLength": 16, "pattern": "^[0-9a-f]{16}$" })
 }
 
 /// Crockford's base32.
