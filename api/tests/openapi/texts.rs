@@ -59,6 +59,7 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("CheckRequest" | "Check" | "ProxyQuery", "resource") => {
             Some(json!({ "minLength": 3, "maxLength": 8192, "pattern": "^[a-z0-9-]+:[!-~]+$" }))
         }
+        ("CheckRequest" | "Check", "source") => Some(json!({ "maxLength": 45 })),
         ("CheckRequest", "checks") => Some(json!({ "maxItems": 100 })),
         ("EventQuery", "ticket" | "key" | "token" | "kinds") => Some(json!({ "maxLength": 4096 })),
         ("CreateTicket" | "Ticket", "scopes") => Some(json!({ "maxLength": 2048 })),
