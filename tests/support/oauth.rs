@@ -5,10 +5,9 @@ use signet::config::LONGEST_TOKEN;
 use signet::credentials::Pepper;
 use signet::jwt::TokenKeys;
 use signet::store::{
-    AccountRecord, AccountStatus, AuditDraft, ChangeCredential, CreateAccount, CreateCredentials, CredentialRecord,
-    CredentialStatus, Mode, Owner, RevokeOrder, RevokeTarget,
+    AuditDraft, ChangeCredential, CreateCredentials, CredentialRecord, CredentialStatus, Mode, Owner, RevokeOrder,
+    RevokeTarget,
 };
-use signet_api::access::AccountKind;
 use signet_api::client::Identity;
 use signet_api::jwt::{self, Claims};
 use signet_api::oauth::{Introspection, TokenResponse};
@@ -75,21 +74,9 @@ impl TestService {
         }
     }
 
-    pub(crate) async fn account(&self, id: &str, permissions: &str) -> AccountId {
-        let id = AccountId::parse(id).unwrap();
-        let account = AccountRecord {
-            id: id.clone(),
-            kind: AccountKind::Program,
-            name: id.to_string(),
-            status: AccountStatus::Active,
-            permissions: permissions.parse().unwrap(),
-            created_at: self.clock().now(),
-            created_by: "test".into(),
-            version: 1,
-        };
-        let order = CreateAccount { account, draft: self.draft("account.created") };
-        self.running.service.store.create_account(order).await.unwrap().unwrap();
-        id
+    /// A new account's id.
+    pub(crate) async fn account_id(&self, id: &str, permissions: &str) -> AccountId {
+        self.account(id, permissions).await.id
     }
 
     /// The text of a new API key of an account or a principal, with its id.
