@@ -95,7 +95,7 @@ codes! {
     InvalidGrant = "invalid_grant", 400, "The refresh token is not good, or not with this key.",
         "Get new tokens with the certificate or the API key: grant_type=client_credentials.";
     InvalidTarget = "invalid_target", 400, "The service that the token is wanted for is not known here.",
-        "Leave resource out for Signet itself; other services are named in oauth.audiences of the configuration.";
+        "Leave resource out for Signet itself; others are registered services by their id, and those in oauth.audiences of the configuration.";
     UnsupportedGrant = "unsupported_grant_type", 400, "The grant type is not one of those that are served here.",
         "/.well-known/oauth-authorization-server lists them.";
     NoTokenKeys = "no_token_keys", 503, "This service has no key that signs access tokens.",
