@@ -2,41 +2,33 @@
 
 mod issuers;
 mod oauth;
+mod parts;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use signet_pki::ca::IssuerCert;
 use signet_pki::key_policy::KeyPolicy;
 use signet_pki::signer::Signer;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::archive::{self, Archive};
-use crate::authorize::{Authorizer, Context, RecoveryRules};
+use crate::authorize::Context;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigError, Material, Profiles, RootLists};
-use crate::credentials::Pepper;
-use crate::credentials::keys::Uses;
+use crate::config::{Config, ConfigError, Material};
 use crate::enrollment::Road;
 use crate::events::{Connections, Hub};
 use crate::hooks::Hooks;
 use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
-use crate::issuer::{Issuer, Issuers};
-use crate::jwt::Tokens;
 use crate::latency::Latency;
-use crate::oauth::OAuth;
-use crate::ocsp::{Responder, Responders};
-use crate::permission::{self, Permission};
 use crate::policy::Policies;
 use crate::random::{self, Random, SystemRandom};
-use crate::revocation::{Directory, Lists, Publisher, Revocation, Schedule};
+use crate::revocation::Revocation;
 use crate::server_identity::ServerIdentity;
-use crate::services::{Prober, REGISTRATIONS, Registrar, Registry, ServiceTls};
+use crate::services::Registry;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -66,36 +58,15 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let Surroundings { clock, random, store } = surroundings;
     let Material { kek, root, issuers, root_lists, blocked, token_keys } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let mut reserved = vec![root.public_key().fingerprint()];
-    reserved.extend(issuers.iter().map(|(issuer, _)| issuer.public_key().fingerprint()));
-    reserved.extend(trust.authorities().map(|ca| ca.public_key().fingerprint()));
-    reserved.extend(blocked);
+    let mut reserved = parts::reserved(&root, &issuers, &trust, blocked);
     // A certificate for a key that signs tokens would be one for whoever gets that key.
     reserved.extend(token_keys.iter().map(|key| key.public_key().fingerprint()));
     let token_keys = oauth::keys(token_keys, &config, store.as_ref(), clock.now()).await?;
     let own_roots = trust.roots().iter().chain([&root]).map(|root| root.der().to_vec()).collect();
-    let webhooks = Arc::new(Webhooks::new(&config, (&store, &clock, &random), &kek, own_roots)?);
-    let hooks = Hooks::load(&config, clock.now())?;
+    let webhooks = Webhooks::new(&config, store.clone(), clock.clone(), random.clone(), &kek, own_roots)?;
     let opened = issuers::open(issuers, &config, (&root, &trust), store.as_ref(), clock.now()).await?;
     let issuers = opened.issuers;
-    let authorizer = Arc::new(Authorizer {
-        store: store.clone(),
-        issuers: issuers.clone(),
-        profiles: Profiles::compile(&config.raw.profiles)?,
-        pepper: Pepper::derive(&kek),
-        uses: Uses::default(),
-        tokens: Tokens::new(Arc::new(token_keys), &config.raw.public_url),
-        recovery: RecoveryRules::from(config.raw.recovery),
-        clock: clock.clone(),
-        list_wanted: Arc::new(Notify::new()),
-    });
-    let oauth = OAuth {
-        authorizer: authorizer.clone(),
-        store: store.clone(),
-        clock: clock.clone(),
-        random: random.clone(),
-        rules: config.raw.oauth.clone(),
-    };
+    let authorizer = Arc::new(parts::authorizer(&config, (&store, &clock), &kek, &issuers, token_keys)?);
     let road = Arc::new(Road {
         door: KeyPolicy::any().blocking(reserved),
         authorizer: authorizer.clone(),
@@ -105,13 +76,10 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         clock: clock.clone(),
         random: random.clone(),
     });
-    let publication = &config.raw.publication;
-    let responder = |issuer: &Arc<Issuer>| {
-        Arc::new(Responder::new(road.clone(), issuer.clone(), publication.ocsp_lifetime_seconds))
-    };
-    let ocsp = publication.ocsp.then(|| Responders::new(issuers.all().iter().map(responder).collect()));
-    let archive = archive_of(&config, &store, &issuers);
-    let publisher = Arc::new(lists_of(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
+    let ocsp = parts::responders(&config, &road, &issuers);
+    let archive = parts::archive(&config, &store, &issuers);
+    let publisher =
+        Arc::new(parts::lists(&config, (&store, &clock), (issuers.clone(), opened.shards), (root, root_lists)));
     let latency = Arc::new(Latency::new(Duration::from_millis(config.raw.publication.revocation_budget_ms)));
     let connections = Connections::new(store.audit_head());
     let hub = Arc::new(Hub::new(store.clone(), latency.clone(), connections.clone(), http::SEATS));
@@ -127,22 +95,15 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     if let Err(error) = policies.follow(store.as_ref()).await {
         tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
     }
-    let registrar = registrar_of(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
-    let permission = Permission::new(permission::Parts {
-        store: store.clone(),
-        issuers: road.issuers.clone(),
-        registry: registrar.registry.clone(),
-        policies: policies.shared(),
-        clock: clock.clone(),
-        domain: config.raw.trust_domain.clone(),
-        rules: config.raw.authz,
-    });
+    let registrar = parts::registrar(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
+    let permission = parts::permission(&config, (&store, &clock), &issuers, &registrar, &policies);
     Ok(Arc::new(Service {
+        hooks: Hooks::load(&config, clock.now())?,
+        oauth: parts::oauth(&config, &authorizer, &random),
         doors: Doors::new(&config.raw.admission),
         config,
         road,
         authorizer,
-        oauth,
         revocation,
         publisher,
         archive,
@@ -162,57 +123,8 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         latency,
         hub,
         connections,
-        hooks,
-        webhooks,
+        webhooks: Arc::new(webhooks),
     }))
-}
-
-/// A publisher for each issuer, with as many lists of shards as it has to have.
-fn lists_of(
-    config: &Config,
-    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
-    (issuers, shards): (Arc<Issuers>, Vec<u16>),
-    root: (IssuerCert, RootLists),
-) -> Lists {
-    let publication = &config.raw.publication;
-    let directory = publication.directory.as_deref().map(|path| Arc::new(Directory::new(config.path(path))));
-    let (interval, lifetime) = (publication.crl_interval_seconds, publication.crl_lifetime_seconds);
-    let publisher = |(issuer, shards): (&Arc<Issuer>, u16)| {
-        let schedule = Schedule { interval, lifetime, shards, directory: directory.clone() };
-        Arc::new(Publisher::new(issuer.clone(), store.clone(), clock.clone(), schedule))
-    };
-    let publishers = issuers.all().iter().zip(shards).map(publisher).collect();
-    Lists::new(publishers, issuers, root, interval, directory)
-}
-
-/// Roots of the newest trust bundle count for services as they do for devices.
-fn registrar_of(
-    config: &Config,
-    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
-    (issuers, lists): (&Arc<Issuers>, &Arc<Lists>),
-    trust: &TrustBundles,
-) -> Result<Registrar, ConfigError> {
-    let mut roots = vec![lists.root().clone()];
-    roots.extend(trust.roots().iter().filter(|other| other.der() != lists.root().der()).cloned());
-    let domain = config.raw.trust_domain.clone();
-    let tls = ServiceTls::new(lists.clone(), issuers.clone(), roots.clone(), domain, clock.clone());
-    Ok(Registrar {
-        store: store.clone(),
-        registry: Arc::new(Registry::new(store.clone())),
-        tls: Arc::new(tls),
-        issuers: issuers.clone(),
-        roots,
-        prober: config.probed_networks()?.map(Prober::new),
-        places: Semaphore::new(REGISTRATIONS),
-        clock: clock.clone(),
-    })
-}
-
-fn archive_of(config: &Config, store: &Arc<dyn Store>, issuers: &Arc<Issuers>) -> Option<Archive> {
-    let directory = config.audit_archive()?;
-    let (keep_days, segment_entries) = (config.raw.audit.keep_days, config.raw.audit.segment_entries);
-    let plan = archive::Plan { directory, keep_days, segment_entries, domain: &config.raw.trust_domain };
-    Some(Archive::new(plan, store.clone(), issuers.clone()))
 }
 
 /// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.
@@ -230,6 +142,11 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     config.anchor().check(surroundings.store.as_ref()).await?;
     let service = assemble(config, surroundings).await?;
     let identity = ServerIdentity::load(&service)?;
+    if service.config.raw.events.query_secrets {
+        tracing::warn!(
+            "events.query_secrets is on: streams take keys and tokens from addresses, which others write down"
+        );
+    }
     let (shutdown, signal) = Shutdown::new();
     let listen = service.config.raw.listen.clone();
     let (tls, plain, local) = (bind(listen.tls).await?, bind(listen.plain).await?, bind(listen.local).await?);

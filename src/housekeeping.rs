@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use signet_pki::UnixTime;
 
-pub use policy_file::PolicyWatch;
+pub use policy_file::{PolicyWatch, read as read_policy};
 pub use root_lists::RootWatch;
 
 use crate::app::own_context;
@@ -26,6 +26,8 @@ const RETRY: Duration = Duration::from_secs(5);
 const PRUNE_ROWS: u32 = 200;
 /// Seconds between two times at which it is written when credentials were used.
 const NOTE_INTERVAL: i64 = 60;
+/// Seconds after its end that a stream ticket is kept.
+const TICKETS_KEPT: i64 = 600;
 /// Seconds between two looks at what the retention no longer keeps.
 const PRUNE_INTERVAL: i64 = 600;
 /// An expired certificate leaves the list after it stood on one issued later than its end (RFC 5280 3.3); two intervals
@@ -88,6 +90,7 @@ pub(crate) async fn run(
         if now.since(noted_at) >= NOTE_INTERVAL {
             noted_at = now;
             note_uses(&service).await;
+            prune_tickets(&service, now).await;
         }
         if now.since(pruned_at) >= PRUNE_INTERVAL {
             pruned_at = now;
@@ -204,5 +207,20 @@ pub async fn note_uses(service: &Service) {
         && let Err(error) = service.store.note_credentials_used(uses).await
     {
         tracing::warn!(%error, "when credentials were used could not be noted");
+    }
+}
+
+/// Also used ones; for some minutes after its end one that comes again is told what became of it.
+async fn prune_tickets(service: &Service, now: UnixTime) {
+    let before = now.minus(TICKETS_KEPT);
+    loop {
+        match service.store.prune_tickets(before, PRUNE_ROWS).await {
+            Ok(removed) if removed == u64::from(PRUNE_ROWS) => tokio::task::yield_now().await,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, "tickets could not be removed; it will be tried again");
+                return;
+            }
+        }
     }
 }

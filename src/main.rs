@@ -143,6 +143,10 @@ fn check(common: &Common) -> Result<(), ConfigError> {
             ConfigError::new(format!("audit.archive_directory: {e}"), hint)
         })?;
     }
+    let policy =
+        config.policy_file().map(|path| signet::housekeeping::read_policy(&path)).transpose().map_err(|e| {
+            ConfigError::new(format!("policy.file: {e}"), "mend it: 'ca policy check FILE' names every mistake")
+        })?;
     signet::webhooks::check(&config)?;
     signet::hooks::Hooks::load(&config, signet::clock::SystemClock.now())?;
     println!("configuration: ok");
@@ -153,6 +157,9 @@ fn check(common: &Common) -> Result<(), ConfigError> {
     let trust = TrustBundles::load(&config, &material.root)?;
     if let Some(newest) = trust.newest() {
         println!("trust bundle:  {} with {} roots", newest.sequence(), newest.roots().len());
+    }
+    if let Some(policy) = policy.as_ref().map(|candidate| candidate.policy()) {
+        println!("policy:        {} with {} rules", policy.revision(), policy.rules().len());
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod authz;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credential;
+pub mod device_codes;
 pub mod enroll;
 pub mod events;
 pub mod jwt;

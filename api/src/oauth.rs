@@ -62,6 +62,8 @@ pub struct Introspection {
 pub struct Metadata {
     pub issuer: String,
     pub token_endpoint: String,
+    /// RFC 8628 4.
+    pub device_authorization_endpoint: String,
     pub jwks_uri: String,
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,

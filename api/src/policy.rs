@@ -32,7 +32,7 @@ pub struct PolicyInfo {
     pub problem: Option<String>,
 }
 
-/// One line of the history, the newest first.
+/// One line of the history, the newest first; asked for alone, it has its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyStep {
     pub number: u64,
@@ -42,14 +42,7 @@ pub struct PolicyStep {
     pub applied_by: String,
     /// RFC 3339.
     pub applied_at: String,
-}
-
-/// A policy of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyText {
-    #[serde(flatten)]
-    pub step: PolicyStep,
-    /// Absent when it is too old to be kept.
+    /// Absent in the list, and when it is too old to be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }

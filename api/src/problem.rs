@@ -96,6 +96,14 @@ codes! {
         "Get new tokens with the certificate or the API key: grant_type=client_credentials.";
     InvalidTarget = "invalid_target", 400, "The service that the token is wanted for is not known here.",
         "Leave resource out for Signet itself; others are registered services by their id, and those in oauth.audiences of the configuration.";
+    AuthorizationPending = "authorization_pending", 400, "No administrator has decided yet.",
+        "Ask again after the interval; an administrator sees it with 'ca code list'.";
+    SlowDown = "slow_down", 400, "The device asks too often.",
+        "Leave five seconds more between two questions from now on.";
+    AccessDenied = "access_denied", 400, "An administrator denied it.",
+        "Talk to the administrator before you begin again.";
+    ExpiredToken = "expired_token", 400, "The device code is over, or was never there.",
+        "Begin anew at /v1/oauth/device_authorization.";
     UnsupportedGrant = "unsupported_grant_type", 400, "The grant type is not one of those that are served here.",
         "/.well-known/oauth-authorization-server lists them.";
     NoTokenKeys = "no_token_keys", 503, "This service has no key that signs access tokens.",

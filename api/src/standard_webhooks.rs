@@ -213,7 +213,7 @@ mod tests {
         for at in ["", "0", "01614265330", "+1614265330", "-1", "1614265330.0", " 1614265330", "9999999999999"] {
             assert_eq!(Claim::read("a", at, &good), Err(ProofError::Timestamp), "{at:?}");
         }
-        let many = vec![good.as_str(); 9].join(" ");
+        let many = [good.as_str(); 9].join(" ");
         for signature in
             ["", "v1", "v1,", "v1,AAAA", "v2,AAAA", &good[3..], &good.replace('=', ""), &many, &"v".repeat(1025)]
         {

@@ -18,18 +18,37 @@ pub enum WebhookEvent {
     Retired,
     #[serde(rename = "certificate.quarantined")]
     Quarantined,
+    #[serde(rename = "issuer.distrusted")]
+    Distrusted,
+    /// From here to `Denied`: told only to who names it.
+    #[serde(rename = "device.enrolled")]
+    Enrolled,
+    #[serde(rename = "device.renewed")]
+    Renewed,
+    #[serde(rename = "enrollment.pending")]
+    Pending,
+    #[serde(rename = "enrollment.approved")]
+    Approved,
+    #[serde(rename = "enrollment.denied")]
+    Denied,
     /// Alarms, and who did what: for administrators' systems.
     #[serde(rename = "security")]
     Security,
 }
 
 impl WebhookEvent {
-    pub const ALL: [WebhookEvent; 6] = [
+    pub const ALL: [WebhookEvent; 12] = [
         WebhookEvent::Revocation,
         WebhookEvent::Suspended,
         WebhookEvent::Resumed,
         WebhookEvent::Retired,
         WebhookEvent::Quarantined,
+        WebhookEvent::Distrusted,
+        WebhookEvent::Enrolled,
+        WebhookEvent::Renewed,
+        WebhookEvent::Pending,
+        WebhookEvent::Approved,
+        WebhookEvent::Denied,
         WebhookEvent::Security,
     ];
 
@@ -41,6 +60,12 @@ impl WebhookEvent {
             WebhookEvent::Resumed => "device.resumed",
             WebhookEvent::Retired => "device.retired",
             WebhookEvent::Quarantined => "certificate.quarantined",
+            WebhookEvent::Distrusted => "issuer.distrusted",
+            WebhookEvent::Enrolled => "device.enrolled",
+            WebhookEvent::Renewed => "device.renewed",
+            WebhookEvent::Pending => "enrollment.pending",
+            WebhookEvent::Approved => "enrollment.approved",
+            WebhookEvent::Denied => "enrollment.denied",
             WebhookEvent::Security => "security",
         }
     }
@@ -56,7 +81,7 @@ impl WebhookEvent {
 pub struct CreateWebhook {
     /// `https://…`.
     pub url: String,
-    /// Empty: everything that services may know, which is all but `security`.
+    /// Empty: what ends, which is all but `security`, enrollments and renewals.
     #[serde(default)]
     pub events: Vec<WebhookEvent>,
     /// It may be at an address that `webhooks.allow` of the configuration lists.

@@ -14,7 +14,7 @@ use signet_pki::UnixTime;
 use crate::condition::CertificateConditions;
 use crate::decide::Decision;
 use crate::facts::{Certificate, Entity, Kind, Request, Status};
-use crate::limits::{CLASSES, EXAMPLES, PAIRS, QUESTIONS};
+use crate::limits::{CLASSES, EXAMPLES, PAIRS, PATHS, QUESTIONS};
 use crate::matcher::Known;
 use crate::policy::Policy;
 use crate::rule::Rule;
@@ -71,8 +71,9 @@ impl Comparison {
         let conditions = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten().map(|c| &c.certificate);
         let certificates: HashSet<_> = conditions.filter(|c| !c.are_none()).cloned().collect();
         let altered = altered(&policies);
+        let (paths, is_complete) = paths(&policies, &altered);
         Comparison {
-            paths: paths(&policies, &altered),
+            paths,
             altered,
             policies,
             at,
@@ -81,7 +82,7 @@ impl Comparison {
             principals: Classes::default(),
             resources: Classes::default(),
             entities: 0,
-            is_complete: true,
+            is_complete,
         }
     }
 
@@ -104,7 +105,7 @@ impl Comparison {
 
     /// Asks both policies.
     pub fn finish(self) -> Difference {
-        let mut found: BTreeMap<(bool, Option<String>, Vec<Arc<str>>, Vec<Arc<str>>), Found> = BTreeMap::new();
+        let mut found: BTreeMap<How, Found> = BTreeMap::new();
         let mut affected = BTreeSet::new();
         let (principals, resources) = (self.concerned(true), self.concerned(false));
         let everything = self.actions();
@@ -121,16 +122,16 @@ impl Comparison {
                 for action in actions {
                     let Some((before, after)) = self.change(*p, *r, action) else { continue };
                     affected.insert(*p);
-                    let named = Some(action.to_owned()).filter(|action| !action.is_empty());
-                    let key = (after.is_allowed(), named, before.rules, after.rules);
-                    let found = found.entry(key).or_default();
+                    let (is_allowed, before, after) = (after.is_allowed(), before.rules, after.rules);
+                    let action = Some(action.to_owned()).filter(|action| !action.is_empty());
+                    let found = found.entry(How { is_allowed, action, before, after }).or_default();
                     found.principals.insert(*p);
                     found.resources.insert(*r);
                 }
             }
         }
         let affected = affected.iter().map(|p| self.principals.list[*p].members).sum();
-        let changes = found.into_iter().map(|((is_allowed, action, before, after), found)| {
+        let changes = found.into_iter().map(|(How { is_allowed, action, before, after }, found)| {
             let members = |set: &BTreeSet<usize>, list: &[Class]| set.iter().map(|i| list[*i].members).sum();
             Change {
                 action,
@@ -228,12 +229,25 @@ fn altered(policies: &[Arc<Policy>; 2]) -> Vec<(usize, usize)> {
     altered
 }
 
-/// Every pattern stands for what it covers: it covers itself.
-fn paths(policies: &[Arc<Policy>; 2], altered: &[(usize, usize)]) -> Vec<Option<String>> {
-    let rules = altered.iter().map(|(policy, number)| &policies[*policy].rules()[*number]);
+/// What changes which share are told together, in the order in which they are told.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct How {
+    is_allowed: bool,
+    action: Option<String>,
+    before: Vec<Arc<str>>,
+    after: Vec<Arc<str>>,
+}
+
+/// Paths to ask about, and whether these are all that the rules tell apart. Every pattern stands for what it covers: it covers
+/// itself. Those of rules that stay count as well, because they may hide or show what another rule changes.
+fn paths(policies: &[Arc<Policy>; 2], altered: &[(usize, usize)]) -> (Vec<Option<String>>, bool) {
+    let first = altered.iter().map(|(policy, number)| &policies[*policy].rules()[*number]);
+    let rules = first.chain(policies.iter().flat_map(|policy| policy.rules()));
     let patterns = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten().flat_map(|conditions| &conditions.paths);
-    let all: BTreeSet<Option<String>> = patterns.cloned().map(Some).chain([None]).collect();
-    all.into_iter().collect()
+    let mut seen = HashSet::new();
+    let all: Vec<&String> = patterns.filter(|pattern| seen.insert(*pattern)).collect();
+    let some = all.iter().take(PATHS).map(|pattern| Some((*pattern).clone()));
+    (some.chain([Some(ELSEWHERE.to_owned()), None]).collect(), all.len() <= PATHS)
 }
 
 #[derive(Default)]
@@ -288,24 +302,25 @@ struct Sample {
     groups: Vec<String>,
     account: Option<String>,
     profile: Option<String>,
-    certificate: Option<(bool, UnixTime, UnixTime, Option<String>, Option<bool>)>,
+    /// Without its profile, which stands beside it.
+    certificate: Option<(Certificate<'static>, Option<String>)>,
 }
 
 impl Sample {
     fn of(entity: &Entity<'_>) -> Sample {
         let Entity { kind, id, status, groups, account, profile, certificate } = *entity;
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let certificate = certificate.map(|c| (c.newest, c.issued_at, c.not_after, owned(c.profile), c.hardware_bound));
+        let certificate = certificate.map(|c| {
+            let Certificate { newest, issued_at, not_after, hardware_bound, profile } = c;
+            (Certificate { newest, issued_at, not_after, hardware_bound, profile: None }, owned(profile))
+        });
         let (account, profile) = (owned(account), owned(profile));
         Sample { kind, id: id.to_owned(), status, groups: groups.to_vec(), account, profile, certificate }
     }
 
     fn entity(&self) -> Entity<'_> {
-        let certificate = self.certificate.as_ref().map(|(newest, issued_at, not_after, profile, hardware_bound)| {
-            let (newest, hardware_bound) = (*newest, *hardware_bound);
-            let (issued_at, not_after) = (*issued_at, *not_after);
-            Certificate { newest, issued_at, not_after, profile: profile.as_deref(), hardware_bound }
-        });
+        let known = self.certificate.as_ref();
+        let certificate = known.map(|(c, profile)| Certificate { profile: profile.as_deref(), ..*c });
         Entity {
             kind: self.kind,
             id: &self.id,
@@ -342,6 +357,9 @@ impl Bits {
             .flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
     }
 }
+
+/// A path that no rule is likely to mean.
+const ELSEWHERE: &str = "/-";
 
 #[cfg(test)]
 #[path = "compare_tests.rs"]

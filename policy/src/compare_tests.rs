@@ -100,3 +100,14 @@ fn what_means_the_same_changes_nothing() {
     let found = compare(&wider, &format!("{wider}{}", rule("b", "permit", "sensors", "[\"write\"]", "")));
     assert!(found.changes.is_empty() && found.is_complete);
 }
+
+#[test]
+fn a_rule_about_paths_that_stays_hides_no_change_elsewhere() {
+    let old = rule("no-admin", "forbid", "sensors", "[\"write\"]", "when = { paths = [\"/admin/*\"] }");
+    let new = format!("{old}{}", rule("sensors", "permit", "sensors", "[\"write\"]", ""));
+    let found = compare(&old, &new);
+    assert_eq!((found.affected, found.changes.len()), (190, 1), "{found:?}");
+    let narrow =
+        format!("{old}{}", rule("sensors", "permit", "sensors", "[\"write\"]", "when = { paths = [\"/admin/x\"] }"));
+    assert_eq!(compare(&old, &narrow).affected, 0);
+}

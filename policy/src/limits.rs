@@ -32,3 +32,5 @@ pub const PAIRS: usize = 20_000_000;
 pub const QUESTIONS: usize = 500_000;
 /// Examples of a change: a screen.
 pub const EXAMPLES: usize = 20;
+/// Different paths that a comparison asks about.
+pub const PATHS: usize = 64;

@@ -27,7 +27,7 @@ END
     children+=($!)
     wait_until 'the service with hooks' $! curl -sSf "http://127.0.0.1:$loopback/readyz"
     ca issue --admin "$hooked_admin" --name receiver --profile service --dns localhost --dir receiver >>hooked.log 2>&1
-    "$venv/bin/python3" "$source_folder/standardwebhooks.py" receive "$hooked_receiver" receiver/chain.pem receiver/key.pem \
+    "$venv/bin/python3" "$source_folder/signed.py" receive "$hooked_receiver" receiver/chain.pem receiver/key.pem \
         hook.secret hook.next >receiver.log 2>&1 &
     children+=($!)
     wait_until 'the receiver' $! port_open "$hooked_receiver"
@@ -40,7 +40,7 @@ END
 }
 hooked() { ca "$@" --admin "$hooked_admin"; }
 send_signed() { # SECRET ID DEVICE [SECONDS-AGO]
-    "$venv/bin/python3" "$source_folder/standardwebhooks.py" send "https://127.0.0.1:$hooked_tls/v1/hooks/mdm" hooked/root/root.pem \
+    "$venv/bin/python3" "$source_folder/signed.py" send "https://127.0.0.1:$hooked_tls/v1/hooks/mdm" hooked/root/root.pem \
         "hooked/server/secrets/$1" "$2" "{\"device\":\"$3\"}" "${4:-0}"
 }
 received() { # TEXT: the receiver has it within ten seconds

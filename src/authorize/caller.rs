@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use signet_api::scope::{AccountId, Permissions, Role, Scope, Scopes};
-use signet_api::{CredentialId, ErrorCode};
+use signet_api::{Credential, CredentialId, ErrorCode};
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, UnixTime};
 use thiserror::Error;
@@ -15,7 +15,7 @@ use crate::enrollment::EnrollError;
 use crate::jwt::TokenError;
 use crate::store::{
     AccountRecord, AccountStatus, CredentialRecord, CredentialStatus, Owner, PrincipalRecord, PrincipalStatus,
-    StoreError,
+    StoreError, TicketRecord,
 };
 
 /// What a request shows of who asks. TLS has verified the certificate; nothing else is verified.
@@ -30,6 +30,10 @@ pub enum Secret {
     ApiKey(Option<PresentedKey>),
     /// Of `Authorization: Bearer`.
     Bearer(String),
+    /// For streams alone. `None`: not in the form of a ticket.
+    Ticket(Option<Credential>),
+    /// A ticket that opened the stream which is looked at again.
+    Redeemed(Box<TicketRecord>),
 }
 
 /// Somebody who has proved who they are, as the records are now. Made by [`Authorizer::caller`] only.
@@ -202,6 +206,8 @@ impl Authorizer {
             None => None,
             Some(Secret::ApiKey(key)) => Some(self.by_api_key(key, context).await?),
             Some(Secret::Bearer(token)) => Some(self.by_access_token(&token, identity.as_ref(), context).await?),
+            Some(Secret::Ticket(ticket)) => Some(self.by_ticket(ticket, context).await?),
+            Some(Secret::Redeemed(ticket)) => Some(self.behind(&ticket).await?),
         };
         let caller = match (identity, holder) {
             (None, None) => return Err(AccessError::Nothing),
@@ -304,6 +310,6 @@ pub(crate) fn usable(found: &CredentialRecord, now: UnixTime, remote: Option<IpA
 }
 
 /// A text that does not parse lets nobody in.
-fn may_come_from(credential: &CredentialRecord, remote: IpAddr) -> bool {
+pub(super) fn may_come_from(credential: &CredentialRecord, remote: IpAddr) -> bool {
     credential.cidr.as_ref().is_none_or(|cidr| cidr.parse::<IpNet>().is_ok_and(|network| network.contains(&remote)))
 }

@@ -7,6 +7,7 @@ pub mod identity;
 mod manual;
 mod recovery;
 mod renewal;
+mod ticket;
 mod token;
 
 use std::net::IpAddr;

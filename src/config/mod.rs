@@ -1,5 +1,6 @@
 //! What was typed, and what it means. Every file that it names is read and checked here, once.
 
+mod browser;
 mod oauth;
 mod profiles;
 pub mod raw;
@@ -261,6 +262,7 @@ impl Config {
         self.check_oauth()?;
         self.check_approval()?;
         self.check_authz()?;
+        self.raw.browser.check(&self.raw.listen)?;
         if self.raw.admission.enrollments_per_second == 0 || self.raw.admission.enrollment_burst == 0 {
             let message = "admission: rates are at least 1";
             return Err(ConfigError::new(message, "leave the section out for the defaults"));

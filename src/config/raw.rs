@@ -10,6 +10,8 @@ use signet_pki::key_policy::KeyType;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DnsName, TrustDomain};
 
+pub use super::browser::{RawBrowser, RawEvents};
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
@@ -37,6 +39,10 @@ pub struct RawConfig {
     pub approval: RawApproval,
     #[serde(default)]
     pub authz: RawAuthz,
+    #[serde(default)]
+    pub events: RawEvents,
+    #[serde(default)]
+    pub browser: RawBrowser,
     #[serde(default)]
     pub recovery: RawRecovery,
     #[serde(default)]

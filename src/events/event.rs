@@ -1,6 +1,7 @@
 //! An audit entry as a verifier may see it. What is not named here never leaves.
 
 use axum::body::Bytes;
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
 use signet_pki::Serial;
 use signet_pki::crl::Reason;
@@ -17,8 +18,15 @@ pub enum Kind {
     Retired,
     /// A superseded certificate came back and was revoked.
     Quarantined,
+    /// An issuer is trusted no more, and nothing that it issued.
+    Distrusted,
     /// A backup was put back: revocations may have been adopted, and positions before it may not be those of now.
     Restored,
+    Enrolled,
+    Renewed,
+    Pending,
+    Approved,
+    Denied,
 }
 
 impl Kind {
@@ -31,9 +39,22 @@ impl Kind {
             "device.retired" => Kind::Retired,
             "alarm.superseded_certificate_used" => Kind::Quarantined,
             "store.restored" => Kind::Restored,
+            "issuer.distrusted" => Kind::Distrusted,
+            "certificate.enrolled" | "certificate.recovered" | "certificate.issued_manually" => Kind::Enrolled,
+            "certificate.renewed" => Kind::Renewed,
+            "enrollment.pending" => Kind::Pending,
+            "enrollment.approved" => Kind::Approved,
+            "enrollment.denied" => Kind::Denied,
             _ => return None,
         })
     }
+
+    /// What only those get who ask for it: there is one for every certificate, and verifiers decide nothing by it.
+    pub fn is_on_request(self) -> bool {
+        Kind::ON_REQUEST.contains(&self)
+    }
+
+    pub const ON_REQUEST: [Kind; 5] = [Kind::Enrolled, Kind::Renewed, Kind::Pending, Kind::Approved, Kind::Denied];
 
     /// Stable.
     pub fn as_str(self) -> &'static str {
@@ -43,7 +64,13 @@ impl Kind {
             Kind::Resumed => "device.resumed",
             Kind::Retired => "device.retired",
             Kind::Quarantined => "certificate.quarantined",
+            Kind::Distrusted => "issuer.distrusted",
             Kind::Restored => "gap",
+            Kind::Enrolled => "device.enrolled",
+            Kind::Renewed => "device.renewed",
+            Kind::Pending => "enrollment.pending",
+            Kind::Approved => "enrollment.approved",
+            Kind::Denied => "enrollment.denied",
         }
     }
 
@@ -54,7 +81,9 @@ impl Kind {
             Kind::Suspended => Some(Ending::Identity("suspended")),
             Kind::Retired => Some(Ending::Identity("retired")),
             Kind::Quarantined => Some(Ending::Identity("superseded")),
+            Kind::Distrusted => Some(Ending::Identity("issuer_distrusted")),
             Kind::Resumed | Kind::Restored => None,
+            Kind::Enrolled | Kind::Renewed | Kind::Pending | Kind::Approved | Kind::Denied => None,
         }
     }
 }
@@ -65,6 +94,8 @@ pub struct Event {
     pub sequence: u64,
     pub kind: Kind,
     pub serials: Vec<Serial>,
+    /// Name of the issuer that ended, DER.
+    pub issuer: Option<Vec<u8>>,
     /// Stays inside: the latency of the request is measured by it.
     pub request: String,
     for_services: Bytes,
@@ -79,9 +110,10 @@ pub enum Scope {
 }
 
 impl Event {
-    /// `None` for entries that concern no verifier, and for those that ended unused tokens alone.
-    pub fn of(row: &AuditRow) -> Option<Event> {
-        let kind = Kind::of(&row.kind)?;
+    /// `None` for entries that concern no verifier, for those that ended unused tokens alone, and for those on request that
+    /// nobody wants: they are many.
+    pub fn of(row: &AuditRow, wanted: impl Fn(Kind) -> bool) -> Option<Event> {
+        let kind = Kind::of(&row.kind).filter(|kind| !kind.is_on_request() || wanted(*kind))?;
         // The canonical text is JSON of our own making.
         let whole: Value = serde_json::from_str(&row.canonical).unwrap_or_default();
         let detail = &whole["detail"];
@@ -93,9 +125,12 @@ impl Event {
             Kind::Suspended | Kind::Resumed | Kind::Retired => (vec![row.subject.as_str()], listed("certificates")),
             // The device stays good; only this certificate of it is not.
             Kind::Quarantined => (Vec::new(), detail["serial"].as_str().into_iter().collect()),
-            Kind::Restored => (Vec::new(), Vec::new()),
+            Kind::Restored | Kind::Distrusted => (Vec::new(), Vec::new()),
+            Kind::Enrolled | Kind::Renewed | Kind::Pending | Kind::Approved | Kind::Denied => {
+                (vec![row.subject.as_str()], detail["serial"].as_str().into_iter().collect())
+            }
         };
-        if kind != Kind::Restored && devices.is_empty() && serials.is_empty() {
+        if !matches!(kind, Kind::Restored | Kind::Distrusted) && devices.is_empty() && serials.is_empty() {
             return None;
         }
         let reason = match kind {
@@ -103,7 +138,9 @@ impl Event {
             Kind::Retired => Some(Reason::CessationOfOperation.as_str()),
             Kind::Quarantined => Some(Reason::Superseded.as_str()),
             Kind::Restored => Some("restored"),
-            Kind::Suspended | Kind::Resumed => None,
+            // What administrators wrote about an issuer is for administrators.
+            Kind::Suspended | Kind::Resumed | Kind::Distrusted => None,
+            Kind::Enrolled | Kind::Renewed | Kind::Pending | Kind::Approved | Kind::Denied => None,
         };
         let render = |actor| {
             let common = Common { row, kind, reason, actor };
@@ -113,6 +150,7 @@ impl Event {
             sequence: row.sequence,
             kind,
             serials: serials.iter().filter_map(|s| Serial::parse(s).ok()).collect(),
+            issuer: (kind == Kind::Distrusted).then(|| name_of_issuer(detail)).flatten(),
             request: whole["request"].as_str().unwrap_or_default().to_owned(),
             for_services: render(None),
             for_administrators: render(Some(row.actor.as_str())),
@@ -147,6 +185,9 @@ impl Common<'_> {
             data.insert("devices".into(), piece(devices, part).into());
             data.insert("serials".into(), piece(serials, part).into());
             data.insert("reason".into(), self.reason.into());
+            if self.kind == Kind::Distrusted {
+                data.insert("issuer".into(), self.row.subject.trim_start_matches("issuer:").into());
+            }
             if let Some(actor) = self.actor {
                 data.insert("actor".into(), actor.into());
             }
@@ -159,6 +200,10 @@ impl Common<'_> {
         }
         text
     }
+}
+
+fn name_of_issuer(detail: &Value) -> Option<Vec<u8>> {
+    HEXLOWER.decode(detail["name"].as_str()?.as_bytes()).ok()
 }
 
 fn piece(all: &[&str], part: usize) -> Vec<Value> {

@@ -35,7 +35,7 @@ fn a_revocation_tells_devices_serials_reason_and_nothing_else() {
         "devices": ["sensor-1"], "certificates": ["0a01"], "tokens": ["t0ken"], "reason": "key-compromise",
         "remote": "192.0.2.7", "note": "secret",
     });
-    let event = Event::of(&row("revocation", "batch:lot-1", detail)).unwrap();
+    let event = Event::of(&row("revocation", "batch:lot-1", detail), |_| false).unwrap();
     let data = r#"{"devices":["sensor-1"],"reason":"key-compromise","serials":["0a01"],"time":"2027-01-15T08:00:00Z"}"#;
     assert_eq!(text(&event, Scope::Service), format!("id: 7\nevent: revocation\ndata: {data}\n\n"));
     let told = text(&event, Scope::Administrator);
@@ -50,7 +50,7 @@ fn a_revocation_tells_devices_serials_reason_and_nothing_else() {
 fn a_step_tells_the_device_and_not_what_else_changed() {
     let detail = json!({ "certificates": ["0a01", "0a02"], "groups": ["vault"], "profile": "secret" });
     for kind in ["device.suspended", "device.resumed", "device.retired"] {
-        let event = Event::of(&row(kind, "sensor-1", detail.clone())).unwrap();
+        let event = Event::of(&row(kind, "sensor-1", detail.clone()), |_| false).unwrap();
         let told = text(&event, Scope::Administrator);
         assert!(told.contains(r#""devices":["sensor-1"]"#) && told.contains(r#""serials":["0a01","0a02"]"#), "{told}");
         assert!(!told.contains("vault") && !told.contains("secret"), "{told}");
@@ -61,7 +61,7 @@ fn a_step_tells_the_device_and_not_what_else_changed() {
 #[test]
 fn a_quarantine_names_the_certificate_and_spares_the_device() {
     let detail = json!({ "serial": "0a01", "remote": "192.0.2.7" });
-    let event = Event::of(&row("alarm.superseded_certificate_used", "sensor-1", detail)).unwrap();
+    let event = Event::of(&row("alarm.superseded_certificate_used", "sensor-1", detail), |_| false).unwrap();
     let told = text(&event, Scope::Administrator);
     assert!(told.contains("event: certificate.quarantined\n") && told.contains(r#""serials":["0a01"]"#), "{told}");
     assert!(told.contains(r#""devices":[]"#) && !told.contains("192.0.2.7"), "{told}");
@@ -73,10 +73,10 @@ fn what_concerns_no_verifier_is_no_event() {
     for kind in
         ["certificate.enrolled", "token.created", "crl.numbered", "alarm.token_reuse_other_key", "device.changed"]
     {
-        assert!(Event::of(&row(kind, "a", issued.clone())).is_none(), "{kind}");
+        assert!(Event::of(&row(kind, "a", issued.clone()), |_| false).is_none(), "{kind}");
     }
     let tokens_alone = json!({ "devices": [], "certificates": [], "tokens": ["t"], "reason": "unspecified" });
-    assert!(Event::of(&row("revocation", "batch:lot-1", tokens_alone)).is_none());
+    assert!(Event::of(&row("revocation", "batch:lot-1", tokens_alone), |_| false).is_none());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_large_batch_comes_in_parts_and_the_last_has_the_id() {
     let devices: Vec<String> = (0..1001).map(|n| format!("{n:063}")).collect();
     let serials: Vec<String> = (0..1201).map(|n| format!("{n:040x}")).collect();
     let detail = json!({ "devices": devices, "certificates": serials, "reason": "unspecified" });
-    let event = Event::of(&row("revocation", "batch:lot-1", detail)).unwrap();
+    let event = Event::of(&row("revocation", "batch:lot-1", detail), |_| false).unwrap();
     let told = text(&event, Scope::Administrator);
     let frames: Vec<&str> = told.split_terminator("\n\n").collect();
     assert_eq!(frames.len(), 4);
@@ -100,4 +100,31 @@ fn a_large_batch_comes_in_parts_and_the_last_has_the_id() {
         assert_eq!(data["parts"], 4);
     }
     assert_eq!(found, (devices, serials));
+}
+
+#[test]
+fn an_issuer_is_told_by_its_id_and_found_by_its_name() {
+    let detail = json!({ "name": "3000", "reason": "a thief", "stage": "distrusted" });
+    let event = Event::of(&row("issuer.distrusted", "issuer:0a0b", detail), |_| false).unwrap();
+    assert_eq!(event.issuer, Some(vec![0x30, 0]));
+    for scope in [Scope::Service, Scope::Administrator] {
+        let told = text(&event, scope);
+        assert!(told.contains("event: issuer.distrusted\n") && told.contains(r#""issuer":"0a0b""#), "{told}");
+        assert!(!told.contains("thief") && !told.contains("3000"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_on_request_is_an_event_for_those_who_want_it() {
+    let detail = json!({ "serial": "0a01", "remote": "192.0.2.7", "groups": ["vault"] });
+    let enrolled = row("certificate.enrolled", "sensor-1", detail);
+    assert!(Event::of(&enrolled, |kind| kind == Kind::Renewed).is_none());
+    let event = Event::of(&enrolled, |kind| kind == Kind::Enrolled).unwrap();
+    let told = text(&event, Scope::Administrator);
+    assert!(told.contains(r#""devices":["sensor-1"]"#) && told.contains(r#""serials":["0a01"]"#), "{told}");
+    assert!(!told.contains("192.0.2.7") && !told.contains("vault"), "{told}");
+    assert!(event.kind.ending().is_none());
+    for kind in Kind::ON_REQUEST {
+        assert!(kind.is_on_request() && !kind.as_str().is_empty());
+    }
 }

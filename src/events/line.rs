@@ -42,11 +42,23 @@ impl Ending {
 pub struct Line {
     ending: watch::Sender<Option<Ending>>,
     streams: AtomicBool,
+    /// Who has the connection after HTTP.
+    taken: watch::Sender<bool>,
 }
 
 impl Default for Line {
     fn default() -> Line {
-        Line { ending: watch::Sender::new(None), streams: AtomicBool::new(false) }
+        Line { ending: watch::Sender::new(None), streams: AtomicBool::new(false), taken: watch::Sender::new(false) }
+    }
+}
+
+/// A connection that speaks another protocol than HTTP, until this is dropped.
+#[derive(Debug)]
+pub struct Taken(Arc<Line>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.taken.send_replace(false);
     }
 }
 
@@ -78,6 +90,18 @@ impl Line {
         self.streams.store(true, Ordering::SeqCst);
     }
 
+    /// The connection counts as open for as long as the answer lives, also when HTTP has ended on it.
+    pub fn take_over(self: &Arc<Line>) -> Taken {
+        self.taken.send_replace(true);
+        Taken(self.clone())
+    }
+
+    /// Waits until nobody has the connection after HTTP.
+    pub async fn given_back(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.taken.subscribe().wait_for(|taken| !taken).await;
+    }
+
     async fn wait(&self, enough: impl Fn(Ending) -> bool) -> Ending {
         let mut ending = self.ending.subscribe();
         match ending.wait_for(|now| now.is_some_and(&enough)).await {
@@ -95,8 +119,16 @@ pub struct Connections {
     open: Arc<Mutex<Open>>,
 }
 
-/// Each with where the log was when it came.
-type Open = HashMap<Serial, Vec<(u64, Arc<Line>)>>;
+type Open = HashMap<Serial, Vec<One>>;
+
+#[derive(Debug)]
+struct One {
+    /// Where the log was when it came.
+    since: u64,
+    /// Name of the certificate's issuer, DER.
+    issuer: Vec<u8>,
+    line: Arc<Line>,
+}
 
 impl Connections {
     /// `head` is the newest durable sequence of the audit log.
@@ -104,10 +136,10 @@ impl Connections {
         Connections { head, open: Arc::default() }
     }
 
-    /// Until the answer is dropped the connection is found by its serial number.
-    pub fn enter(&self, serial: Serial, line: Arc<Line>) -> Entry {
+    /// Until the answer is dropped the connection is found by its serial number and by the name of its issuer (DER).
+    pub fn enter(&self, serial: Serial, issuer: Vec<u8>, line: Arc<Line>) -> Entry {
         let since = *self.head.borrow();
-        self.open().entry(serial.clone()).or_default().push((since, line.clone()));
+        self.open().entry(serial.clone()).or_default().push(One { since, issuer, line: line.clone() });
         Entry { all: self.clone(), serial, line }
     }
 
@@ -115,8 +147,15 @@ impl Connections {
     /// its first request, and told why.
     pub fn end(&self, serial: &Serial, sequence: u64, why: Ending) {
         // Ringing wakes tasks and runs none of them, so the lock is held for a moment only.
-        for (_, line) in self.open().get(serial).into_iter().flatten().filter(|(since, _)| *since < sequence) {
-            line.end(why);
+        for one in self.open().get(serial).into_iter().flatten().filter(|one| one.since < sequence) {
+            one.line.end(why);
+        }
+    }
+
+    /// The same for all certificates of an issuer. It looks at every connection, for an issuer ends once in years.
+    pub fn end_issued_by(&self, issuer: &[u8], sequence: u64, why: Ending) {
+        for one in self.open().values().flatten().filter(|one| one.issuer == issuer && one.since < sequence) {
+            one.line.end(why);
         }
     }
 
@@ -137,7 +176,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let mut open = self.all.open();
         if let Some(own) = open.get_mut(&self.serial) {
-            own.retain(|(_, line)| !Arc::ptr_eq(line, &self.line));
+            own.retain(|one| !Arc::ptr_eq(&one.line, &self.line));
             if own.is_empty() {
                 open.remove(&self.serial);
             }
@@ -155,10 +194,12 @@ mod tests {
         let all = Connections::new(head.subscribe());
         let [one, two, other, newer] = [(); 4].map(|()| Arc::new(Line::default()));
         let (mine, sibling) = (Serial::from_random([1; 20]), Serial::from_random([2; 20]));
-        let entries = [all.enter(mine.clone(), one.clone()), all.enter(mine.clone(), two.clone())];
-        let kept = all.enter(sibling.clone(), other.clone());
+        let issuer = b"one".to_vec();
+        let enter = |serial: &Serial, line: &Arc<Line>| all.enter(serial.clone(), issuer.clone(), line.clone());
+        let entries = [enter(&mine, &one), enter(&mine, &two)];
+        let kept = enter(&sibling, &other);
         head.send_replace(5);
-        let after = all.enter(mine.clone(), newer.clone());
+        let after = enter(&mine, &newer);
         all.end(&mine, 5, Ending::Identity("revoked"));
         assert_eq!(one.ended().await, Ending::Identity("revoked"));
         assert_eq!(two.ended_hard().await, Ending::Identity("revoked"));
@@ -168,6 +209,36 @@ mod tests {
         assert_eq!(all.open().keys().collect::<Vec<_>>(), [&sibling]);
         drop(kept);
         assert!(all.open().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_issuer_ends_the_connections_of_its_certificates_and_no_others() {
+        let head = watch::Sender::new(4);
+        let all = Connections::new(head.subscribe());
+        let [mine, foreign, newer] = [(); 3].map(|()| Arc::new(Line::default()));
+        let serial = |n: u8| Serial::from_random([n; 20]);
+        let mut entries = vec![all.enter(serial(1), b"one".to_vec(), mine.clone())];
+        entries.push(all.enter(serial(2), b"two".to_vec(), foreign.clone()));
+        head.send_replace(5);
+        entries.push(all.enter(serial(3), b"one".to_vec(), newer.clone()));
+        all.end_issued_by(b"one", 5, Ending::Identity("issuer_distrusted"));
+        assert_eq!(mine.ended().await, Ending::Identity("issuer_distrusted"));
+        assert!(foreign.ending.borrow().is_none() && newer.ending.borrow().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_given_back_by_whoever_took_it() {
+        let line = Arc::new(Line::default());
+        line.given_back().await;
+        let taken = line.take_over();
+        let waiting = tokio::spawn({
+            let line = line.clone();
+            async move { line.given_back().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(taken);
+        waiting.await.unwrap();
     }
 
     #[tokio::test]

@@ -1,19 +1,22 @@
 //! Telling verifiers: the audit log is read once as it grows, what concerns verifiers goes to every subscriber's queue, and open
 //! connections of what was ended are closed.
 
+mod concern;
 mod event;
 mod line;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 use signet_api::admin::AuditQuery;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
+use concern::About;
+pub use concern::Concern;
 pub use event::{Event, Kind, Scope};
-pub use line::{Connections, Ending, Entry, Line};
+pub use line::{Connections, Ending, Entry, Line, Taken};
 
 use crate::latency::{Latency, Stage};
 use crate::store::{AuditRow, Store, StoreError};
@@ -81,6 +84,10 @@ struct Subscriber {
     identity: String,
     queue: mpsc::Sender<Arc<Event>>,
     line: Arc<Line>,
+    /// Kinds on request that it asked for.
+    kinds: Vec<Kind>,
+    concerns: Vec<Concern>,
+    doubted: Arc<Notify>,
 }
 
 struct Acknowledgements {
@@ -98,6 +105,8 @@ pub struct Subscription {
     pub from: u64,
     /// Ends when the subscriber was too slow.
     pub queue: mpsc::Receiver<Arc<Event>>,
+    /// Rung at the beginning, and when the log has something about what the subscriber's right hangs on.
+    pub doubted: Arc<Notify>,
 }
 
 /// A stretch of the log.
@@ -173,32 +182,27 @@ impl Hub {
 
     /// Whether it concerned a verifier.
     fn hand_out(&self, row: &AuditRow) -> bool {
-        let event = Event::of(row).map(Arc::new);
+        let event = Event::of(row, |kind| self.state().wants(kind)).map(Arc::new);
         if let Some(event) = &event {
-            self.latency.numbered(&event.request, event.sequence);
-            if let Some(why) = event.kind.ending() {
-                event.serials.iter().for_each(|serial| self.connections.end(serial, event.sequence, why));
-            }
+            self.end_connections(event);
         }
         let mut state = self.state();
+        // After the connections: a stream that is cut anyhow gives that reason.
+        state.doubt(row);
         let Some(event) = event else {
             state.position = row.sequence;
             return false;
         };
+        if event.kind.is_on_request() {
+            state.hand_to(&event, |subscriber| subscriber.kinds.contains(&event.kind));
+            state.position = row.sequence;
+            return true;
+        }
         if state.recent.len() >= RECENT {
             state.recent.pop_front();
         }
         state.recent.push_back(event.sequence);
-        let mut slow = Vec::new();
-        for (number, subscriber) in &state.subscribers {
-            if let Err(mpsc::error::TrySendError::Full(_)) = subscriber.queue.try_send(event.clone()) {
-                subscriber.line.end(Ending::Slow);
-                slow.push(*number);
-            }
-        }
-        for number in slow {
-            state.leave(number);
-        }
+        state.hand_to(&event, |_| true);
         // In the same breath as the queues: whoever comes now finds each event in one of both places.
         state.position = row.sequence;
         let handed = !state.subscribers.is_empty();
@@ -207,6 +211,15 @@ impl Hub {
             self.latency.observed(Stage::Handed, event.sequence - 1, event.sequence);
         }
         true
+    }
+
+    fn end_connections(&self, event: &Event) {
+        self.latency.numbered(&event.request, event.sequence);
+        let Some(why) = event.kind.ending() else { return };
+        event.serials.iter().for_each(|serial| self.connections.end(serial, event.sequence, why));
+        if let Some(issuer) = &event.issuer {
+            self.connections.end_issued_by(issuer, event.sequence, why);
+        }
     }
 
     /// Everything that is handed out from now on reaches the subscription's queue.
@@ -225,8 +238,13 @@ impl Hub {
         let (sender, queue) = mpsc::channel(QUEUE);
         let number = state.next;
         state.next += 1;
-        state.subscribers.insert(number, Subscriber { identity, queue: sender, line });
-        Ok(Subscription { hub: self.clone(), number, from: since, queue })
+        let doubted = Arc::new(Notify::new());
+        // Between the proof and this moment the right may have ended.
+        doubted.notify_one();
+        let (kinds, concerns) = (Vec::new(), Vec::new());
+        let subscriber = Subscriber { identity, queue: sender, line, kinds, concerns, doubted: doubted.clone() };
+        state.subscribers.insert(number, subscriber);
+        Ok(Subscription { hub: self.clone(), number, from: since, queue, doubted })
     }
 
     /// Notes that an identity has acted on everything up to `id`.
@@ -278,14 +296,15 @@ impl Hub {
     }
 
     /// The next stretch of the log after `after`, not beyond `up_to`.
-    pub async fn page(&self, after: u64, up_to: u64) -> Result<Page, StoreError> {
+    /// Of the kinds on request only these.
+    pub async fn page(&self, after: u64, up_to: u64, kinds: &[Kind]) -> Result<Page, StoreError> {
         // The semaphore is never closed.
         let _turn = self.reading.acquire().await;
         let mut rows = self.rows(after).await?;
         rows.retain(|row| row.sequence <= up_to);
         let first = rows.first().map_or(up_to + 1, |row| row.sequence);
         Ok(Page {
-            events: rows.iter().filter_map(Event::of).collect(),
+            events: rows.iter().filter_map(|row| Event::of(row, |kind| kinds.contains(&kind))).collect(),
             reached: rows.last().map_or(up_to, |row| row.sequence),
             gap: (first != after + 1).then_some(first),
         })
@@ -301,6 +320,38 @@ impl Hub {
 }
 
 impl State {
+    fn wants(&self, kind: Kind) -> bool {
+        self.subscribers.values().any(|subscriber| subscriber.kinds.contains(&kind))
+    }
+
+    /// Makes the streams look again whose right may hang on the entry.
+    fn doubt(&self, row: &AuditRow) {
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let concerned: Box<dyn Fn(&Subscriber) -> bool> = match About::of(row) {
+            About::Everybody => Box::new(|_| true),
+            About::These(these) => {
+                let these: HashSet<Concern> = these.into_iter().collect();
+                Box::new(move |subscriber| subscriber.concerns.iter().any(|concern| these.contains(concern)))
+            }
+        };
+        self.subscribers.values().filter(|one| concerned(one)).for_each(|one| one.doubted.notify_one());
+    }
+
+    fn hand_to(&mut self, event: &Arc<Event>, wanted: impl Fn(&Subscriber) -> bool) {
+        let mut slow = Vec::new();
+        for (number, subscriber) in self.subscribers.iter().filter(|(_, subscriber)| wanted(subscriber)) {
+            if let Err(mpsc::error::TrySendError::Full(_)) = subscriber.queue.try_send(event.clone()) {
+                subscriber.line.end(Ending::Slow);
+                slow.push(*number);
+            }
+        }
+        for number in slow {
+            self.leave(number);
+        }
+    }
+
     fn leave(&mut self, number: u64) {
         let Some(gone) = self.subscribers.remove(&number) else { return };
         if let Some(own) = self.identities.get_mut(&gone.identity) {
@@ -315,6 +366,15 @@ impl State {
 impl Subscription {
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// What the right hangs on, and what is wanted beside the ordinary kinds. From here on: it is called before anything waits.
+    pub fn with(self, concerns: Vec<Concern>, kinds: &[Kind]) -> Subscription {
+        if let Some(own) = self.hub.state().subscribers.get_mut(&self.number) {
+            own.concerns = concerns;
+            own.kinds = kinds.to_vec();
+        }
+        self
     }
 }
 

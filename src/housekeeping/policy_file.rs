@@ -1,10 +1,12 @@
 //! The policy's file is taken over while the service runs. One that cannot be used changes nothing: the last that could goes
 //! on, also after a restart, because it is in the database.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::json;
 use signet_keys::files;
+use signet_policy::limits::TEXT_BYTES;
 
 use crate::app::own_context;
 use crate::http::Service;
@@ -14,11 +16,17 @@ use crate::store::{AuditDraft, InsteadOf, PolicyOrigin};
 /// What was seen of the file last.
 #[derive(Debug, Default)]
 pub struct PolicyWatch {
-    seen: Option<Result<(SystemTime, u64), String>>,
+    /// What was taken over, or could not be.
+    seen: Option<Stamp>,
+    /// Another one, seen once: somebody may be in the middle of writing it.
+    coming: Option<Stamp>,
 }
 
+type Stamp = Result<(SystemTime, u64), String>;
+
 impl PolicyWatch {
-    /// Looks whether the file is another one. What cannot be used is logged once, and told until it is mended.
+    /// Looks whether the file is another one: the first time takes it over, and later the second look at the same. What
+    /// cannot be used is logged once, and told until it is mended.
     pub async fn look(&mut self, service: &Service) {
         if let Err(error) = service.policies.follow(service.store.as_ref()).await {
             tracing::error!(%error, "the policy in force could not be read; it will be tried again");
@@ -27,6 +35,11 @@ impl PolicyWatch {
         let Some(path) = service.config.policy_file() else { return };
         let found = std::fs::metadata(&path).and_then(|m| Ok((m.modified()?, m.len()))).map_err(|e| e.to_string());
         if self.seen.as_ref() == Some(&found) {
+            self.coming = None;
+            return;
+        }
+        if self.seen.is_some() && self.coming.as_ref() != Some(&found) {
+            self.coming = Some(found);
             return;
         }
         let (name, before) = (path.display().to_string(), self.seen.replace(found));
@@ -46,15 +59,16 @@ impl PolicyWatch {
     }
 }
 
+/// A file that may become the policy.
+pub fn read(path: &Path) -> Result<Candidate, PolicyError> {
+    let bytes = files::read_limited(path, TEXT_BYTES).map_err(|e| PolicyError::Unreadable(e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| PolicyError::Unreadable("not UTF-8 text".into()))?;
+    Candidate::check(&text)
+}
+
 async fn take_over(service: &Service) -> Result<(), PolicyError> {
     let Some(path) = service.config.policy_file() else { return Ok(()) };
-    let unreadable = |message: String| {
-        let error = signet_policy::PolicyError { line: 1, name: None, message };
-        PolicyError::Text(signet_policy::PolicyErrors(vec![error]))
-    };
-    let bytes = files::read_limited(&path, signet_policy::limits::TEXT_BYTES).map_err(|e| unreadable(e.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable("not UTF-8 text".into()))?;
-    let candidate = Candidate::check(&text)?;
+    let candidate = read(&path)?;
     let draft = AuditDraft {
         kind: "policy.applied",
         actor: "signetd".into(),

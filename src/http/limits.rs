@@ -40,3 +40,9 @@ pub(super) const STREAMS: u32 = 64;
 pub const SEATS: Seats = Seats { all: 256, each: 8 };
 /// Seconds that a connection whose identity has ended, or whose stream nobody reads, is given for what is under way.
 pub(super) const FAREWELL: Duration = Duration::from_secs(3);
+/// What a WebSocket's client sends: an acknowledgement has some thirty octets.
+pub(super) const SOCKET_MESSAGE: usize = 1024;
+/// Messages of a WebSocket's client between two signs of life: it acknowledges what it gets, and a queue holds 64.
+pub(super) const CLIENT_MESSAGES: u32 = 256;
+/// Signs of life that may stay unanswered before the other side counts as gone.
+pub(super) const PINGS: u32 = 2;

@@ -83,7 +83,8 @@ pub async fn serve_tls(
             let peer = Peer::tls(remote, stream.get_ref().1);
             let holds = match &peer.certificate {
                 Some(certificate) => {
-                    let entry = connections.enter(certificate.serial.clone(), peer.line.clone());
+                    let entry =
+                        connections.enter(certificate.serial.clone(), certificate.issuer.clone(), peer.line.clone());
                     Holds { _entry: Some(entry), ..Holds::default() }
                 }
                 None => Holds { _stranger: Some(strangers.try_acquire_owned().ok()?), ..Holds::default() },
@@ -165,11 +166,12 @@ where
         .max_header_list_size(limits::HEADER_BYTES as u32)
         .keep_alive_interval(patience.headers)
         .keep_alive_timeout(patience.headers);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut told = std::pin::pin!(until_told(&mut stop, &line, patience.connection));
     let outcome = tokio::select! {
         // In this order: an answer that leaves after the end was told says that the connection ends.
         biased;
-        why = until_told(&mut stop, &line, patience.connection) => {
+        why = told.as_mut() => {
             // Streams of this connection end now.
             line.end(why);
             // No new requests; what is under way is answered.
@@ -180,8 +182,17 @@ where
                 () = farewell(&line) => Ok(()),
             }
         }
-        outcome = connection.as_mut() => outcome,
+        outcome = connection.as_mut() => {
+            // HTTP is over; a WebSocket may have the connection now, and is told like everybody.
+            tokio::select! {
+                () = line.given_back() => {}
+                why = told.as_mut() => line.end(why),
+            }
+            outcome
+        }
     };
+    // It ends soon after it was told. Until then its place is taken.
+    line.given_back().await;
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended badly");
     }

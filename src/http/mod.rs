@@ -4,6 +4,7 @@ mod admin;
 mod apikeys;
 mod authz;
 mod backoff;
+mod browser;
 mod connection;
 mod documents;
 mod doors;
@@ -118,7 +119,7 @@ pub fn api(service: Arc<Service>) -> Router {
         .merge(apikeys::routes())
         .merge(oauth::routes())
         .merge(openapi::routes());
-    request::wrap(routes, service)
+    request::wrap_for_browsers(routes, service)
 }
 
 /// The plain listener's routes: lists, CA certificates and the responder, nothing else.

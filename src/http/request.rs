@@ -13,6 +13,7 @@ use signet_api::credential::{Credential, CredentialKind};
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
 
+use super::browser;
 use super::connection::Peer;
 use super::leftover::Leftover;
 use super::refusal::{Refusal, render, scrub};
@@ -31,11 +32,21 @@ pub(super) struct RequestId {
 }
 
 pub(super) fn wrap(routes: Router<App>, service: App) -> Router {
-    routes
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(no_such_method)
-        .layer(middleware::from_fn_with_state(service.clone(), surround))
-        .with_state(service)
+    surrounded(whole(routes), service)
+}
+
+/// For a listener that browsers reach with what they hold for their user.
+pub(super) fn wrap_for_browsers(routes: Router<App>, service: App) -> Router {
+    let guarded = whole(routes).layer(middleware::from_fn_with_state(service.clone(), browser::guard));
+    surrounded(guarded, service).layer(middleware::map_response(browser::harden))
+}
+
+fn whole(routes: Router<App>) -> Router<App> {
+    routes.fallback(nothing_here).method_not_allowed_fallback(no_such_method)
+}
+
+fn surrounded(routes: Router<App>, service: App) -> Router {
+    routes.layer(middleware::from_fn_with_state(service.clone(), surround)).with_state(service)
 }
 
 async fn nothing_here() -> Refusal {

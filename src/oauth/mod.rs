@@ -1,6 +1,7 @@
 //! OAuth for machines: access tokens for whoever has proved who they are (RFC 6749 4.4, RFC 8705), sessions of refresh tokens,
 //! and what others may know about both.
 
+pub mod device;
 mod inspect;
 mod refresh;
 
@@ -21,6 +22,7 @@ use crate::authorize::{AccessError, Authorizer, Caller, Context, Identity, Who};
 use crate::clock::Clock;
 use crate::config::RawOauth;
 use crate::jwt::MintError;
+use crate::oauth::device::DeviceCodes;
 use crate::random::{self, Random};
 use crate::store::{
     AccessConflict, AuditDraft, CreateCredentials, CredentialRecord, CredentialStatus, Owner, PrincipalStatus, Store,
@@ -34,6 +36,8 @@ pub struct OAuth {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub rules: RawOauth,
+    /// Devices that wait for an administrator.
+    pub codes: DeviceCodes,
 }
 
 /// What somebody asks for.

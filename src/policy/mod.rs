@@ -42,6 +42,12 @@ pub enum PolicyError {
     Text(#[from] PolicyErrors),
     #[error("{}", failed(.0))]
     Tests(Outcome),
+    /// The file, and why.
+    #[error("{0}")]
+    Unreadable(String),
+    /// A file that is being written, or one that was emptied by mistake, would deny everything to everybody.
+    #[error("it has no rule, so it would deny everything; if that is meant, write a forbid of everything")]
+    NoRule,
     #[error("revision {} is in force", .0.in_force.as_deref().unwrap_or("of no policy"))]
     Conflict(PolicyConflict),
     #[error(transparent)]
@@ -55,12 +61,15 @@ pub struct Candidate(Arc<Policy>);
 impl Candidate {
     pub fn check(text: &str) -> Result<Candidate, PolicyError> {
         let policy = Policy::parse(text)?;
+        if policy.rules().is_empty() {
+            return Err(PolicyError::NoRule);
+        }
         let outcome = policy.fixtures().run(&policy);
         if outcome.failures.is_empty() { Ok(Candidate(Arc::new(policy))) } else { Err(PolicyError::Tests(outcome)) }
     }
 
-    pub fn revision(&self) -> &str {
-        self.0.revision()
+    pub fn policy(&self) -> &Policy {
+        &self.0
     }
 }
 
@@ -121,7 +130,10 @@ impl Policies {
         // Set before, for a request that is cut off while it waits.
         self.unsure.store(true, Ordering::SeqCst);
         match store.apply_policy(ApplyPolicy { text, revision, origin, instead_of, draft }).await? {
-            Ok(_) => self.put(policy),
+            Ok(_) => {
+                self.put(policy);
+                self.set_problem(None);
+            }
             Err(conflict) => {
                 self.unsure.store(false, Ordering::SeqCst);
                 return Err(PolicyError::Conflict(conflict));
@@ -179,7 +191,3 @@ fn failed(outcome: &Outcome) -> String {
 
 /// Failed tests that a refusal names; 'ca policy test' names all.
 const TOLD: usize = 10;
-
-#[cfg(test)]
-#[path = "policy_tests.rs"]
-mod tests;

@@ -9,6 +9,7 @@ pub mod records;
 pub mod resource;
 pub mod services;
 pub mod sqlite;
+pub mod tickets;
 pub mod webhooks;
 pub mod writes;
 
@@ -30,6 +31,7 @@ pub use policy::*;
 pub use records::*;
 pub use resource::{Resource, ResourceError};
 pub use services::*;
+pub use tickets::*;
 pub use webhooks::*;
 pub use writes::*;
 
@@ -49,7 +51,7 @@ pub enum StoreError {
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
 pub trait Store:
-    AccessStore + ApprovalStore + FactStore + OAuthStore + PolicyStore + ServiceStore + WebhookStore
+    AccessStore + ApprovalStore + FactStore + OAuthStore + PolicyStore + ServiceStore + TicketStore + WebhookStore
 {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;

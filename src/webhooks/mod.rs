@@ -43,7 +43,9 @@ impl Webhooks {
     /// `roots`: of our own CA, DER; those of `webhooks.roots` are believed as well.
     pub fn new(
         config: &Config,
-        (store, clock, random): (&Arc<dyn Store>, &Arc<dyn Clock>, &Arc<dyn Random>),
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
         kek: &[u8; 32],
         own_roots: Vec<Vec<u8>>,
     ) -> Result<Webhooks, ConfigError> {
@@ -52,9 +54,9 @@ impl Webhooks {
         let limit = config.patience.webhook;
         let sender = Sender::new(egress(config)?, Arc::new(SystemResolver), &roots, clock.clone(), limit);
         Ok(Webhooks {
-            store: store.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
+            store,
+            clock,
+            random,
             sealer: Sealer::derive(kek).map_err(|e| broken(e.to_string()))?,
             sender: sender.map_err(|e| broken(format!("the TLS configuration of webhooks: {e}")))?,
             changed: Notify::new(),

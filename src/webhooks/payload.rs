@@ -10,7 +10,7 @@ use crate::store::{AuditRow, NewDelivery};
 pub(super) fn messages(row: &AuditRow, events: &[WebhookEvent]) -> Vec<NewDelivery> {
     let security = events.contains(&WebhookEvent::Security);
     let mut all = Vec::new();
-    if let Some(event) = Event::of(row).filter(|event| wants(events, event.kind)) {
+    if let Some(event) = Event::of(row, |kind| wants(events, kind)).filter(|event| wants(events, event.kind)) {
         let scope = if security { Scope::Administrator } else { Scope::Service };
         let frames = event.frames(scope);
         let parts = data_of(&String::from_utf8_lossy(&frames));
@@ -59,9 +59,16 @@ fn wants(events: &[WebhookEvent], kind: Kind) -> bool {
         Kind::Resumed => WebhookEvent::Resumed,
         Kind::Retired => WebhookEvent::Retired,
         Kind::Quarantined => WebhookEvent::Quarantined,
+        Kind::Distrusted => WebhookEvent::Distrusted,
+        Kind::Enrolled => WebhookEvent::Enrolled,
+        Kind::Renewed => WebhookEvent::Renewed,
+        Kind::Pending => WebhookEvent::Pending,
+        Kind::Approved => WebhookEvent::Approved,
+        Kind::Denied => WebhookEvent::Denied,
         Kind::Restored => return true,
     };
-    events.is_empty() || events.contains(&named)
+    // There is one of those on request for every certificate: nobody gets them unasked.
+    (events.is_empty() && !kind.is_on_request()) || events.contains(&named)
 }
 
 /// What a stream's reader gets, without the framing: both tell the same.

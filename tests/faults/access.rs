@@ -1,6 +1,6 @@
 //! Keys when the store is away or answers are lost: never a 401, nobody without a key, nothing half done.
 
-use signet_api::access::{ApiKeyInfo, CreatedApiKey, ImportApiKeys, ImportedApiKeys, ImportedKey};
+use signet_api::access::{ApiKeyInfo, ChangeApiKey, CreatedApiKey, ImportApiKeys, ImportedApiKeys, ImportedKey};
 use signet_api::admin::{Page, RevokeRequest};
 use signet_api::client::ClientError;
 use signet_api::scope::AccountId;
@@ -116,6 +116,9 @@ async fn live(service: &TestService, nth: u64) {
     let import = async || service.admin.post_json::<_, ImportedApiKeys>("/v1/admin/apikeys/import", &import).await;
     let imported = until_done("import", import).await;
     assert_eq!(imported.keys.len() + imported.known.len(), 3);
+
+    let rename = ChangeApiKey { name: Some("daily".into()), ..ChangeApiKey::default() };
+    assert_eq!(until_done("rename", async || service.change_key(&new, &rename).await).await.name, "daily");
 
     // Of the old one hangs exactly one that lives, and nothing is there twice.
     let path = format!("/v1/admin/apikeys?account={account}&status=active&limit=1000");

@@ -26,6 +26,7 @@ mod issuers;
 mod kill;
 mod ocsp;
 mod permission;
+mod policy;
 mod retry;
 mod services;
 mod sharded;

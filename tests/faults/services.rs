@@ -78,7 +78,7 @@ async fn a_registration_leaves_all_or_nothing_at_every_call() {
             let standing = of("service.registered") - of("service.deregistered");
             assert_eq!(stored.len(), standing, "{nth}: {failed:?}");
             if let Ok(detail) = &outcome {
-                assert_eq!(stored, [detail.service.clone()], "{nth}: {failed:?}");
+                assert_eq!(stored, std::slice::from_ref(&detail.service), "{nth}: {failed:?}");
             }
             // What was read after the write is made up for by whoever follows the log.
             let mut turns = 0u64;

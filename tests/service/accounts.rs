@@ -210,11 +210,16 @@ fn needed(method: &str, path: &str) -> Option<&'static str> {
         ("GET", p) if p.starts_with("/v1/admin/tokens") => "tokens:read",
         ("POST", p) if p.starts_with("/v1/admin/tokens") || p.starts_with("/v1/admin/batches") => "tokens:write",
         ("GET", p) if p.starts_with("/v1/admin/devices") || p.starts_with("/v1/admin/certificates") => "devices:read",
-        ("POST", "/v1/admin/revocations") => "revocations:write",
+        ("POST", "/v1/admin/revocations" | "/v1/admin/oauth/sessions/{id}/revoke") => "revocations:write",
+        ("GET", "/v1/admin/oauth/sessions") => "accounts:read",
+        ("GET", p) if p.starts_with("/v1/admin/approvals") => "audit:read",
+        ("POST", p) if p.starts_with("/v1/admin/approvals") => "requests:approve",
         ("POST", "/v1/admin/issue") => "certificates:issue",
         ("GET", p) if p.starts_with("/v1/admin/audit") || p.starts_with("/v1/admin/why") => "audit:read",
         ("GET", "/v1/admin/events") => "audit:read",
-        ("GET", "/v1/admin/crl" | "/v1/admin/issuers" | "/v1/admin/trust/bundles") => "issuers:read",
+        ("GET", "/v1/admin/crl" | "/v1/admin/oauth/keys" | "/v1/admin/issuers" | "/v1/admin/trust/bundles") => {
+            "issuers:read"
+        }
         ("POST", p) if p.starts_with("/v1/admin/issuers") => "issuers:write",
         _ => return None,
     })

@@ -42,7 +42,7 @@ async fn a_key_is_shown_once_and_listed_without_its_secret() {
     assert_eq!((made.info.name.as_str(), made.info.status.as_str()), ("nightly", "active"));
     let shown: ApiKeyInfo = service.admin.get_json(&format!("/v1/admin/apikeys/{}", made.info.id)).await.unwrap();
     assert_eq!(shown, made.info);
-    assert_eq!(keys(&service, "?account=acme").await, [made.info.clone()]);
+    assert_eq!(keys(&service, "?account=acme").await, std::slice::from_ref(&made.info));
     assert_eq!(keys(&service, "?status=active&legacy=false").await.len(), 1);
     assert!(keys(&service, "?status=revoked").await.is_empty() && keys(&service, "?account=other").await.is_empty());
     assert!(keys(&service, "?kind=sgr").await.len() == 1, "the path says which kind");

@@ -134,7 +134,7 @@ async fn t42_who_does_not_read_is_dropped_and_comes_back_to_everything() {
     }
     assert_eq!(got.len(), 64, "the queue, and no more");
     assert_eq!(hub.watchers().len(), 1, "it has left");
-    let rest = hub.page(*got.last().unwrap(), hub.position()).await.unwrap();
+    let rest = hub.page(*got.last().unwrap(), hub.position(), &[]).await.unwrap();
     assert_eq!((rest.events.len(), rest.gap), (16, None));
 }
 

@@ -60,7 +60,7 @@ async fn a_device_gets_a_token_for_its_certificate_that_others_verify_and_that_i
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_key_gets_a_short_token_with_at_most_its_own_scopes() {
     let service = TestService::start().await;
-    let account = service.account_id("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, id) = service.api_key(Owner::Account(account), "devices:read audit:read devices:write", None).await;
     let all = service.access_token(As::Key(&key), "").await;
     assert_eq!(all.scope.to_string(), "devices:read audit:read");
@@ -94,7 +94,7 @@ async fn an_api_key_gets_a_short_token_with_at_most_its_own_scopes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_narrowed_after_its_token_narrows_the_token_and_its_network_holds_for_it() {
     let service = TestService::start().await;
-    let account = service.account_id("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, id) = service.api_key(Owner::Account(account), "devices:read audit:read", Some("127.0.0.0/8")).await;
     let token = service.access_token(As::Key(&key), "").await.access_token;
     assert_eq!(service.bearer(None, &token, "/v1/admin/devices").await.status, 200);

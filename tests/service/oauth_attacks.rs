@@ -36,7 +36,7 @@ async fn refused(service: &TestService, token: &str, what: &str) -> ErrorCode {
 #[tokio::test(flavor = "multi_thread")]
 async fn t39_no_token_with_another_header_is_believed_even_with_our_key_behind_it() {
     let service = TestService::start().await;
-    let account = service.account_id("acme", "role:owner").await;
+    let account = service.stored_account("acme", "role:owner").await;
     assert_eq!(account.as_str(), "acme");
     let (key, kid) = (service.token_key(), TokenKeys::kid_of(&service.token_key()).unwrap());
     let claims = service.claims("account:acme");
@@ -84,7 +84,7 @@ async fn t39_no_token_with_another_header_is_believed_even_with_our_key_behind_i
 #[tokio::test(flavor = "multi_thread")]
 async fn t39_no_algorithm_but_ours_and_no_signature_but_the_one_of_64_octets() {
     let service = TestService::start().await;
-    service.account_id("acme", "role:owner").await;
+    service.stored_account("acme", "role:owner").await;
     let (key, kid) = (service.token_key(), TokenKeys::kid_of(&service.token_key()).unwrap());
     let token = signed(&service.claims("account:acme"), &key);
     let (text, signature) = token.rsplit_once('.').unwrap();
@@ -130,7 +130,7 @@ async fn t39_no_algorithm_but_ours_and_no_signature_but_the_one_of_64_octets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t39_claims_that_are_not_ours_are_refused_although_the_signature_holds() {
     let service = TestService::start().await;
-    service.account_id("acme", "role:owner").await;
+    service.stored_account("acme", "role:owner").await;
     let device = service.device("sensor-1").await;
     let key = service.token_key();
     let good = service.claims("account:acme");
@@ -226,7 +226,7 @@ async fn t40_a_thief_without_a_key_gets_nothing_and_changes_nothing() {
     let service = TestService::start().await;
     let device = service.device("sensor-1").await;
     let token = session(&service, &device).await.refresh_token.unwrap();
-    let account = service.account_id("acme", "role:owner").await;
+    let account = service.stored_account("acme", "role:owner").await;
     let entries = service.audit().await.len();
     let reply = service.refresh(As::Nobody, &token).await;
     assert_eq!((reply.status, oauth_error(&reply).as_str()), (400, "invalid_grant"));

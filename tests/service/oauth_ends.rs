@@ -105,7 +105,7 @@ async fn a_session_goes_on_with_the_device_s_next_key_and_not_with_its_last() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_ends_when_nobody_uses_it_and_in_any_case_at_its_end() {
     let service = TestService::builder().toml("[oauth]\nrefresh_idle_days = 7\nrefresh_days = 10").start().await;
-    let account = service.account_id("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, _) = service.api_key(Owner::Account(account), "", None).await;
     // Only a key can be bound to: without a certificate there is no session.
     let pairs = [("grant_type", "client_credentials"), ("scope", "offline_access")];
@@ -186,7 +186,7 @@ async fn a_certificate_revoked_by_its_number_ends_the_tokens_of_its_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_takes_the_tokens_of_its_keys_along() {
     let service = TestService::start().await;
-    let account = service.account_id("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, _) = service.api_key(Owner::Account(account.clone()), "devices:read", None).await;
     let token = service.access_token(As::Key(&key), "").await.access_token;
     let change = |status| signet::store::ChangeAccount {
@@ -211,7 +211,7 @@ async fn an_account_takes_the_tokens_of_its_keys_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_switched_off_switches_its_tokens_off_and_a_revoked_one_ends_them() {
     let service = TestService::start().await;
-    let account = service.account_id("acme", "role:auditor").await;
+    let account = service.stored_account("acme", "role:auditor").await;
     let (key, id) = service.api_key(Owner::Account(account), "devices:read", None).await;
     let token = service.access_token(As::Key(&key), "").await.access_token;
     let status = async || service.bearer(None, &token, "/v1/admin/devices").await.status;

@@ -35,7 +35,7 @@ async fn t20_garbage_is_a_malformed_request_and_leaves_no_trace() {
         assert_eq!(reply.problem().code, ErrorCode::UnsupportedMedia);
     }
     let other = wire::send_plain_body(address, "PUT", "/ocsp", &[REQUEST], &good).await;
-    assert_eq!(other.problem().code, ErrorCode::NotFound);
+    assert_eq!(other.problem().code, ErrorCode::MethodNotAllowed);
     assert_eq!(service.audit().await.len(), entries);
     // Nor is it on the API's listener.
     assert_eq!(service.send("POST", "/ocsp", &[REQUEST], &good).await.problem().code, ErrorCode::NotFound);

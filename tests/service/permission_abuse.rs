@@ -158,9 +158,12 @@ fn signed_by_the_thief(service: &TestService, id: &str, serial: &[u8], key: &rcg
     wanted.distinguished_name.push(rcgen::DnType::CommonName, id);
     wanted.serial_number = Some(serial.to_vec().into());
     wanted.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let mut issuer = rcgen::CertificateParams::default();
+    issuer.distinguished_name = rcgen::DistinguishedName::new();
+    issuer.distinguished_name.push(rcgen::DnType::CommonName, "Test Issuing CA");
     let stolen = rcgen::KeyPair::try_from(service.installation.issuer_key().pkcs8_der()).unwrap();
-    let issuer = rcgen::Issuer::from_ca_cert_der(&service.issuer.der().into(), stolen).unwrap();
-    pem::encode(Label::Certificate, wanted.signed_by(key, &issuer).unwrap().der())
+    let signed = wanted.signed_by(key, &rcgen::Issuer::new(issuer, stolen)).unwrap();
+    pem::encode(Label::Certificate, signed.der())
 }
 
 #[tokio::test(flavor = "multi_thread")]

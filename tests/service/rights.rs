@@ -41,11 +41,24 @@ pub(crate) const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/admin/oauth/keys", ""),
     ("GET", "/v1/admin/oauth/sessions", ""),
     ("POST", "/v1/admin/oauth/sessions/{id}/revoke", "{}"),
+    ("GET", "/v1/admin/policy", ""),
+    ("PUT", "/v1/admin/policy", r#"{"text":"","instead_of":"e3b0c44298fc1c14"}"#),
+    ("POST", "/v1/admin/policy/diff", r#"{"text":""}"#),
+    ("GET", "/v1/admin/policy/history", ""),
+    ("GET", "/v1/admin/policy/history/{revision}", ""),
     ("GET", "/v1/admin/trust/bundles", ""),
     ("GET", "/v1/admin/events", ""),
     ("GET", "/v1/admin/approvals", ""),
     ("GET", "/v1/admin/approvals/{id}", ""),
     ("POST", "/v1/admin/approvals/{id}", r#"{"action":"approve","digest":""}"#),
+    ("GET", "/v1/admin/webhooks", ""),
+    ("POST", "/v1/admin/webhooks", r#"{"url":"https://192.88.98.1/"}"#),
+    ("GET", "/v1/admin/webhooks/{id}", ""),
+    ("POST", "/v1/admin/webhooks/{id}", r#"{"action":"delete"}"#),
+    ("POST", "/v1/admin/webhooks/{id}/secret", r#"{"overlap":0}"#),
+    ("POST", "/v1/admin/webhooks/{id}/test", "{}"),
+    ("GET", "/v1/admin/dead-letters", ""),
+    ("POST", "/v1/admin/dead-letters", r#"{"action":"drop","id":1}"#),
 ];
 
 #[test]
@@ -57,7 +70,7 @@ fn the_table_of_routes_is_complete() {
     for path in declared {
         assert!(ROUTES.iter().any(|(_, known, _)| *known == path), "{path} is not in the table");
     }
-    let methods = source.matches("get(").count() + source.matches("post(").count();
+    let methods = source.matches("get(").count() + source.matches("post(").count() + source.matches(".put(").count();
     assert_eq!(methods, ROUTES.len());
 }
 

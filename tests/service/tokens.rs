@@ -105,7 +105,7 @@ pub(crate) fn with_other_secret(token: &str) -> String {
 }
 
 /// Fifty bits of Crockford base32, filled with zeros to eight octets.
-fn decode_id(id: &str) -> [u8; 8] {
+pub(crate) fn decode_id(id: &str) -> [u8; 8] {
     let alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
     let number = id.chars().fold(0u64, |n, c| n << 5 | alphabet.find(c).unwrap() as u64);
     (number << 14).to_be_bytes()

@@ -65,6 +65,6 @@ async fn t18_the_trust_routes_answer_to_get_alone() {
     let service = TestService::start().await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
         let refused = service.send(method, "/v1/trust/roots.pem", &[], b"").await;
-        assert_eq!(refused.problem().code, ErrorCode::NotFound, "{method}");
+        assert_eq!(refused.problem().code, ErrorCode::MethodNotAllowed, "{method}");
     }
 }

@@ -15,6 +15,7 @@ mod issuers;
 mod issuing;
 mod numbering;
 mod oauth;
+mod policies;
 mod pruning;
 mod reading;
 mod renewing;
@@ -22,6 +23,7 @@ mod revoking;
 mod services;
 mod sharding;
 mod spoiled;
+mod ticketing;
 mod tokens;
 mod webhooks;
 
@@ -111,6 +113,12 @@ macro_rules! holds_for {
                 what_ended_is_pruned_within_its_limit_and_nothing_else,
                 a_key_keeps_its_first_day,
             }
+            policies {
+                one_policy_is_in_force_and_takes_the_place_of_the_one_that_was_meant,
+                a_policy_that_is_in_force_already_is_no_change,
+                old_texts_are_taken_away_and_their_rows_stay,
+                the_inventory_comes_whole_in_stretches_with_the_newest_certificate,
+            }
             pruning {
                 only_what_ended_before_is_taken_away,
                 a_step_takes_no_more_than_its_limit,
@@ -173,6 +181,11 @@ macro_rules! holds_for {
                 a_redeemed_token_without_its_certificate_is_corrupt,
                 one_request_that_fails_takes_nobody_with_it,
                 a_transaction_that_ends_early_is_nobodys_success,
+            }
+            ticketing {
+                t42_a_ticket_is_used_by_one_of_many_and_before_its_end,
+                t42_tickets_of_one_owner_are_few_and_end_with_it,
+                tickets_are_removed_after_their_end_and_nothing_else_is,
             }
             tokens {
                 tokens_register_their_devices,

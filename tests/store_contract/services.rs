@@ -51,7 +51,7 @@ pub(crate) async fn a_service_is_registered_once_and_the_same_again_is_no_change
     assert_eq!(again, Ok(first.clone()));
     let changed = register(&bench, "broker", broker.serial(), &["service:broker", "mqtt:*"]).await.unwrap();
     assert_eq!((changed.registered_at, changed.facts.resources.len()), (first.registered_at, 2));
-    assert_eq!(bench.store.services().await.unwrap(), [changed.clone()]);
+    assert_eq!(bench.store.services().await.unwrap(), std::slice::from_ref(&changed));
     let kinds: Vec<String> = bench.audit().await.into_iter().map(|row| row.kind).collect();
     assert_eq!(kinds[kinds.len() - 2..], ["service.registered", "service.changed"]);
 

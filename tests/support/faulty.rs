@@ -210,6 +210,15 @@ impl OAuthStore for FaultyStore {
     }
 }
 
+impl TicketStore for FaultyStore {
+    forward! {
+        create_ticket(order: CreateTicket) -> Result<(), AccessConflict>;
+        take_ticket(order: TakeTicket) -> Result<(), AccessConflict>;
+        ticket(id: &CredentialId) -> Option<TicketRecord>;
+        prune_tickets(before: UnixTime, limit: u32) -> u64;
+    }
+}
+
 impl ApprovalStore for FaultyStore {
     forward! {
         ask_approval(order: AskApproval) -> Approval;

@@ -16,6 +16,8 @@ pub(crate) mod ocsp;
 pub(crate) mod permission;
 pub(crate) mod receiver;
 pub(crate) mod services;
+pub(crate) mod socket;
+pub(crate) mod stored;
 pub(crate) mod stream;
 pub(crate) mod wire;
 

@@ -74,11 +74,6 @@ impl TestService {
         }
     }
 
-    /// A new account's id.
-    pub(crate) async fn account_id(&self, id: &str, permissions: &str) -> AccountId {
-        self.account(id, permissions).await.id
-    }
-
     /// The text of a new API key of an account or a principal, with its id.
     pub(crate) async fn api_key(&self, owner: Owner, scopes: &str, cidr: Option<&str>) -> (String, CredentialId) {
         let mut random = [0; 24];

@@ -59,8 +59,6 @@ const ATTACKS: [&str; 48] = [
 /// Attacks without a test, with the reason. Whoever writes the test removes the line.
 const OPEN: &[(usize, &str)] = &[
     (29, "keys are wiped and core dumps are off; a signer in a process of its own does not exist yet"),
-    (43, "there is no console yet"),
-    (45, "there are no policies beside the profiles yet"),
     (47, "approvals exist, quotas for what waits and bulk approval do not"),
 ];
 

@@ -34,7 +34,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
     ("hooks", &["config"]),
-    ("housekeeping", &["archive", "config", "server_identity", "store"]),
+    ("housekeeping", &["archive", "config", "policy", "server_identity", "store"]),
     (
         "http",
         &[
@@ -53,6 +53,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "oauth",
             "ocsp",
             "permission",
+            "policy",
             "random",
             "revocation",
             "services",
@@ -72,6 +73,7 @@ const MODULES: &[(&str, &[&str])] = &[
     // Identity of the asker, settings, and the policy itself as a value.
     ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
+    ("policy", &["store"]),
     ("random", &[]),
     ("restored", &["config", "store"]),
     // Lists of roots are a file of the configuration.
@@ -80,7 +82,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("services", &["authorize", "clock", "issuer", "revocation", "store"]),
     // An entry is hashed inside the transaction that writes it.
     ("store", &["audit"]),
-    ("telemetry", &["archive", "config", "events", "latency", "permission", "revocation", "store"]),
+    ("telemetry", &["archive", "config", "events", "latency", "permission", "policy", "revocation", "store"]),
     ("trust", &["config", "revocation"]),
     ("webhooks", &["clock", "config", "events", "random", "store"]),
 ];

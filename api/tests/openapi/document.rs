@@ -33,6 +33,10 @@ impl Document {
         Operation::new(self, "get", path, id, summary)
     }
 
+    pub(crate) fn put(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
+        Operation::new(self, "put", path, id, summary)
+    }
+
     pub(crate) fn post(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
         Operation::new(self, "post", path, id, summary)
     }
@@ -281,6 +285,7 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     ("trust", "What verifiers configure. Public."),
     ("events", "Revocations as they happen."),
     ("oauth", "Access tokens for services that do not read certificates."),
+    ("authz", "Whether somebody may do something, asked by registered services."),
     ("admin", "For administrators, and whoever has the permission."),
 ];
 

@@ -22,10 +22,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admin;
+mod authz;
 mod document;
 mod events;
 mod identity;
 mod oauth;
+mod policy;
 mod samples;
 mod schema;
 mod sources;
@@ -47,6 +49,8 @@ fn generated() -> Value {
     identity::describe(&mut document);
     trust::describe(&mut document);
     admin::describe(&mut document);
+    policy::describe(&mut document);
+    authz::describe(&mut document);
     events::describe(&mut document);
     oauth::describe(&mut document);
     json!({

@@ -75,7 +75,8 @@ fn documents(document: &mut Document) {
     let at = |path: &str| format!("https://ca.example:8443{path}");
     operation
         .answers::<Metadata>(json!({
-            "issuer": at(""), "token_endpoint": at("/v1/oauth/token"), "jwks_uri": at("/.well-known/jwks.json"),
+            "issuer": at(""), "token_endpoint": at("/v1/oauth/token"),
+            "device_authorization_endpoint": at("/v1/oauth/device_authorization"), "jwks_uri": at("/.well-known/jwks.json"),
             "introspection_endpoint": at("/v1/oauth/introspect"), "revocation_endpoint": at("/v1/oauth/revoke"),
             "response_types_supported": ["none"], "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": ["tls_client_auth"],

@@ -185,7 +185,7 @@ impl<'a> Trial<'a> {
     fn with(&self, pointer: &str, change: impl FnOnce(&mut Map<String, Value>)) -> Option<Value> {
         let mut varied = self.sample.clone();
         // A map has whatever names; the first will do.
-        let place = pointer.split('/').skip(1).fold(Some(&mut varied), |at, step| match at? {
+        let place = pointer.split('/').skip(1).try_fold(&mut varied, |at, step| match at {
             Value::Object(object) => match step {
                 "*" => object.values_mut().next(),
                 name => object.get_mut(name),

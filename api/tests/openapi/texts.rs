@@ -41,7 +41,25 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("DeviceChange", "account") => {
             Some(json!({ "maxLength": 63, "pattern": "^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$" }))
         }
+        // A policy has at most a mebioctet: `limits::TEXT_BYTES` of the policy crate.
+        ("PolicyOrder" | "PolicyCandidate", "text") => Some(json!({ "maxLength": 1_048_576 })),
+        ("PolicyOrder", "instead_of") => Some(revision()),
         ("RevokeRequest", "batch") => Some(json!({ "maxLength": 1000 })),
+        ("SubjectName", "certificate") => Some(json!({ "maxLength": 32_768 })),
+        // As people and proxies write them.
+        ("SubjectName", "serial") => Some(json!({ "maxLength": 130, "pattern": "^(0[xX])?[0-9A-Fa-f: ]+$" })),
+        ("SubjectName", "issuer") => Some(json!({ "minLength": 16, "maxLength": 191, "pattern": "^[0-9A-Fa-f:]+$" })),
+        ("SubjectName", "fingerprint") => {
+            Some(json!({ "minLength": 64, "maxLength": 95, "pattern": "^[0-9A-Fa-f:]+$" }))
+        }
+        ("SubjectName", "spiffe") => Some(json!({ "maxLength": 512, "pattern": "^spiffe://" })),
+        ("CheckRequest" | "Check" | "ProxyQuery", "action") => {
+            Some(json!({ "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$" }))
+        }
+        ("CheckRequest" | "Check" | "ProxyQuery", "resource") => {
+            Some(json!({ "minLength": 3, "maxLength": 8192, "pattern": "^[a-z0-9-]+:[!-~]+$" }))
+        }
+        ("CheckRequest", "checks") => Some(json!({ "maxItems": 100 })),
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),
         _ => None,
@@ -81,6 +99,11 @@ pub(crate) fn device_id() -> Value {
 
 pub(crate) fn dns_name() -> Value {
     json!({ "type": "string", "maxLength": 253, "format": "hostname", "pattern": "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" })
+}
+
+/// Of a policy.
+pub(crate) fn revision() -> Value {
+    json!({ "type": "string", "minLength": 16, "maxLength": 16, "pattern": "^[0-9a-f]{16}$" })
 }
 
 /// Crockford's base32.

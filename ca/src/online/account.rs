@@ -43,7 +43,7 @@ impl AccountCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ca account create acme --permission role:auditor
-  ca account create bob --person --name 'Bob B.' --permission devices:read --permission revocations:write")]
+  ca account create bob --person --permission devices:read")]
 pub(crate) struct Create {
     /// Its id: 1 to 63 of a-z, 0-9 and '-', never used again
     #[arg(value_parser = AccountId::parse)]

@@ -20,7 +20,7 @@ use crate::online::{files, print};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ca apikey import --account acme --file keys.csv
-  ca apikey import --account acme --file - --scope devices:read --ttl 30d < keys.csv")]
+  ca apikey import --account acme --file - --scope devices:read --ttl 30d")]
 pub(crate) struct Import {
     /// Whose keys they are
     #[arg(long, value_name = "ID", value_parser = AccountId::parse)]
@@ -125,19 +125,16 @@ fn broken_off(failure: Failure, done: usize, batch: &[Line]) -> Failure {
 }
 
 fn parse(text: &str) -> Result<Vec<Line>, Failure> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .comment(Some(b'#'))
-        .from_reader(text.as_bytes());
     let (mut lines, mut seen) = (Vec::new(), HashMap::new());
-    for (place, record) in reader.records().enumerate() {
-        // Not the error's own words: they may quote the line.
-        let record = record.map_err(|_| Failure::refused("the file is not the CSV that was expected").hint(FORM))?;
-        let number = record.position().map_or(0, csv::Position::line);
+    let mut is_first = true;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let record = record(line)
+            .ok_or_else(|| Failure::refused(format!("line {number} is not the CSV that was expected")).hint(FORM))?;
         let key = record.get(0).unwrap_or_default();
-        if place == 0 && key.eq_ignore_ascii_case("key") {
+        if std::mem::take(&mut is_first) && key.eq_ignore_ascii_case("key") {
             continue;
         }
         let Some(plain) = normalised(key) else {
@@ -146,7 +143,7 @@ fn parse(text: &str) -> Result<Vec<Line>, Failure> {
         if record.len() > 2 {
             return Err(Failure::refused(format!("line {number} has more than two columns")).hint(FORM));
         }
-        if let Some(before) = seen.insert(u128::from_str_radix(&plain, 16), number) {
+        if let Some(before) = seen.insert(plain, number) {
             return Err(Failure::refused(format!("line {number} has the key of line {before} again"))
                 .hint("take one of the two out; nothing was imported"));
         }
@@ -159,19 +156,28 @@ fn parse(text: &str) -> Result<Vec<Line>, Failure> {
     Ok(lines)
 }
 
-/// The 32 digits.
-fn normalised(key: &str) -> Option<Zeroizing<String>> {
+/// The cells of one line. Without the error's own words: they may quote it.
+fn record(line: &str) -> Option<csv::StringRecord> {
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).trim(csv::Trim::All).from_reader(line.as_bytes());
+    let mut records = reader.records();
+    records.next()?.ok()
+}
+
+/// The 32 digits as a number.
+fn normalised(key: &str) -> Option<u128> {
     let hyphens = key.len() == 36 && [8, 13, 18, 23].iter().all(|at| key.as_bytes().get(*at) == Some(&b'-'));
     let digits: Zeroizing<String> = Zeroizing::new(key.chars().filter(|c| *c != '-').collect());
     let good = digits.len() == 32 && (hyphens || key.len() == 32) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    good.then(|| Zeroizing::new(digits.to_ascii_lowercase()))
+    u128::from_str_radix(&digits, 16).ok().filter(|_| good)
 }
 
+/// The version is the thirteenth digit (RFC 9562 4.2).
 fn is_random(key: &str) -> bool {
-    normalised(key).is_some_and(|digits| digits.as_bytes().get(12) == Some(&b'4'))
+    normalised(key).is_some_and(|number| number >> 76 & 0xf == 4)
 }
 
-const FORM: &str = "each line is a UUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301, and perhaps a comma and a name";
+const FORM: &str = "each line is a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e, and perhaps a comma and a name";
 /// A hundred thousand keys with names.
 const MAX_FILE: usize = 16 << 20;
 

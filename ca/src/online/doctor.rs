@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use signet_api::admin::{AuditArchive, IssuerInfo};
 use signet_api::events::EventsInfo;
+use signet_api::policy::{POLICY_PATH, PolicyInfo};
 use signet_pki::UnixTime;
 use signet_pki::view::CertificateView;
 
@@ -133,11 +134,15 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
         Err(error) => checks.push(Check::new(Level::Fail, "issuers", error.to_string(), &error.hint())),
     }
     match service::get::<EventsInfo>(context, "/v1/admin/events") {
-        Ok(info) => checks.push(revocations(&info)),
+        Ok(info) => {
+            checks.push(revocations(&info));
+            checks.extend(secrets_in_addresses(&info));
+        }
         Err(error) => checks.push(Check::failed("revocations", &error.into())),
     }
     checks.extend(crls(context, context.roots(), now));
     checks.push(archive(context));
+    checks.push(policy(context));
     checks.extend(doctor_keys::examine(context, now));
     checks
 }
@@ -163,6 +168,26 @@ fn archive(service: &dyn Service) -> Check {
     }
 }
 
+/// Whether live permission is decided by the policy that is wished for.
+fn policy(service: &dyn Service) -> Check {
+    let what = "policy";
+    let info: PolicyInfo = match service::get(service, POLICY_PATH) {
+        Ok(info) => info,
+        Err(error) => return Check::failed(what, &error.into()),
+    };
+    let in_force = match &info.applied_at {
+        None => "none: nothing is permitted by live permission".to_owned(),
+        Some(at) => format!("revision {} with {} rules since {at}", info.revision, info.rules),
+    };
+    match info.problem {
+        None => Check::new(Level::Ok, what, in_force, ""),
+        Some(problem) => {
+            let hint = "mend the file that is named ('ca policy check FILE'); until then the policy before goes on";
+            Check::new(Level::Fail, what, format!("{problem}; in force is {in_force}"), hint)
+        }
+    }
+}
+
 /// How fast revocations have counted lately.
 fn revocations(info: &EventsInfo) -> Check {
     let late: u64 = info.stages.iter().map(|stage| stage.over_budget).sum();
@@ -178,6 +203,13 @@ fn revocations(info: &EventsInfo) -> Check {
     };
     let hint = "the service's log has a line for each; is its disk or its processor busy?";
     Check::new(level, "revocations", detail, hint)
+}
+
+/// Says nothing where it is off, as it should be.
+fn secrets_in_addresses(info: &EventsInfo) -> Option<Check> {
+    let detail = "streams of events take keys and tokens from the address, which proxies and browsers write down";
+    let hint = "move the clients to headers or tickets, then take events.query_secrets out of signet.toml";
+    info.query_secrets.then(|| Check::new(Level::Warn, "secrets in addresses", detail, hint))
 }
 
 fn clock(server: Option<UnixTime>, now: UnixTime) -> Check {

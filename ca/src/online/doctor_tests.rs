@@ -121,6 +121,7 @@ fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
         budget_ms: 1000,
         stages: vec![StageInfo { stage: "crl".into(), over_budget: u64::from(last_over_budget.is_some()) }],
         last_over_budget,
+        query_secrets: false,
     };
     let over = |seconds_ago| Some(OverBudget { stage: "crl".into(), took_ms: 4000, seconds_ago });
     assert_eq!(revocations(&info(None)).level, Level::Ok);
@@ -128,4 +129,24 @@ fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
     assert_eq!(late.level, Level::Warn);
     assert!(late.detail.contains("stage crl after 4000 ms"), "{late:?}");
     assert_eq!(revocations(&info(over(86_400))).level, Level::Ok);
+    assert_eq!(secrets_in_addresses(&info(None)), None);
+    let told = secrets_in_addresses(&EventsInfo { query_secrets: true, ..info(None) }).unwrap();
+    assert!(told.level == Level::Warn && told.line().contains("events.query_secrets"), "{told:?}");
+}
+
+#[test]
+fn a_policy_that_cannot_be_in_force_fails_and_the_one_before_is_named() {
+    let of = |info: &PolicyInfo| policy(&Fake::default().with(POLICY_PATH, info));
+    let applied = PolicyInfo {
+        revision: "0123456789abcdef".into(),
+        rules: 3,
+        applied_at: Some("2027-01-15T08:00:00Z".into()),
+        ..PolicyInfo::default()
+    };
+    assert_eq!(of(&PolicyInfo::default()).level, Level::Ok);
+    assert!(of(&applied).line().contains("revision 0123456789abcdef with 3 rules since 2027-01-15T08:00:00Z"));
+    let problem = Some("policy.toml: line 3: effect is missing".to_owned());
+    let broken = of(&PolicyInfo { problem, ..applied });
+    assert_eq!(broken.level, Level::Fail);
+    assert!(broken.line().contains("line 3: effect is missing; in force is revision 0123456789abcdef"), "{broken:?}");
 }

@@ -31,6 +31,8 @@ mod files;
 mod issue;
 pub(crate) mod issuers;
 mod oauth;
+mod policy;
+mod policy_apply;
 mod print;
 mod renew;
 mod revoke;
@@ -89,6 +91,9 @@ pub(crate) enum OnlineCommand {
     /// Tokens for services: keys, sessions, revoke-session
     #[command(after_help = "Example:\n  ca oauth sessions")]
     Oauth(Noun<oauth::OauthCommand>),
+    /// The rules of live permission: check, test, show, history, diff, apply
+    #[command(after_help = "Example:\n  ca policy test --policy policy.toml")]
+    Policy(Noun<policy::PolicyCommand>),
     /// Administrators: list, invite, permit
     #[command(after_help = "Example:\n  ca admin invite bob --role auditor --out bob.link")]
     Admin(Noun<admin::AdminCommand>),
@@ -121,6 +126,7 @@ impl OnlineCommand {
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
             OnlineCommand::Oauth(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Policy(noun) => noun.command.run(&noun.at),
             OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
             OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
             OnlineCommand::Join(command) => command.run(),

@@ -83,9 +83,9 @@ impl Show {
 
 /// Register a service for somebody who runs it; a service with an agent does so itself
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  ca service register broker --chain broker.pem --proof broker.proof --dns broker.internal --port 8883 --resource service:broker \
-  --resource 'mqtt:topic/*'")]
+#[command(
+    after_help = "Example:\n  ca service register broker --chain b.pem --proof b.proof --dns broker.internal --port 8883"
+)]
 pub(crate) struct Register {
     id: DeviceId,
     /// What it serves with: its certificate, then the issuer's, PEM

@@ -25,11 +25,12 @@ impl Fake {
 
 impl Service for Fake {
     fn call(&self, request: Call<'_>) -> Result<Vec<u8>, CallError> {
-        let path = match request {
-            Call::Get { path } | Call::Delete { path } => path,
-            Call::Post { path, .. } | Call::Put { path, .. } => path,
+        let (path, asked) = match request {
+            Call::Get { path } | Call::Post { path, .. } => (path, path.to_owned()),
+            Call::Put { path, .. } => (path, format!("PUT {path}")),
+            Call::Delete { path } => (path, format!("DELETE {path}")),
         };
-        self.asked.borrow_mut().push(path.to_owned());
+        self.asked.borrow_mut().push(asked);
         self.answers.get(path).cloned().ok_or_else(|| refused(ErrorCode::NotFound))
     }
 }

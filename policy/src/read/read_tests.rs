@@ -155,6 +155,15 @@ fn sizes_have_limits() {
 }
 
 #[test]
+fn the_example_in_the_readme_holds_what_it_says() {
+    let section = include_str!("../../../README.md").split("\n## The policy\n").nth(1).unwrap();
+    let text = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = Policy::parse(text).unwrap();
+    let outcome = policy.fixtures().run(&policy);
+    assert!(outcome.cases > 1 && outcome.failures.is_empty(), "{outcome:?}");
+}
+
+#[test]
 fn the_revision_is_of_the_words_and_not_of_line_ends() {
     let policy = Policy::parse(GOOD).unwrap();
     assert_eq!(policy.revision().len(), 16);

@@ -89,7 +89,7 @@ pub(super) async fn change(
     if change.permissions.is_some() || change.account.is_some() {
         over(&caller, held(&found))?;
     }
-    if change.permissions.is_some() {
+    if change.permissions.as_ref().is_some_and(|given| !given.scopes().beyond(held(&found)).is_empty()) {
         nobody_waits_to_become(&service, &caller, &device).await?;
     }
     if let Some(name) = &change.profile {

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
+use data_encoding::HEXLOWER;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::admin::{IssuerAction, IssuerChange, IssuerInfo, ResponderInfo};
@@ -60,7 +61,9 @@ pub(super) async fn step(
     let path = format!("/v1/admin/issuers/{id}");
     let act = Act { guarded: Guarded::Issuers, path, body: &change, summary };
     second(&service, (&admin, &context), act).await?;
-    let order = order(&record, &change, waits_for, (&admin, &context), service.clock.now());
+    let mut order = order(&record, &change, waits_for, (&admin, &context), service.clock.now());
+    // In DER: open connections are found by it.
+    order.draft.detail["name"] = HEXLOWER.encode(issuer.certificate().subject()).into();
     let written = service.store.step_issuer(order).await;
     // Also after an error, which says nothing about whether it happened.
     let followed = service.follow_issuers().await;

@@ -8,7 +8,7 @@ mod devices;
 mod issuers;
 mod oauth;
 mod policy;
-mod tokens;
+pub(super) mod tokens;
 mod trust;
 mod views;
 mod watch;
@@ -73,7 +73,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// A request whose administrator is known.
-struct Asked {
+pub(super) struct Asked {
     caller: Caller,
     context: Context,
     received: Instant,
@@ -83,7 +83,7 @@ struct Asked {
 
 impl Asked {
     /// Somebody who has the permission.
-    async fn with(service: &App, incoming: Request, scope: Scope) -> Result<Asked, Refusal> {
+    pub(super) async fn with(service: &App, incoming: Request, scope: Scope) -> Result<Asked, Refusal> {
         let (parts, body) = incoming.into_parts();
         let (id, peer) = known(&parts.extensions)?;
         let context = request::context(&id, &peer);
@@ -99,7 +99,10 @@ impl Asked {
             .map_err(|e| Refusal::told(ErrorCode::MalformedRequest, e.to_string()))
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(self, service: &App) -> Result<(Caller, Context, T), Refusal> {
+    pub(super) async fn json<T: serde::de::DeserializeOwned>(
+        self,
+        service: &App,
+    ) -> Result<(Caller, Context, T), Refusal> {
         let bytes: Bytes = request::body(service, self.body, limits::ADMIN_BODY_BYTES).await?;
         Ok((self.caller, self.context, request::json(&bytes)?))
     }

@@ -10,7 +10,7 @@ use axum::http::Response;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::policy::{
-    PolicyCandidate, PolicyChange, PolicyDiff, PolicyExample, PolicyInfo, PolicyOrder, PolicyStep, PolicyText,
+    POLICY_PATH, PolicyCandidate, PolicyChange, PolicyDiff, PolicyExample, PolicyInfo, PolicyOrder, PolicyStep,
 };
 use signet_api::scope::Scope;
 use signet_pki::UnixTime;
@@ -32,7 +32,7 @@ pub(super) async fn show(State(service): State<App>, incoming: Request) -> Resul
 pub(super) async fn history(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
     let records = service.store.policies(HISTORY).await?;
-    answer(&records.iter().map(step).collect::<Vec<_>>())
+    answer(&records.into_iter().map(step).collect::<Vec<_>>())
 }
 
 pub(super) async fn of_history(
@@ -42,7 +42,7 @@ pub(super) async fn of_history(
 ) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
     let record = service.store.policy_of(&revision).await?.ok_or_else(|| not_found("revision of the policy"))?;
-    answer(&PolicyText { step: step(&record), text: record.text })
+    answer(&step(record))
 }
 
 pub(super) async fn diff(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -76,13 +76,13 @@ pub(super) async fn apply(State(service): State<App>, incoming: Request) -> Resu
         return Err(Refusal::told(ErrorCode::PolicyInFile, text));
     }
     let candidate = Candidate::check(&order.text).map_err(refusal)?;
-    let act = Act {
-        guarded: Guarded::Policy,
-        path: "/v1/admin/policy".into(),
-        body: &order,
-        summary: format!("Apply the policy {} in place of {}", candidate.revision(), order.instead_of),
-    };
-    second(&service, (&caller, &context), act).await?;
+    let (next, in_force) = (candidate.policy(), service.policies.current());
+    // What would be refused, or is done already, needs nobody's approval.
+    if next.revision() != in_force.revision() && order.instead_of == in_force.revision() {
+        let summary = format!("Apply the policy {} in place of {}", next.revision(), order.instead_of);
+        let act = Act { guarded: Guarded::Policy, path: POLICY_PATH.into(), body: &order, summary };
+        second(&service, (&caller, &context), act).await?;
+    }
     let expected = Some(order.instead_of).filter(|revision| revision != Policy::empty().revision());
     let draft = AuditDraft {
         kind: "policy.applied",
@@ -114,13 +114,14 @@ async fn info(service: &App) -> Result<PolicyInfo, Refusal> {
     })
 }
 
-fn step(record: &PolicyRecord) -> PolicyStep {
+fn step(record: PolicyRecord) -> PolicyStep {
     PolicyStep {
         number: record.number,
-        revision: record.revision.clone(),
+        revision: record.revision,
         origin: record.origin.as_str().to_owned(),
-        applied_by: record.applied_by.clone(),
+        applied_by: record.applied_by,
         applied_at: record.applied_at.to_string(),
+        text: record.text,
     }
 }
 
@@ -168,7 +169,9 @@ fn refusal(error: PolicyError) -> Refusal {
             let lines: Vec<String> = errors.0.iter().take(TOLD).map(ToString::to_string).collect();
             Refusal::told(ErrorCode::PolicyRefused, lines.join("; "))
         }
-        PolicyError::Tests(_) => Refusal::told(ErrorCode::PolicyRefused, error.to_string()),
+        PolicyError::Tests(_) | PolicyError::NoRule | PolicyError::Unreadable(_) => {
+            Refusal::told(ErrorCode::PolicyRefused, error.to_string())
+        }
         PolicyError::Conflict(_) => Refusal::told(ErrorCode::PolicyChanged, error.to_string()),
         PolicyError::Store(error) => error.into(),
     }

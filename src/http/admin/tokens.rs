@@ -26,9 +26,18 @@ use crate::store::{self, AuditDraft, Guarded, TokenConflict, TokenSelection};
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::TokensWrite).await?;
     let (caller, context, order) = asked.json::<CreateTokens>(&service).await?;
-    let profile = profile(&service, &caller, &order)?;
+    answer(&make(&service, (&caller, &context), order).await?)
+}
+
+/// Checks an order, mints its tokens and keeps them.
+pub(in crate::http) async fn make(
+    service: &App,
+    (caller, context): (&Caller, &Context),
+    order: CreateTokens,
+) -> Result<CreatedTokens, Refusal> {
+    let profile = profile(service, caller, &order)?;
     for device in order.targets.iter().filter_map(|target| target.device.as_ref()) {
-        may_become(&service, &caller, device).await?;
+        may_become(service, caller, device).await?;
     }
     let actor = caller.actor();
     let root = service.publisher.root().view().fingerprint();
@@ -51,11 +60,11 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
         detail: json!({ "tokens": ids, "devices": devices, "profile": order.profile, "groups": order.groups }),
         at: now,
     };
-    agree(&service, (&caller, &context), &order, profile.kind).await?;
+    agree(service, (caller, context), &order, profile.kind).await?;
     let permissions = order.permissions;
     let stored = store::CreateTokens { tokens: minted.records, kind: profile.kind, permissions, draft };
     service.store.create_tokens(stored).await?.map_err(conflict)?;
-    answer(&CreatedTokens { batch: order.batch, root_fingerprint: root.to_string(), tokens: minted.shown })
+    Ok(CreatedTokens { batch: order.batch, root_fingerprint: root.to_string(), tokens: minted.shown })
 }
 
 /// Tokens for an administrator are for whoever may say what administrators may do, and give no more than he has.

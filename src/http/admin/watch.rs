@@ -130,5 +130,6 @@ pub(super) async fn events(State(service): State<App>, incoming: Request) -> Res
             took_ms: milliseconds(over.took),
             seconds_ago: over.noticed.elapsed().as_secs(),
         }),
+        query_secrets: service.config.raw.events.query_secrets,
     })
 }

@@ -1,13 +1,14 @@
 //! `/v1/authz/*`: registered services ask whether somebody may do something to what belongs to them.
 
 mod check;
+mod envoy;
 mod proxy;
 
 use std::time::Instant;
 
 use axum::Router;
 use axum::http::HeaderMap;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use signet_api::ErrorCode;
 use signet_api::authz::Verdict;
 use signet_api::scope::Scope;
@@ -24,8 +25,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/authz/check", post(check::check))
         .route("/v1/authz/nginx", get(proxy::nginx))
-        .route("/v1/authz/envoy/", any(proxy::envoy))
-        .route("/v1/authz/envoy/{*path}", any(proxy::envoy))
+        .merge(envoy::routes())
 }
 
 /// Who asks, and whether it could be looked up.

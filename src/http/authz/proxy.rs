@@ -1,4 +1,4 @@
-//! `/v1/authz/nginx` for `auth_request` and `/v1/authz/envoy` for `ext_authz`: the answer is in the status.
+//! `/v1/authz/nginx` for `auth_request`, and what other proxies share with it: the answer is in the status.
 //!
 //! What a proxy sends is its own word about its client. It counts from a registered service alone, about itself alone, and each
 //! header counts that stands there once.
@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use signet_api::ErrorCode;
 use signet_api::authz::{CheckAnswer, ProxyQuery, SubjectName, Verdict};
-use signet_api::xfcc;
 
 use super::super::native::known;
 use super::{App, Refusal, Timer, admit, decide, refused, request, service_of};
@@ -21,27 +20,23 @@ pub(super) async fn nginx(State(service): State<App>, incoming: Request) -> Resu
     answer(service, incoming, nginx_question).await
 }
 
-pub(super) async fn envoy(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
-    answer(service, incoming, envoy_question).await
-}
-
 /// What a proxy asks.
-struct Asked {
+pub(super) struct Asked {
     /// `None`: its client has shown no certificate.
-    subject: Option<Result<SubjectName, Reason>>,
-    action: String,
-    about: About,
-    source: Option<IpAddr>,
+    pub(super) subject: Option<Result<SubjectName, Reason>>,
+    pub(super) action: String,
+    pub(super) about: About,
+    pub(super) source: Option<IpAddr>,
 }
 
-enum About {
+pub(super) enum About {
     /// The asking service, by the target of its client's request.
     Path(String),
     /// What the proxy's configuration names in the query.
     Resource(String),
 }
 
-async fn answer(
+pub(super) async fn answer(
     service: App,
     incoming: Request,
     read: fn(&Request) -> Result<Asked, Refusal>,
@@ -97,34 +92,17 @@ fn nginx_question(incoming: &Request) -> Result<Asked, Refusal> {
     Ok(Asked { subject, action: known_action(action)?, about, source: source(headers)? })
 }
 
-/// Method and path are the client's own, behind the prefix; the certificate stands where Envoy writes it.
-fn envoy_question(incoming: &Request) -> Result<Asked, Refusal> {
-    let headers = incoming.headers();
-    let subject = once(headers, "x-forwarded-client-cert")?.filter(|v| !v.is_empty()).map(|header| {
-        let mut all = xfcc::elements(header).ok_or(Reason::CertificateMalformed)?;
-        // Another proxy's word about another connection would be one that this one has passed on unseen.
-        let (Some(element), true) = (all.pop(), all.is_empty()) else { return Err(Reason::CertificateUnverified) };
-        let spiffe = element.uris.into_iter().find(|uri| uri.starts_with("spiffe://"));
-        let xfcc::Element { hash: fingerprint, certificate, .. } = element;
-        Ok(SubjectName { certificate, fingerprint, spiffe, ..SubjectName::default() })
-    });
-    let whole = incoming.uri().path_and_query().map_or("/", |p| p.as_str());
-    let target = whole.strip_prefix(ENVOY).filter(|rest| !rest.is_empty()).unwrap_or("/").to_owned();
-    let action = known_action(path::action(incoming.method().as_str()))?;
-    Ok(Asked { subject, action, about: About::Path(target), source: source(headers)? })
-}
-
-fn known_action(action: Option<String>) -> Result<String, Refusal> {
+pub(super) fn known_action(action: Option<String>) -> Result<String, Refusal> {
     action.ok_or_else(|| Refusal::told(ErrorCode::MalformedRequest, "that is no method of HTTP"))
 }
 
-fn source(headers: &HeaderMap) -> Result<Option<IpAddr>, Refusal> {
+pub(super) fn source(headers: &HeaderMap) -> Result<Option<IpAddr>, Refusal> {
     let malformed = |_| Refusal::told(ErrorCode::MalformedRequest, "X-Real-IP is no address");
     once(headers, "x-real-ip")?.map(|text| text.parse().map_err(malformed)).transpose()
 }
 
 /// Of two, one may be the client's.
-fn once<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+pub(super) fn once<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let wrong = |what: &str| Refusal::told(ErrorCode::MalformedRequest, format!("the header {name} {what}"));
@@ -165,4 +143,3 @@ fn told(answer: &CheckAnswer) -> Response<Body> {
 
 /// What nearly every client sends, and nginx does not by itself.
 const TELLS: [&str; 6] = ["user-agent", "accept", "accept-encoding", "cookie", "authorization", "x-api-key"];
-const ENVOY: &str = "/v1/authz/envoy";

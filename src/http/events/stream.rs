@@ -2,49 +2,82 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::HeaderMap;
 use hyper::body::Frame;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::super::connection::Peer;
-use super::{App, still_subscriber};
-use crate::authorize::Context;
-use crate::events::{self, Ending, Scope, Subscription};
-
-/// Who reads, and from where.
-pub(super) struct Reader {
-    /// What the reader showed besides its certificate.
-    pub(super) headers: HeaderMap,
-    pub(super) peer: Peer,
-    pub(super) context: Context,
-    pub(super) scope: Scope,
-    /// The last sequence that the reader has.
-    pub(super) asked: Option<u64>,
-}
+use super::super::limits;
+use super::App;
+use super::reader::Reader;
+use crate::events::{self, Ending, Subscription};
 
 /// Starts a task that writes the stream. It holds one frame that was not sent yet, and ends when the body is dropped.
 pub(super) fn start(service: App, subscription: Subscription, reader: Reader) -> Body {
     let (frames, body) = mpsc::channel(1);
+    let last = frames.clone();
     reader.peer.line.carries_stream();
     tokio::spawn(async move {
-        let patience = service.config.patience;
-        let position = subscription.from;
-        let published = service.revocation.published.subscribe();
-        let writer = Writer { service, subscription, reader, frames, position, published };
-        writer.run(every(patience.heartbeat), every(patience.recheck)).await;
+        let stop = write(service, subscription, reader, frames).await;
+        let text = match stop {
+            Stop::Gone => return,
+            Stop::Because(reason) => events::end(reason),
+            Stop::Slow => ": too slow: come back with Last-Event-ID\n\n".to_owned(),
+        };
+        // Who does not read is not waited for.
+        let _ = tokio::time::timeout(limits::FAREWELL, last.send(text.into())).await;
     });
     Body::new(Frames(body))
+}
+
+/// Writes the frames of a stream, as the SSE text that they are in both protocols, until it has to stop. When it answers, the
+/// place is free for the reader's next stream.
+pub(super) async fn write(
+    service: App,
+    subscription: Subscription,
+    reader: Reader,
+    frames: mpsc::Sender<Bytes>,
+) -> Stop {
+    let patience = service.config.patience;
+    let (line, doubted) = (reader.peer.line.clone(), subscription.doubted.clone());
+    let reader = Arc::new(reader);
+    let guard = still_good(service.clone(), reader.clone(), doubted, every(patience.recheck));
+    let position = subscription.from;
+    let published = service.revocation.published.subscribe();
+    let mut writer = Writer { service, subscription, reader, frames, position, published };
+    tokio::select! {
+        biased;
+        why = line.ended() => why.into(),
+        // Beside the writing, which waits for the reader.
+        stop = guard => stop,
+        stop = writer.tell(every(patience.heartbeat)) => stop,
+    }
+}
+
+/// Answers when the reader's right has ended or changed.
+async fn still_good(service: App, reader: Arc<Reader>, doubted: Arc<Notify>, mut recheck: Interval) -> Stop {
+    let mut issuers = service.road.issuers.changes();
+    loop {
+        tokio::select! {
+            () = doubted.notified() => {}
+            _ = recheck.tick() => {}
+            // The sender lives in the service.
+            _ = issuers.changed() => {}
+        }
+        if let Err(reason) = reader.is_good(&service).await {
+            return Stop::Because(reason);
+        }
+    }
 }
 
 struct Writer {
     service: App,
     subscription: Subscription,
-    reader: Reader,
+    reader: Arc<Reader>,
     frames: mpsc::Sender<Bytes>,
     /// Everything up to here was written.
     position: u64,
@@ -52,7 +85,7 @@ struct Writer {
 }
 
 /// Why nothing more is written.
-enum Stop {
+pub(super) enum Stop {
     /// Nobody listens.
     Gone,
     /// To be said as the last thing.
@@ -70,25 +103,7 @@ impl From<Ending> for Stop {
 }
 
 impl Writer {
-    async fn run(mut self, mut heartbeat: Interval, mut recheck: Interval) {
-        let line = self.reader.peer.line.clone();
-        let stop = tokio::select! {
-            biased;
-            why = line.ended() => why.into(),
-            stop = self.tell(&mut heartbeat, &mut recheck) => stop,
-        };
-        let last = match stop {
-            Stop::Gone => return,
-            Stop::Because(reason) => events::end(reason),
-            Stop::Slow => ": too slow: come back with Last-Event-ID\n\n".to_owned(),
-        };
-        // Dropping the subscription first: the place is free for the reader's next stream.
-        let Writer { frames, subscription, .. } = self;
-        drop(subscription);
-        let _ = frames.send(last.into()).await;
-    }
-
-    async fn tell(&mut self, heartbeat: &mut Interval, recheck: &mut Interval) -> Stop {
+    async fn tell(&mut self, mut heartbeat: Interval) -> Stop {
         match self.begin().await {
             Ok(()) => {}
             Err(stop) => return stop,
@@ -102,7 +117,6 @@ impl Writer {
                 },
                 // The sender lives in the service, which this task holds.
                 _ = self.published.changed() => self.list().await,
-                _ = recheck.tick() => self.still_good().await,
                 _ = heartbeat.tick() => self.alive().await,
                 () = self.frames.closed() => Err(Stop::Gone),
             };
@@ -130,7 +144,7 @@ impl Writer {
         }
         self.position = asked;
         while self.position < from {
-            let page = self.subscription.hub().page(self.position, from).await;
+            let page = self.subscription.hub().page(self.position, from, &self.reader.kinds).await;
             // The reader comes back with the last id that it got.
             let page = page.map_err(|_| Stop::Because("store_unavailable"))?;
             if let Some(next) = page.gap {
@@ -168,16 +182,6 @@ impl Writer {
             self.position = self.position.max(reached);
         }
         self.write(format!(": alive\nid: {}\n\n", self.position)).await
-    }
-
-    async fn still_good(&mut self) -> Result<(), Stop> {
-        match still_subscriber(&self.service, &self.reader.headers, &self.reader.peer, &self.reader.context).await {
-            Ok((_, scope)) if scope == self.reader.scope => Ok(()),
-            Ok(_) => Err(Stop::Because("changed")),
-            // Nothing is known about the right, and nothing can be told without the store either.
-            Err(refusal) if refusal.code.status() >= 500 => Ok(()),
-            Err(refusal) => Err(Stop::Because(refusal.code.as_str())),
-        }
     }
 
     async fn write(&self, frame: impl Into<Bytes>) -> Result<(), Stop> {

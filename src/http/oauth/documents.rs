@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use signet_api::ErrorCode;
+use signet_api::device_codes::DEVICE_CODE_GRANT;
 use signet_api::oauth::{Aliases, Metadata};
 use signet_api::scope::Scope;
 
@@ -29,11 +30,12 @@ pub(super) async fn metadata(State(service): State<App>) -> Result<Response<Body
     let methods = ["tls_client_auth", "client_secret_basic"];
     document(&Metadata {
         token_endpoint: at("/v1/oauth/token"),
+        device_authorization_endpoint: at("/v1/oauth/device_authorization"),
         jwks_uri: at("/.well-known/jwks.json"),
         introspection_endpoint: at("/v1/oauth/introspect"),
         revocation_endpoint: at("/v1/oauth/revoke"),
         response_types_supported: Vec::new(),
-        grant_types_supported: texts(&["client_credentials", "refresh_token"]),
+        grant_types_supported: texts(&["client_credentials", "refresh_token", DEVICE_CODE_GRANT]),
         token_endpoint_auth_methods_supported: texts(&methods),
         introspection_endpoint_auth_methods_supported: texts(&methods),
         revocation_endpoint_auth_methods_supported: texts(&["tls_client_auth", "client_secret_basic", "none"]),

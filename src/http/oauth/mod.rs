@@ -1,5 +1,6 @@
 //! `/v1/oauth/*` and the documents that tell clients where they are. Refusals speak RFC 6749 5.2 as well.
 
+mod device;
 mod documents;
 mod form;
 mod token;
@@ -26,6 +27,10 @@ use form::Form;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/oauth/token", post(token::token))
+        .route("/v1/oauth/device_authorization", post(device::begin))
+        .route("/device", get(device::page))
+        .route("/v1/admin/device-codes", get(device::list))
+        .route("/v1/admin/device-codes/{code}", post(device::decide))
         .route("/v1/oauth/introspect", post(introspect))
         .route("/v1/oauth/revoke", post(revoke))
         .route("/.well-known/jwks.json", get(documents::jwks))
@@ -139,6 +144,10 @@ fn standard(code: ErrorCode) -> &'static str {
         ErrorCode::InvalidGrant => "invalid_grant",
         ErrorCode::InvalidTarget => "invalid_target",
         ErrorCode::UnsupportedGrant => "unsupported_grant_type",
+        // RFC 8628 3.5.
+        ErrorCode::AuthorizationPending | ErrorCode::SlowDown | ErrorCode::AccessDenied | ErrorCode::ExpiredToken => {
+            code.as_str()
+        }
         _ => match code.status() {
             401 => "invalid_client",
             403 => "unauthorized_client",

@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
 use signet_api::ErrorCode;
+use signet_api::device_codes::DEVICE_CODE_GRANT;
 use signet_api::scope::Scopes;
 
 use super::form::Form;
-use super::{Asked, nobody, told};
+use super::{Asked, device, nobody, told};
 use crate::authorize::Caller;
 use crate::http::refusal::Refusal;
 use crate::http::{App, request};
@@ -23,8 +24,11 @@ async fn grant(service: &App, incoming: Request) -> Result<Response<Body>, Refus
         let told = "client_secret in the body is not taken: put the API key into X-API-Key or HTTP Basic";
         return Err(Refusal::told(ErrorCode::MalformedRequest, told));
     }
-    let caller = asked.client(service).await?;
     let grant = asked.form.required("grant_type")?;
+    if grant.as_str() == DEVICE_CODE_GRANT {
+        return device::redeem(service, &asked).await;
+    }
+    let caller = asked.client(service).await?;
     let wanted = wanted(&asked.form)?;
     let outcome = match grant.as_str() {
         "client_credentials" => {
@@ -41,7 +45,7 @@ async fn grant(service: &App, incoming: Request) -> Result<Response<Body>, Refus
             service.oauth.refresh(&token, caller.as_ref(), &wanted, &asked.context).await
         }
         _ => {
-            let told = "grant_type is client_credentials or refresh_token";
+            let told = "grant_type is client_credentials, refresh_token or that of RFC 8628";
             return Err(Refusal::told(ErrorCode::UnsupportedGrant, told));
         }
     };

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (9, include_str!("../migrations/0009_webhooks.sql")),
     (10, include_str!("../migrations/0010_services.sql")),
     (11, include_str!("../migrations/0011_oauth.sql")),
+    (12, include_str!("../migrations/0012_tickets.sql")),
     (13, include_str!("../migrations/0013_approvals.sql")),
 ];
 

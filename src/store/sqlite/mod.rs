@@ -15,6 +15,7 @@ mod restoring;
 mod revoking;
 mod services;
 mod sharding;
+mod tickets;
 mod tokens;
 mod webhooks;
 mod writer;
