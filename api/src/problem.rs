@@ -95,7 +95,7 @@ codes! {
     InvalidGrant = "invalid_grant", 400, "The refresh token is not good, or not with this key.",
         "Get new tokens with the certificate or the API key: grant_type=client_credentials.";
     InvalidTarget = "invalid_target", 400, "The service that the token is wanted for is not known here.",
-        "Leave resource out for Signet itself; other services are named in oauth.audiences of the configuration.";
+        "Leave resource out for Signet itself; others are registered services by their id, and those in oauth.audiences of the configuration.";
     AuthorizationPending = "authorization_pending", 400, "No administrator has decided yet.",
         "Ask again after the interval; an administrator sees it with 'ca code list'.";
     SlowDown = "slow_down", 400, "The device asks too often.",

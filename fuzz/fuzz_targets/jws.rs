@@ -1,14 +1,10 @@
 //! No stranger's text is a token of ours, and what is one survives being written and read again.
 #![no_main]
 
-use std::sync::LazyLock;
-
 use libfuzzer_sys::fuzz_target;
 use signet_api::jwt::{self, Claims};
-use signet_fuzz::Key;
+use signet_fuzz::KEY;
 use signet_pki::signer::Signer;
-
-static KEY: LazyLock<Key> = LazyLock::new(Key::new);
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -22,7 +22,7 @@ pub struct Key {
 }
 
 impl Key {
-    pub fn new() -> Key {
+    fn new() -> Key {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key can be made");
         let public = PublicKey::from_uncompressed_point(pair.public_key().as_ref()).expect("a fresh key is sound");
         Key { pair, public }

@@ -15,7 +15,7 @@ use signet_api::scope::Scopes;
 use signet_api::{Credential, CredentialId, CredentialKind, ErrorCode};
 use signet_keys::random::RandomError;
 use signet_pki::name::PrincipalKind;
-use signet_pki::{Fingerprint, UnixTime};
+use signet_pki::{DeviceId, Fingerprint, UnixTime};
 use thiserror::Error;
 
 use crate::authorize::{AccessError, Authorizer, Caller, Context, Identity, Who};
@@ -25,7 +25,8 @@ use crate::jwt::MintError;
 use crate::oauth::device::DeviceCodes;
 use crate::random::{self, Random};
 use crate::store::{
-    AccessConflict, AuditDraft, CreateCredentials, CredentialRecord, CredentialStatus, Owner, Store, StoreError,
+    AccessConflict, AuditDraft, CreateCredentials, CredentialRecord, CredentialStatus, Owner, PrincipalStatus, Store,
+    StoreError,
 };
 
 /// Gives tokens out, and takes them back.
@@ -137,7 +138,7 @@ impl OAuth {
         wanted: &Wanted,
         context: &Context,
     ) -> Result<TokenResponse, OAuthError> {
-        let audience = self.audience(wanted)?;
+        let audience = self.audience(wanted).await?;
         let scopes = narrowed(wanted.scopes, caller.scopes())?;
         let (who, key) = (caller.who().clone(), caller.credential().cloned());
         let client_id = key.as_ref().map_or_else(|| caller.id().to_owned(), CredentialId::to_string);
@@ -256,15 +257,21 @@ impl OAuth {
         self.store.credentials(query, self.clock.now()).await
     }
 
-    /// The audience of the token: this service, or one that is registered.
-    pub fn audience(&self, wanted: &Wanted) -> Result<String, OAuthError> {
+    /// The audience of the token: this service, one of the configuration, or a registered service by its id.
+    pub async fn audience(&self, wanted: &Wanted) -> Result<String, OAuthError> {
         let own = self.authorizer.tokens.issuer();
-        match wanted.audience.as_deref() {
-            None => Ok(own.to_owned()),
-            Some(name) if name.trim_end_matches('/') == own => Ok(own.to_owned()),
-            Some(name) if self.rules.audiences.iter().any(|known| known == name) => Ok(name.to_owned()),
-            Some(name) => Err(OAuthError::Target(name.to_owned())),
+        let Some(name) = wanted.audience.as_deref() else { return Ok(own.to_owned()) };
+        if name.trim_end_matches('/') == own {
+            return Ok(own.to_owned());
         }
+        if self.rules.audiences.iter().any(|known| known == name) {
+            return Ok(name.to_owned());
+        }
+        let registered = match DeviceId::parse(name) {
+            Ok(id) => self.store.service(&id).await?.filter(|service| service.status == PrincipalStatus::Active),
+            Err(_) => None,
+        };
+        registered.map(|service| service.id.to_string()).ok_or_else(|| OAuthError::Target(name.to_owned()))
     }
 
     /// A copy of a device's token must be worth nothing.

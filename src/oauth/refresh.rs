@@ -38,7 +38,7 @@ impl OAuth {
         if found.status == CredentialStatus::Active && now >= found.expires_at {
             return Err(OAuthError::Grant("the refresh token has expired"));
         }
-        let audience = self.audience(wanted)?;
+        let audience = self.audience(wanted).await?;
         let (who, held) = self.session_stands(&found, Some(context.remote)).await?;
         let who = match caller.and_then(Caller::identity) {
             // By the certificate where there is one, so that the access token is bound to it.

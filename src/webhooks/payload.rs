@@ -66,9 +66,6 @@ fn wants(events: &[WebhookEvent], kind: Kind) -> bool {
         Kind::Approved => WebhookEvent::Approved,
         Kind::Denied => WebhookEvent::Denied,
         Kind::Restored => return true,
-        Kind::Distrusted => WebhookEvent::Security,
-        // Nobody asks for these here.
-        Kind::Enrolled | Kind::Renewed | Kind::Pending | Kind::Approved | Kind::Denied => return false,
     };
     // There is one of those on request for every certificate: nobody gets them unasked.
     (events.is_empty() && !kind.is_on_request()) || events.contains(&named)

@@ -8,6 +8,7 @@ use signet_api::oauth::{Metadata, TokenResponse};
 use signet_pki::{Fingerprint, PublicKey};
 
 use crate::support::oauth::{As, oauth_error, owned, part, said};
+use crate::support::services::with_names;
 use crate::support::{Device, TestKey, TestService, order};
 
 const CLIENT: (&str, &str) = ("grant_type", "client_credentials");
@@ -148,7 +149,7 @@ async fn the_token_endpoint_is_strict_about_its_form() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_for_another_service_does_not_open_this_one() {
     let audiences = "[oauth]\naudiences = [\"https://files.example\"]";
-    let service = TestService::builder().toml(audiences).start().await;
+    let service = with_names(audiences).start().await;
     let device = service.device("sensor-1").await;
     let pairs = [CLIENT, ("resource", "https://files.example")];
     let told: TokenResponse = service.token_reply(As::Device(&device), &pairs).await.json();
@@ -156,6 +157,13 @@ async fn a_token_for_another_service_does_not_open_this_one() {
     let refused = service.bearer(Some(&device), &told.access_token, "/v1/whoami").await.problem();
     assert_eq!(refused.code, ErrorCode::CredentialInvalid);
     assert!(refused.detail.unwrap().contains("files.example"));
+    // Nor is the name of one that is not registered enough.
+    let api = service.service("api", &["api.acme.example"]).await;
+    let pairs = [CLIENT, ("audience", "api")];
+    assert_eq!(oauth_error(&service.token_reply(As::Device(&device), &pairs).await), "invalid_target");
+    service.register(&api, &api.registration(&["api.acme.example"])).await.unwrap();
+    let for_api: TokenResponse = service.token_reply(As::Device(&device), &pairs).await.json();
+    assert_eq!(said(&for_api.access_token)["aud"], "api");
     // It is a good token all the same.
     let known = service.introspect(&told.access_token).await;
     assert_eq!((known.active, known.aud.as_deref()), (true, Some("https://files.example")));

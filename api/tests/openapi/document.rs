@@ -53,6 +53,15 @@ pub(crate) struct Operation<'a> {
     content: Map<String, Value>,
     answers: Map<String, Value>,
     codes: Vec<ErrorCode>,
+    refusals: Refusals,
+}
+
+/// As what a refusal comes.
+#[derive(PartialEq)]
+enum Refusals {
+    Problem,
+    /// RFC 6749 5.2 asks for plain JSON; what is refused before the handler is a problem document all the same.
+    Both,
 }
 
 impl<'a> Operation<'a> {
@@ -70,6 +79,7 @@ impl<'a> Operation<'a> {
             answers: Map::new(),
             // Any request may be malformed as HTTP, meet a full queue or a fault.
             codes: vec![MalformedRequest, Internal, Busy],
+            refusals: Refusals::Problem,
         }
     }
 
@@ -88,14 +98,28 @@ impl<'a> Operation<'a> {
 
     /// Whoever proves who they are, by a certificate, an API key or both.
     pub(crate) fn by_anyone(mut self) -> Self {
-        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }]);
+        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }, { "accessToken": [] }]);
         self.refuses(IDENTITY).refuses(SECRET)
+    }
+
+    /// The same, and nobody, where the body proves enough; a key may also be the password of HTTP Basic.
+    pub(crate) fn by_client(mut self) -> Self {
+        self = self.by_anyone();
+        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }, { "basicKey": [] }, {}]);
+        self
+    }
+
+    /// Refusals also have the code of RFC 6749 5.2, in `error`.
+    pub(crate) fn in_words_of_oauth(mut self) -> Self {
+        self.refusals = Refusals::Both;
+        self
     }
 
     /// Whoever may do this.
     pub(crate) fn with(mut self, scope: Scope) -> Self {
         self = self.by_anyone().refuses(&[Forbidden]);
-        self.value["security"] = json!([{ "certificate": [scope.as_str()] }, { "apiKey": [scope.as_str()] }]);
+        let needs = |scheme: &str| json!({ scheme: [scope.as_str()] });
+        self.value["security"] = json!([needs("certificate"), needs("apiKey"), needs("accessToken")]);
         self
     }
 
@@ -169,6 +193,13 @@ impl<'a> Operation<'a> {
         self
     }
 
+    /// An answer without a body.
+    pub(crate) fn answers_nothing(mut self, status: u16, text: &str) -> Self {
+        let headers = json!({ "Request-Id": { "$ref": "#/components/headers/Request-Id" } });
+        self.answers.insert(status.to_string(), json!({ "description": text, "headers": headers }));
+        self
+    }
+
     /// Another form of the answer with this status, or one of its own.
     pub(crate) fn answers_as(mut self, status: u16, text: &str, content_type: &str, schema: Value) -> Self {
         let headers = json!({ "Request-Id": { "$ref": "#/components/headers/Request-Id" } });
@@ -213,6 +244,9 @@ impl<'a> Operation<'a> {
                 answer["content"][PROBLEM] = refusal["content"][PROBLEM].clone();
             }
             add(answer, *code);
+            if self.refusals == Refusals::Both {
+                answer["content"]["application/json"] = answer["content"][PROBLEM].clone();
+            }
         }
         if !self.parameters.is_empty() {
             self.value["parameters"] = self.parameters.into();
@@ -255,6 +289,7 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     ("identity", "Devices and services: enroll, renew, recover."),
     ("trust", "What verifiers configure. Public."),
     ("events", "Revocations as they happen."),
+    ("oauth", "Access tokens for services that do not read certificates."),
     ("authz", "Whether somebody may do something, asked by registered services."),
     ("admin", "For administrators, and whoever has the permission."),
 ];

@@ -26,6 +26,7 @@ mod authz;
 mod document;
 mod events;
 mod identity;
+mod oauth;
 mod policy;
 mod samples;
 mod schema;
@@ -51,6 +52,7 @@ fn generated() -> Value {
     policy::describe(&mut document);
     authz::describe(&mut document);
     events::describe(&mut document);
+    oauth::describe(&mut document);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -81,6 +83,17 @@ fn generated() -> Value {
                     "name": "X-API-Key",
                     "description": "`sgk_<id>_<secret>`, of an account, a device or a service. Beside a certificate it has to be its \
                         owner's, and both have to allow what is asked.",
+                },
+                "accessToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "From `/v1/oauth/token`; one that is bound to a certificate over a connection with it only.",
+                },
+                "basicKey": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "An API key: its id as the name, the whole key as the password (RFC 6749 2.3.1).",
                 },
                 "enrollmentToken": {
                     "type": "http",

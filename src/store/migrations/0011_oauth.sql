@@ -1,12 +1,14 @@
 -- Keys that sign access tokens, by thumbprint, since they were first published.
 CREATE TABLE token_key (
-    kid TEXT PRIMARY KEY,
+    rowid INTEGER PRIMARY KEY,
+    kid TEXT NOT NULL UNIQUE,
     published_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Access tokens that were revoked before their end.
 CREATE TABLE revoked_token (
-    jti TEXT PRIMARY KEY,
+    rowid INTEGER PRIMARY KEY,
+    jti TEXT NOT NULL UNIQUE,
     expires_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX revoked_token_end ON revoked_token (expires_at);

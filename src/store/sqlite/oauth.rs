@@ -145,7 +145,7 @@ fn deny_token(tx: &mut WriteTx<'_>, jti: &str, expires_at: UnixTime, draft: &Aud
 fn prune(connection: &Connection, now: UnixTime, refresh_before: UnixTime, limit: u32) -> Result<u64, WriteError> {
     let denied = connection
         .prepare_cached(
-            "DELETE FROM revoked_token WHERE jti IN (SELECT jti FROM revoked_token WHERE expires_at <= ?1 LIMIT ?2)",
+            "DELETE FROM revoked_token WHERE rowid IN (SELECT rowid FROM revoked_token WHERE expires_at <= ?1 LIMIT ?2)",
         )?
         .execute((now.0, limit))?;
     let refresh = connection
