@@ -24,7 +24,6 @@ use crate::housekeeping;
 use crate::http::tls::TlsState;
 use crate::http::{self, Backoff, ChainDocuments, Doors, Listener, RefusalLog, Service, Shutdown};
 use crate::latency::Latency;
-use crate::policy::Policies;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::Revocation;
 use crate::server_identity::ServerIdentity;
@@ -58,9 +57,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     let Surroundings { clock, random, store } = surroundings;
     let Material { kek, root, issuers, root_lists, blocked, token_keys } = config.material(clock.now())?;
     let trust = TrustBundles::load(&config, &root)?;
-    let mut reserved = parts::reserved(&root, &issuers, &trust, blocked);
-    // A certificate for a key that signs tokens would be one for whoever gets that key.
-    reserved.extend(token_keys.iter().map(|key| key.public_key().fingerprint()));
+    let reserved = parts::reserved((&root, &issuers, &trust), &token_keys, blocked);
     let token_keys = oauth::keys(token_keys, &config, store.as_ref(), clock.now()).await?;
     let own_roots = trust.roots().iter().chain([&root]).map(|root| root.der().to_vec()).collect();
     let webhooks = Webhooks::new(&config, store.clone(), clock.clone(), random.clone(), &kek, own_roots)?;
@@ -91,10 +88,7 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
         published: watch::Sender::new(0),
     });
     let documents = ArcSwap::from_pointee(ChainDocuments::of(&road.issuers, &publisher, &trust));
-    let policies = Policies::default();
-    if let Err(error) = policies.follow(store.as_ref()).await {
-        tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
-    }
+    let policies = parts::policies(store.as_ref()).await;
     let registrar = parts::registrar(&config, (&store, &clock), (&issuers, &publisher), &trust)?;
     let permission = parts::permission(&config, (&store, &clock), &issuers, &registrar, &policies);
     Ok(Arc::new(Service {

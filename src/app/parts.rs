@@ -5,6 +5,7 @@ use std::sync::Arc;
 use signet_keys::PrivateKey;
 use signet_pki::Fingerprint;
 use signet_pki::ca::IssuerCert;
+use signet_pki::signer::Signer;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::archive::{self, Archive};
@@ -58,6 +59,15 @@ pub(super) fn oauth(config: &Config, authorizer: &Arc<Authorizer>, random: &Arc<
     }
 }
 
+/// The policy in force. Without one nothing is permitted.
+pub(super) async fn policies(store: &dyn Store) -> Policies {
+    let policies = Policies::default();
+    if let Err(error) = policies.follow(store).await {
+        tracing::error!(%error, "the policy could not be read: nothing is permitted until it can be");
+    }
+    policies
+}
+
 pub(super) fn permission(
     config: &Config,
     (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
@@ -87,13 +97,14 @@ pub(super) fn responders(config: &Config, road: &Arc<Road>, issuers: &Arc<Issuer
 
 /// Keys that nobody else is certified for.
 pub(super) fn reserved(
-    root: &IssuerCert,
-    issuers: &[(IssuerCert, PrivateKey)],
-    trust: &TrustBundles,
+    (root, issuers, trust): (&IssuerCert, &[(IssuerCert, PrivateKey)], &TrustBundles),
+    token_keys: &[PrivateKey],
     blocked: Vec<Fingerprint>,
 ) -> Vec<Fingerprint> {
     let own = std::iter::once(root).chain(issuers.iter().map(|(issuer, _)| issuer)).chain(trust.authorities());
-    own.map(|ca| ca.public_key().fingerprint()).chain(blocked).collect()
+    // A certificate for a key that signs tokens would be one for whoever gets that key.
+    let tokens = token_keys.iter().map(|key| key.public_key().fingerprint());
+    own.map(|ca| ca.public_key().fingerprint()).chain(tokens).chain(blocked).collect()
 }
 
 /// A publisher for each issuer, with as many lists of shards as it has to have.

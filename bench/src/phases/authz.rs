@@ -35,6 +35,7 @@ impl Load<'_> {
             cidr: None,
             approval: false,
             replace: false,
+            permissions: None,
             targets: vec![TokenTarget {
                 device: Some(DeviceId::parse("web")?),
                 dns_names: vec![dns.clone()],
