@@ -37,7 +37,7 @@ async fn decide(service: &TestService, code: &str, body: Value) -> Result<Value,
 async fn a_code_that_an_administrator_approves_becomes_a_certificate_for_that_key() {
     let service = TestService::start().await;
     let key = TestKey::p256();
-    let spki = key.spki();
+    let spki = key.fingerprint();
     let begun = begun(&service, &format!("client_id=a+sensor&spki={spki}")).await;
     assert_eq!((begun.expires_in, begun.interval, begun.user_code.len()), (900, 5, 9));
     let seen = waiting(&service).await.remove(0);
