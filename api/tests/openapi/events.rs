@@ -14,7 +14,9 @@ pub(crate) fn describe(document: &mut Document) {
     operation
         .about("For services and administrators; not for the pages of browsers. The answer has no end.")
         .with(Scope::EventsRead)
-        .query::<EventQuery>(json!({ "after": 17 }))
+        .query::<EventQuery>(json!({
+            "after": 17, "ticket": "sgt_7q2m8kx41d_…", "key": "sgk_7q2m8kx41d_…", "token": "eyJhbGciOiJFUzI1NiJ9.…", "kinds": "device.enrolled",
+        }))
         .header("Last-Event-ID", number, "Where a stream that ended goes on; counts more than `after`.")
         .answers_as(200, "The stream.", "text/event-stream", stream)
         .refuses(&[TooManyRequests])
