@@ -33,7 +33,7 @@ fn tokens(document: &mut Document) {
     let target = json!({ "device": "sensor-1", "serial_number": "SN-0001", "spki": SHA256, "dns_names": ["sensor-1.acme.example"] });
     let order = json!({
         "kind": "batch", "profile": "device", "groups": ["line-4"], "lifetime": 86_400, "batch": "spring",
-        "cidr": "10.20.0.0/16", "approval": false, "replace": false, "targets": [target],
+        "cidr": "10.20.0.0/16", "approval": false, "replace": false, "permissions": "role:auditor", "targets": [target],
     });
     let example = json!({ "kind": "interactive", "profile": "device", "groups": ["line-4"], "targets": [{ "device": "sensor-1" }] });
     let secret = format!("sge_{TOKEN_ID}_0123456789abcdefghjkmnpqrs0000000");
@@ -64,7 +64,7 @@ fn tokens(document: &mut Document) {
 }
 
 fn devices(document: &mut Document) {
-    let query = json!({ "search": "sensor", "group": "line-4", "status": "active", "expiring": 86_400, "after": "sensor-1", "limit": 100 });
+    let query = json!({ "search": "sensor", "group": "line-4", "status": "active", "kind": "device", "expiring": 86_400, "after": "sensor-1", "limit": 100 });
     let operation = document.get("/v1/admin/devices", "listDevices", "Devices, services and administrators");
     operation
         .with(DevicesRead)
@@ -218,7 +218,7 @@ fn watch(document: &mut Document) {
             "subscribers": [{ "identity": "service:api", "streams": 1, "acknowledged": 17, "lag": 1 }],
             "budget_ms": 1000,
             "stages": [{ "stage": "crl", "over_budget": 0 }],
-            "last_over_budget": { "stage": "crl", "took_ms": 1200, "seconds_ago": 60 },
+            "last_over_budget": { "stage": "crl", "took_ms": 1200, "seconds_ago": 60 }, "query_secrets": false,
         }))
         .done();
 }

@@ -20,10 +20,10 @@ pub(crate) fn describe(document: &mut Document) {
 
 fn tokens(document: &mut Document) {
     let operation = document.post("/v1/oauth/token", "token", "An access token (RFC 6749 3.2)");
-    let grants = json!({ "type": "string", "enum": ["client_credentials", "refresh_token"] });
+    let grants = json!({ "type": "string", "enum": GRANTS });
     let fields = json!({
         "grant_type": grants, "scope": text(2048), "resource": text(512), "audience": text(512), "client_id": text(128),
-        "refresh_token": text(128),
+        "refresh_token": text(128), "device_code": text(128),
     });
     let operation = operation
         .about(
@@ -39,6 +39,7 @@ fn tokens(document: &mut Document) {
         }))
         .refuses(&[InvalidScope, InvalidGrant, InvalidTarget, UnsupportedGrant])
         .refuses(&[Conflict, NoTokenKeys, SignerUnavailable])
+        .refuses(&[AuthorizationPending, SlowDown, AccessDenied, ExpiredToken])
         .done();
 
     let operation = document.post("/v1/oauth/introspect", "introspect", "Whether a token is good (RFC 7662)");
@@ -129,3 +130,5 @@ fn form<'a>(operation: Operation<'a>, fields: Value, required: &[&str], example:
         .refuses(&[BodyTooLarge, UnsupportedMedia])
         .in_words_of_oauth()
 }
+
+const GRANTS: [&str; 3] = ["client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"];

@@ -29,6 +29,10 @@ fn own(owner: &str, field: &str) -> Option<Value> {
             Some(json!({ "maxProperties": 16, "propertyNames": names, "additionalProperties": { "maxLength": 256 } }))
         }
         ("HardwareFacts", "manufacturer" | "model" | "firmware") => Some(json!({ "maxLength": 256 })),
+        ("PolicyCandidate", "at") => Some(json!({ "maxLength": 64, "format": "date-time" })),
+        ("EventQuery", "ticket" | "key" | "kinds") => Some(json!({ "maxLength": 128 })),
+        ("EventQuery", "token") => Some(json!({ "maxLength": 8192 })),
+        ("CredentialQuery", "kind" | "status" | "after") => Some(json!({ "maxLength": 64 })),
         ("IssuerChange", "reason") => Some(json!({ "maxLength": 200 })),
         ("RecoverRequest", "certificate") => Some(json!({ "maxLength": 32_768 })),
         ("RecoverRequest", "signature") => Some(json!({ "maxLength": 1024, "contentEncoding": "base64" })),
