@@ -20,6 +20,7 @@ mod hooks;
 mod inventory;
 mod issuers;
 mod keys;
+mod kill_switch;
 mod leaks;
 mod lists;
 mod malleability;
