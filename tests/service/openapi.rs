@@ -54,7 +54,7 @@ async fn the_permissions_are_the_ones_that_are_documented() {
             let Some(scope) = operation["security"][0]["certificate"][0].as_str() else { continue };
             assert_eq!(operation["security"][1]["apiKey"][0], scope);
             if path == "/v1/events/ws" {
-                // The handshake comes first: `socket.rs`.
+                // The handshake comes first: `sockets.rs`.
                 continue;
             }
             let named = operation["parameters"].as_array().into_iter().flatten().filter(|p| p["in"] == "path");

@@ -123,9 +123,10 @@ fn own_keys(document: &mut Document) {
     let operation =
         document.post("/v1/apikeys/rotate", "rotateOwnApiKey", "A new key in place of the one that is shown");
     operation
-        .about("The body may be empty. The key that is shown goes on for a while, so that an answer may be lost.")
+        .about("The key that is shown goes on for a while, so that an answer may be lost.")
         .by_anyone()
         .takes::<RotateApiKey>(json!({ "overlap": 3600 }))
+        .or_nothing()
         .answers_as(200, "The new key.", "application/json", created)
         .refuses(&[InvalidArgument, NotFound, Conflict])
         .done();

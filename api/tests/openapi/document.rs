@@ -58,6 +58,13 @@ pub(crate) struct Operation<'a> {
     answers: Map<String, Value>,
     codes: Vec<ErrorCode>,
     refusals: Refusals,
+    body: Body,
+}
+
+#[derive(PartialEq)]
+enum Body {
+    Required,
+    Optional,
 }
 
 /// As what a refusal comes.
@@ -83,6 +90,7 @@ impl<'a> Operation<'a> {
             // method), meet a full queue or a fault.
             codes: vec![MalformedRequest, Forbidden, Internal, Busy],
             refusals: Refusals::Problem,
+            body: Body::Required,
         }
     }
 
@@ -105,10 +113,22 @@ impl<'a> Operation<'a> {
         self.refuses(IDENTITY).refuses(SECRET)
     }
 
-    /// The same, and nobody, where the body proves enough; a key may also be the password of HTTP Basic.
+    /// The same without access tokens; a key may also be the password of HTTP Basic.
     pub(crate) fn by_client(mut self) -> Self {
         self = self.by_anyone();
-        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }, { "basicKey": [] }, {}]);
+        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }, { "basicKey": [] }]);
+        self
+    }
+
+    /// Or by an access token.
+    pub(crate) fn or_token(mut self) -> Self {
+        self.value["security"].as_array_mut().expect("a list").push(json!({ "accessToken": [] }));
+        self
+    }
+
+    /// Or by nobody, where the body proves enough.
+    pub(crate) fn or_nobody(mut self) -> Self {
+        self.value["security"].as_array_mut().expect("a list").push(json!({}));
         self
     }
 
@@ -173,6 +193,12 @@ impl<'a> Operation<'a> {
         let schema = self.document.schemas.of::<T>(Direction::Request, &sample);
         self.content.insert("application/json".into(), json!({ "schema": schema, "example": example }));
         self.refuses(&[BodyTooLarge])
+    }
+
+    /// Without a body it is as if every field were left out.
+    pub(crate) fn or_nothing(mut self) -> Self {
+        self.body = Body::Optional;
+        self
     }
 
     /// Another form of the body.
@@ -257,7 +283,7 @@ impl<'a> Operation<'a> {
             self.value["parameters"] = self.parameters.into();
         }
         if !self.content.is_empty() {
-            self.value["requestBody"] = json!({ "required": true, "content": self.content });
+            self.value["requestBody"] = json!({ "required": self.body == Body::Required, "content": self.content });
         }
         self.value["responses"] = self.answers.into();
         let known = self.document.paths.entry(self.path).or_default().insert(self.method, self.value);

@@ -49,7 +49,8 @@ fn tokens(document: &mut Document) {
              certificate of the key that it is bound to. A device code gets an enrollment token when an administrator has let \
              the device in (RFC 8628 3.4).",
         )
-        .by_client();
+        .by_client()
+        .or_nobody();
     form(operation, fields, &["grant_type"], "grant_type=client_credentials&scope=devices%3Aread")
         .answers_as(200, "The token.", "application/json", json!({ "anyOf": [tokens, enrollment] }))
         .refuses(&[InvalidScope, InvalidGrant, InvalidTarget, UnsupportedGrant])
@@ -59,7 +60,7 @@ fn tokens(document: &mut Document) {
 
     let operation = document.post("/v1/oauth/introspect", "introspect", "Whether a token is good (RFC 7662)");
     let token = json!({ "token": text(8192), "token_type_hint": text(64) });
-    let operation = operation.about("For its owner, and for who may `tokens:introspect`.").by_client();
+    let operation = operation.about("For its owner, and for who may `tokens:introspect`.").by_client().or_token();
     form(operation, token.clone(), &["token"], "token=sgr_7q2m8kx41d_…")
         .answers::<Introspection>(json!({
             "active": true, "token_type": "Bearer", "scope": "devices:read", "client_id": "sensor-1",
@@ -71,7 +72,11 @@ fn tokens(document: &mut Document) {
         .done();
 
     let operation = document.post("/v1/oauth/revoke", "endToken", "End a token (RFC 7009)");
-    let operation = operation.about("Whoever has it may; of one that is not good nothing is said.").by_client();
+    let operation = operation
+        .about("Whoever has it may; of one that is not good nothing is said.")
+        .by_client()
+        .or_token()
+        .or_nobody();
     form(operation, token, &["token"], "token=sgr_7q2m8kx41d_…")
         .answers_nothing(200, "It is not good any more.")
         .done();
