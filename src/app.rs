@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use signet_pki::key_policy::KeyPolicy;
-use signet_pki::signer::Signer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

@@ -20,6 +20,9 @@ use super::tokens::with_other_secret;
 use crate::support::access::{key_order, with_wrong_secret};
 use crate::support::{Device, Installation, TestKey, TestService, client, credential, device_id, issued, order, wire};
 
+#[path = "leaks_issued.rs"]
+mod more;
+
 /// A secret in every spelling in which it could turn up, and the file that may hold it.
 struct Secret {
     what: String,
@@ -149,6 +152,7 @@ impl Site<'_> {
         self.keys(&mut found, &admin).await;
         let own = self.client(Some(device.identity()));
         own.whoami().await.unwrap();
+        self.sessions(&mut found, &admin, &device).await;
         let next = TestKey::p256();
         found.secrets.push(Secret::key("the next key", &next.pkcs8(), "nowhere: it stays on the device"));
         own.renew(&RenewRequest { csr: next.csr(), device: None, profile: None, groups: None }).await.unwrap();

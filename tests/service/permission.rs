@@ -295,7 +295,7 @@ async fn the_time_of_a_rule_and_the_end_of_the_certificate_bound_what_may_be_kep
     let end = service.clock_ms() as i64 / 1000 + 3;
     let closing = signet_pki::UnixTime(end).to_string();
     let timed =
-        POLICY.replace("actions = [\"read\"]", &format!("actions = [\"read\"]\nwhen = {{ before = \"{closing}\" }}"));
+        POLICY.replace("actions = [\"read\"]", &format!("actions = [\"read\"]\nwhen = {{ before = {closing} }}"));
     service.policy(&timed).await;
     assert!((1..=3).contains(&ttl().await));
 }

@@ -1,6 +1,12 @@
-//! Access tokens, for whoever the connection's certificate says.
+//! Access tokens for whoever the connection's certificate says, and enrollment tokens by the device grant.
+
+use std::time::Duration;
+
+use signet_pki::Fingerprint;
 
 use super::{Client, ClientError, Method};
+use crate::ErrorCode;
+use crate::device_codes::{DEVICE_CODE_GRANT, DeviceAuthorization, DeviceToken};
 use crate::oauth::TokenResponse;
 
 impl Client {
@@ -17,9 +23,37 @@ impl Client {
                 form += &format!("&{name}={}", encode(value));
             }
         }
-        let body = ("application/x-www-form-urlencoded", form.into_bytes());
-        self.send(Method::POST, "/v1/oauth/token", &[], Some(body)).await?.json()
+        self.send(Method::POST, TOKEN, &[], Some(self::form(form))).await?.json()
     }
+
+    /// Begins the device grant (RFC 8628 3.1). `spki`: the key that the token is to be bound to.
+    pub async fn begin_device_grant(
+        &self,
+        client_id: &str,
+        spki: Option<Fingerprint>,
+    ) -> Result<DeviceAuthorization, ClientError> {
+        let spki = spki.map(|spki| format!("&spki={spki}")).unwrap_or_default();
+        let body = format!("client_id={}{spki}", encode(client_id));
+        self.send(Method::POST, "/v1/oauth/device_authorization", &[], Some(form(body))).await?.json()
+    }
+
+    /// Asks what became of it (RFC 8628 3.4): the token, or by how much longer to wait until the next question.
+    pub async fn device_grant(&self, device_code: &str) -> Result<Result<DeviceToken, Duration>, ClientError> {
+        let grant = encode(DEVICE_CODE_GRANT);
+        let body = format!("grant_type={grant}&device_code={}", encode(device_code));
+        match self.send(Method::POST, TOKEN, &[], Some(form(body))).await {
+            Ok(answer) => Ok(Ok(answer.json()?)),
+            Err(ClientError::Refused(problem, _)) if problem.code == ErrorCode::AuthorizationPending => {
+                Ok(Err(Duration::ZERO))
+            }
+            Err(ClientError::Refused(problem, _)) if problem.code == ErrorCode::SlowDown => Ok(Err(SLOWER)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn form(text: String) -> (&'static str, Vec<u8>) {
+    ("application/x-www-form-urlencoded", text.into_bytes())
 }
 
 /// Everything but what needs no encoding anywhere (RFC 3986 2.3).
@@ -27,6 +61,10 @@ fn encode(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
+
+const TOKEN: &str = "/v1/oauth/token";
+/// RFC 8628 3.5.
+const SLOWER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("CreateAccount" | "ChangeAccount" | "CreateApiKey" | "ChangeApiKey" | "ImportedKey", "name") => {
             Some(json!({ "maxLength": 128, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" }))
         }
-        ("AccountQuery" | "CredentialQuery", "status" | "after" | "kind") => Some(json!({ "maxLength": 1000 })),
+        ("AccountQuery", "status" | "after") => Some(json!({ "maxLength": 64 })),
         ("CreateApiKey" | "ImportApiKeys", "lifetime") => Some(json!({ "minimum": 3600, "maximum": 31_536_000 })),
         ("RotateApiKey" | "ChangeApiKey", "overlap") => Some(json!({ "minimum": 0, "maximum": 2_592_000 })),
         ("ImportApiKeys", "keys") => Some(json!({ "minItems": 1, "maxItems": 1000 })),
@@ -58,6 +58,10 @@ fn own(owner: &str, field: &str) -> Option<Value> {
             Some(json!({ "maxProperties": 16, "propertyNames": names, "additionalProperties": { "maxLength": 256 } }))
         }
         ("HardwareFacts", "manufacturer" | "model" | "firmware") => Some(json!({ "maxLength": 256 })),
+        ("PolicyCandidate", "at") => Some(json!({ "maxLength": 64, "format": "date-time" })),
+        ("EventQuery", "ticket" | "key" | "kinds") => Some(json!({ "maxLength": 128 })),
+        ("EventQuery", "token") => Some(json!({ "maxLength": 8192 })),
+        ("CredentialQuery", "kind" | "status" | "after") => Some(json!({ "maxLength": 64 })),
         ("IssuerChange", "reason") => Some(json!({ "maxLength": 200 })),
         ("RecoverRequest", "certificate") => Some(json!({ "maxLength": 32_768 })),
         ("RecoverRequest", "signature") => Some(json!({ "maxLength": 1024, "contentEncoding": "base64" })),
@@ -88,10 +92,8 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("CheckRequest" | "Check" | "ProxyQuery", "resource") => {
             Some(json!({ "minLength": 3, "maxLength": 8192, "pattern": "^[a-z0-9-]+:[!-~]+$" }))
         }
-        ("PolicyCandidate", "at") => Some(json!({ "maxLength": 32, "format": "date-time" })),
         ("CheckRequest" | "Check" | "PolicyCandidate", "source") => Some(json!({ "maxLength": 45 })),
         ("CheckRequest", "checks") => Some(json!({ "maxItems": 100 })),
-        ("EventQuery", "ticket" | "key" | "token" | "kinds") => Some(json!({ "maxLength": 4096 })),
         ("CreateTicket" | "Ticket", "scopes") => Some(json!({ "maxLength": 2048 })),
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),

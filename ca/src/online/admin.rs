@@ -42,7 +42,7 @@ impl AdminCommand {
 
 /// What somebody is given.
 #[derive(Debug, Args)]
-struct Given {
+pub(super) struct Given {
     /// owner, issuer, revoker, auditor or clerk; may be repeated
     #[arg(long = "role", value_name = "ROLE", value_parser = role)]
     roles: Vec<Role>,
@@ -52,11 +52,15 @@ struct Given {
 }
 
 impl Given {
-    fn permissions(&self) -> Result<Permissions, Failure> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.scopes.is_empty()
+    }
+
+    pub(super) fn permissions(&self) -> Result<Permissions, Failure> {
         let scopes = self.scopes.join(" ").parse();
         let scopes =
             scopes.map_err(|e| Failure::usage(e).hint("'ca admin list --json' shows the names of all of them"))?;
-        if self.roles.is_empty() && self.scopes.is_empty() {
+        if self.is_empty() {
             return Err(Failure::usage("nothing is given").hint("for example: --role auditor"));
         }
         Ok(Permissions::of(&self.roles, scopes))
@@ -195,10 +199,7 @@ impl Join {
     pub(super) fn run(self) -> Result<(), Failure> {
         let link = read_link(&self.link)?;
         let dir = self.at.path()?;
-        if dir.join("admin.pem").exists() {
-            let text = format!("{} is the directory of an administrator already", dir.display());
-            return Err(Failure::refused(text).hint("choose another with --admin DIR; nothing is overwritten"));
-        }
+        must_be_free(&dir)?;
         key_files::create_private_dir(&dir).map_err(files::failure)?;
         // Kept from here on: with the same key a lost answer is got again.
         let key = kept_key(&dir.join("admin.key"))?;
@@ -206,7 +207,15 @@ impl Join {
     }
 }
 
-fn enroll(dir: &Path, link: &EnrollmentLink, key: &PrivateKey) -> Result<(), Failure> {
+pub(super) fn must_be_free(dir: &Path) -> Result<(), Failure> {
+    if !dir.join("admin.pem").exists() {
+        return Ok(());
+    }
+    let text = format!("{} is the directory of an administrator already", dir.display());
+    Err(Failure::refused(text).hint("choose another with --admin DIR; nothing is overwritten"))
+}
+
+pub(super) fn enroll(dir: &Path, link: &EnrollmentLink, key: &PrivateKey) -> Result<(), Failure> {
     let runtime = context::runtime()?;
     let config = ClientConfig::new(&link.server, Trust::PinnedRoot(link.root));
     let der = csr::make(key, "administrator").map_err(Failure::internal)?;
@@ -232,7 +241,7 @@ fn enroll(dir: &Path, link: &EnrollmentLink, key: &PrivateKey) -> Result<(), Fai
     Ok(())
 }
 
-fn kept_key(path: &Path) -> Result<PrivateKey, Failure> {
+pub(super) fn kept_key(path: &Path) -> Result<PrivateKey, Failure> {
     if path.exists() {
         let text = Zeroizing::new(files::read_text(path, MAX_PEM)?);
         return PrivateKey::open(&text, None).map_err(|e| Failure::refused(format!("{}: {e}", path.display())));

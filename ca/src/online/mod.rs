@@ -16,6 +16,7 @@ mod audit_search;
 mod audit_verify;
 mod authz;
 mod bundle;
+mod code;
 mod context;
 mod crl;
 mod crl_file;
@@ -30,6 +31,7 @@ mod events;
 mod files;
 mod issue;
 pub(crate) mod issuers;
+mod login;
 mod oauth;
 mod policy;
 mod policy_apply;
@@ -100,7 +102,11 @@ pub(crate) enum OnlineCommand {
     /// What waits for a second administrator: list, show, approve, deny
     #[command(after_help = "Example:\n  ca approval list")]
     Approval(Noun<approval::ApprovalCommand>),
+    /// Devices and people that show a code and wait: list, approve, deny
+    #[command(after_help = "Example:\n  ca code list")]
+    Code(Noun<code::CodeCommand>),
     Join(admin::Join),
+    Login(login::Login),
     /// Endpoints that are told what happens: create, list, show, enable, disable, rotate-secret, test, delete, dead
     #[command(after_help = "Example:\n  ca webhook list")]
     Webhook(Noun<webhook::WebhookCommand>),
@@ -129,7 +135,9 @@ impl OnlineCommand {
             OnlineCommand::Policy(noun) => noun.command.run(&noun.at),
             OnlineCommand::Admin(noun) => noun.command.run(&noun.at),
             OnlineCommand::Approval(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Code(noun) => noun.command.run(&noun.at),
             OnlineCommand::Join(command) => command.run(),
+            OnlineCommand::Login(command) => command.run(),
             OnlineCommand::Webhook(noun) => noun.command.run(&noun.at),
             OnlineCommand::Why(command) => command.run(),
             OnlineCommand::Doctor(command) => command.run(),
