@@ -34,7 +34,7 @@ async fn every_path_allows_the_methods_that_are_documented() {
         if documented.contains("GET") {
             documented.insert("HEAD".to_owned());
         }
-        for method in ["OPTIONS", "DELETE"] {
+        for method in ["OPTIONS", "PATCH"] {
             let reply = wire.send(method, path, &[], b"").await.unwrap();
             assert_eq!(reply.problem().code, MethodNotAllowed, "{method} {path}");
             let allowed = reply.header("allow").unwrap().split(',').map(|m| m.trim().to_owned()).collect();
@@ -53,7 +53,16 @@ async fn the_permissions_are_the_ones_that_are_documented() {
         for (method, operation) in item.as_object().unwrap() {
             let Some(scope) = operation["security"][0]["certificate"][0].as_str() else { continue };
             assert_eq!(operation["security"][1]["apiKey"][0], scope);
-            let reply = service.send_as(device.identity(), &method.to_uppercase(), path, &[], b"{}").await;
+            if path == "/v1/events/ws" {
+                // The handshake comes first: `sockets.rs`.
+                continue;
+            }
+            let named = operation["parameters"].as_array().into_iter().flatten().filter(|p| p["in"] == "path");
+            let path = named.fold(path.clone(), |path, parameter| {
+                let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
+                path.replace(&name, parameter["example"].as_str().unwrap())
+            });
+            let reply = service.send_as(device.identity(), &method.to_uppercase(), &path, &[], b"{}").await;
             let problem = reply.problem();
             assert_eq!(problem.code, Forbidden, "{method} {path}");
             assert!(

@@ -33,7 +33,8 @@ fn tokens(document: &mut Document) {
     let target = json!({ "device": "sensor-1", "serial_number": "SN-0001", "spki": SHA256, "dns_names": ["sensor-1.acme.example"] });
     let order = json!({
         "kind": "batch", "profile": "device", "groups": ["line-4"], "lifetime": 86_400, "batch": "spring",
-        "cidr": "10.20.0.0/16", "approval": false, "replace": false, "permissions": "role:auditor", "targets": [target],
+        "cidr": "10.20.0.0/16", "approval": false, "replace": false, "permissions": "role:auditor",
+        "targets": [target],
     });
     let example = json!({ "kind": "interactive", "profile": "device", "groups": ["line-4"], "targets": [{ "device": "sensor-1" }] });
     let secret = format!("sge_{TOKEN_ID}_0123456789abcdefghjkmnpqrs0000000");
@@ -43,11 +44,13 @@ fn tokens(document: &mut Document) {
     });
     let operation = document.post("/v1/admin/tokens", "createTokens", "One enrollment token for each target");
     operation
-        .about("The answer is the only place where the secrets are ever shown.")
+        .about(
+            "The answer is the only place where the secrets are ever shown. The profile `admin` needs `accounts:write` besides.",
+        )
         .with(TokensWrite)
         .takes_like::<CreateTokens>(order, example)
         .answers::<CreatedTokens>(json!({ "batch": "spring", "root_fingerprint": SHA256, "tokens": [made] }))
-        .refuses(&[InvalidArgument, Conflict])
+        .refuses(&[InvalidArgument, Conflict, ApprovalNeeded, ApprovalDenied])
         .done();
     let operation = document.get("/v1/admin/tokens/{id}", "showToken", "One token, without its secret");
     operation.with(TokensRead).in_path("id", texts::credential_id(), TOKEN_ID).answers::<TokenInfo>(token()).done();
@@ -93,7 +96,7 @@ fn devices(document: &mut Document) {
              `devices:write`, the owner and the permissions `accounts:write`, anything else `devices:write`.",
         )
         .answers::<DeviceInfo>(device())
-        .refuses(&[InvalidArgument, Conflict])
+        .refuses(&[InvalidArgument, Conflict, ApprovalNeeded, ApprovalDenied])
         .done();
     let operation = document.get("/v1/admin/certificates/{serial}", "showCertificate", "One certificate");
     operation
@@ -131,7 +134,7 @@ fn revocations(document: &mut Document) {
             json!({ "device": "sensor-1", "reason": "key-compromise", "dry_run": true }),
         )
         .answers::<RevokeReport>(report)
-        .refuses(&[InvalidArgument, NotFound, Conflict])
+        .refuses(&[InvalidArgument, NotFound, Conflict, ApprovalNeeded, ApprovalDenied])
         .done();
 }
 
@@ -190,7 +193,7 @@ fn issuers(document: &mut Document) {
             json!({ "action": "activate" }),
         )
         .answers::<Vec<IssuerInfo>>(json!([issuer]))
-        .refuses(&[InvalidArgument, Conflict])
+        .refuses(&[InvalidArgument, Conflict, ApprovalNeeded, ApprovalDenied])
         .done();
 }
 
@@ -218,7 +221,8 @@ fn watch(document: &mut Document) {
             "subscribers": [{ "identity": "service:api", "streams": 1, "acknowledged": 17, "lag": 1 }],
             "budget_ms": 1000,
             "stages": [{ "stage": "crl", "over_budget": 0 }],
-            "last_over_budget": { "stage": "crl", "took_ms": 1200, "seconds_ago": 60 }, "query_secrets": false,
+            "last_over_budget": { "stage": "crl", "took_ms": 1200, "seconds_ago": 60 },
+            "query_secrets": false,
         }))
         .done();
 }

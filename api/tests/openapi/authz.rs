@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 use signet_api::ErrorCode::*;
-use signet_api::authz::{CheckAnswer, CheckRequest, ProxyQuery};
+use signet_api::authz::{CheckAnswer, CheckAnswers, CheckRequest, ProxyQuery};
 use signet_api::scope::Scope;
 
 use crate::document::Document;
+use crate::schema::Direction;
 
 pub(crate) fn describe(document: &mut Document) {
     let subject = json!({
@@ -21,6 +22,8 @@ pub(crate) fn describe(document: &mut Document) {
     let example = json!({
         "subject": { "serial": "4f00a1" }, "action": "http:GET", "resource": "service:web/data/1",
     });
+    let one = document.schemas.of::<CheckAnswer>(Direction::Answer, &answer());
+    let several = document.schemas.of::<CheckAnswers>(Direction::Answer, &json!({ "answers": [answer()] }));
     document
         .post("/v1/authz/check", "check", "May somebody do something to the asking service, or to what belongs to it")
         .about(
@@ -29,7 +32,7 @@ pub(crate) fn describe(document: &mut Document) {
         )
         .with(Scope::AuthzCheck)
         .takes_like::<CheckRequest>(sample, example)
-        .answers::<CheckAnswer>(answer())
+        .answers_as(200, "The answer, or the answers.", "application/json", json!({ "anyOf": [one, several] }))
         .refuses(&[InvalidArgument])
         .done();
     let text = |pattern: &str| json!({ "type": "string", "maxLength": 16_384, "pattern": pattern });

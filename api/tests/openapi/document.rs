@@ -37,6 +37,10 @@ impl Document {
         Operation::new(self, "put", path, id, summary)
     }
 
+    pub(crate) fn delete(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
+        Operation::new(self, "delete", path, id, summary)
+    }
+
     pub(crate) fn post(&mut self, path: &'static str, id: &str, summary: &str) -> Operation<'_> {
         Operation::new(self, "post", path, id, summary)
     }
@@ -54,6 +58,13 @@ pub(crate) struct Operation<'a> {
     answers: Map<String, Value>,
     codes: Vec<ErrorCode>,
     refusals: Refusals,
+    body: Body,
+}
+
+#[derive(PartialEq)]
+enum Body {
+    Required,
+    Optional,
 }
 
 /// As what a refusal comes.
@@ -66,9 +77,7 @@ enum Refusals {
 
 impl<'a> Operation<'a> {
     fn new(document: &'a mut Document, method: &'static str, path: &'static str, id: &str, summary: &str) -> Self {
-        let area = path.split('/').nth(2).unwrap_or_default();
-        let tag = TAGS.iter().map(|(tag, _)| *tag).find(|tag| *tag == area).unwrap_or(TAGS[0].0);
-        let value = json!({ "operationId": id, "summary": summary, "tags": [tag], "security": [] });
+        let value = json!({ "operationId": id, "summary": summary, "tags": [tag(path)], "security": [] });
         Operation {
             document,
             method,
@@ -77,9 +86,11 @@ impl<'a> Operation<'a> {
             parameters: Vec::new(),
             content: Map::new(),
             answers: Map::new(),
-            // Any request may be malformed as HTTP, meet a full queue or a fault.
-            codes: vec![MalformedRequest, Internal, Busy],
+            // Any request may be malformed as HTTP, come from a page (two origins are from none that is listed, whatever the
+            // method), meet a full queue or a fault.
+            codes: vec![MalformedRequest, Forbidden, Internal, Busy],
             refusals: Refusals::Problem,
+            body: Body::Required,
         }
     }
 
@@ -102,10 +113,22 @@ impl<'a> Operation<'a> {
         self.refuses(IDENTITY).refuses(SECRET)
     }
 
-    /// The same, and nobody, where the body proves enough; a key may also be the password of HTTP Basic.
+    /// The same without access tokens; a key may also be the password of HTTP Basic.
     pub(crate) fn by_client(mut self) -> Self {
         self = self.by_anyone();
-        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }, { "basicKey": [] }, {}]);
+        self.value["security"] = json!([{ "certificate": [] }, { "apiKey": [] }, { "basicKey": [] }]);
+        self
+    }
+
+    /// Or by an access token.
+    pub(crate) fn or_token(mut self) -> Self {
+        self.value["security"].as_array_mut().expect("a list").push(json!({ "accessToken": [] }));
+        self
+    }
+
+    /// Or by nobody, where the body proves enough.
+    pub(crate) fn or_nobody(mut self) -> Self {
+        self.value["security"].as_array_mut().expect("a list").push(json!({}));
         self
     }
 
@@ -117,7 +140,7 @@ impl<'a> Operation<'a> {
 
     /// Whoever may do this.
     pub(crate) fn with(mut self, scope: Scope) -> Self {
-        self = self.by_anyone().refuses(&[Forbidden]);
+        self = self.by_anyone();
         let needs = |scheme: &str| json!({ scheme: [scope.as_str()] });
         self.value["security"] = json!([needs("certificate"), needs("apiKey"), needs("accessToken")]);
         self
@@ -127,6 +150,12 @@ impl<'a> Operation<'a> {
     pub(crate) fn by_enrollment_token(mut self) -> Self {
         self.value["security"] = json!([{ "enrollmentToken": [] }]);
         self.refuses(&[NotAuthenticated, TwoSecrets, TokenInvalid])
+    }
+
+    /// Another system, by what its hook was configured with.
+    pub(crate) fn by_hook(mut self) -> Self {
+        self.value["security"] = json!([{ "hookSignature": [] }, { "hookBearer": [] }]);
+        self.refuses(&[HookRefused, TwoSecrets, TooManyRequests])
     }
 
     // -------------------------------------------------------------------------------------------------------- what is sent
@@ -164,6 +193,12 @@ impl<'a> Operation<'a> {
         let schema = self.document.schemas.of::<T>(Direction::Request, &sample);
         self.content.insert("application/json".into(), json!({ "schema": schema, "example": example }));
         self.refuses(&[BodyTooLarge])
+    }
+
+    /// Without a body it is as if every field were left out.
+    pub(crate) fn or_nothing(mut self) -> Self {
+        self.body = Body::Optional;
+        self
     }
 
     /// Another form of the body.
@@ -233,10 +268,6 @@ impl<'a> Operation<'a> {
         assert_eq!(named, self.path.matches('{').count(), "{}: a parameter of the path is not described", self.path);
         let is_good = |status: &String| status.starts_with('2') || status == "101";
         assert!(self.answers.keys().any(is_good), "{}: no answer", self.path);
-        // Pages of other sites change nothing, whosever certificate the browser shows for them.
-        if self.method != "get" && !self.codes.contains(&Forbidden) {
-            self.codes.push(Forbidden);
-        }
         for code in ErrorCode::ALL.iter().filter(|code| self.codes.contains(code)) {
             let refusal = refusal(code.status());
             let answer = self.answers.entry(code.status().to_string()).or_insert_with(|| refusal.clone());
@@ -252,7 +283,7 @@ impl<'a> Operation<'a> {
             self.value["parameters"] = self.parameters.into();
         }
         if !self.content.is_empty() {
-            self.value["requestBody"] = json!({ "required": true, "content": self.content });
+            self.value["requestBody"] = json!({ "required": self.body == Body::Required, "content": self.content });
         }
         self.value["responses"] = self.answers.into();
         let known = self.document.paths.entry(self.path).or_default().insert(self.method, self.value);
@@ -284,11 +315,23 @@ fn add(refusal: &mut Value, code: ErrorCode) {
 
 const PROBLEM: &str = "application/problem+json";
 
-/// By the second part of the path; the first has everything else.
+/// By the second part of the path; the first has everything else of `/v1`.
+fn tag(path: &str) -> &'static str {
+    let area = match path.strip_prefix("/v1/") {
+        Some(rest) => rest.split('/').next().unwrap_or_default(),
+        // What OAuth has at fixed addresses.
+        None => "oauth",
+    };
+    TAGS.iter().map(|(tag, _)| *tag).find(|tag| *tag == area).unwrap_or(TAGS[0].0)
+}
+
 pub(crate) const TAGS: &[(&str, &str)] = &[
     ("identity", "Devices and services: enroll, renew, recover."),
+    ("apikeys", "What somebody does with API keys of their own."),
     ("trust", "What verifiers configure. Public."),
     ("events", "Revocations as they happen."),
+    ("services", "Services register where they are, and what belongs to them."),
+    ("hooks", "Other systems ask for what they may."),
     ("oauth", "Access tokens for services that do not read certificates."),
     ("authz", "Whether somebody may do something, asked by registered services."),
     ("admin", "For administrators, and whoever has the permission."),
@@ -303,6 +346,8 @@ const IDENTITY: &[ErrorCode] = &[
     IssuerDistrusted,
     CertificateSuperseded,
     CertificateUnknown,
+    AccountSuspended,
+    AccountRevoked,
     StoreUnavailable,
 ];
 
@@ -315,8 +360,6 @@ const SECRET: &[ErrorCode] = &[
     CredentialDisabled,
     CredentialConstraint,
     CredentialMismatch,
-    AccountSuspended,
-    AccountRevoked,
     TooManyRequests,
 ];
 

@@ -37,6 +37,7 @@ pub(crate) fn describe(document: &mut Document) {
         .about("For those who open streams without headers. It gives no more than what it was got with.")
         .with(Scope::EventsRead)
         .takes::<CreateTicket>(json!({ "scopes": "events:read" }))
+        .or_nothing()
         .answers::<Ticket>(json!({ "ticket": "sgt_…", "expires_at": "2026-11-22T06:00:42Z", "scopes": "events:read" }))
         .refuses(&[TooManyRequests, InvalidArgument])
         .done();

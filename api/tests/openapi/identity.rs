@@ -26,6 +26,8 @@ fn enroll(document: &mut Document) {
         .header("Signet-Hardware-Serial", hardware_serial(), "What `facts.serial_number` says, for a bare request.");
     issues(bare(operation))
         .refuses(&[
+            AccountSuspended,
+            AccountRevoked,
             TokenRevoked,
             TokenConstraint,
             TokenBoundToOtherKey,
@@ -69,11 +71,13 @@ fn recover(document: &mut Document) {
             RecoveryExhausted,
             RecoveryTooLate,
             RecoveryNotNeeded,
+            AccountSuspended,
+            AccountRevoked,
             DeviceSuspended,
             DeviceRevoked,
             CertificateRevoked,
             CertificateSuperseded,
-            Forbidden,
+            IssuerDistrusted,
             TooManyRequests,
         ]);
     issues(operation).done();
@@ -87,7 +91,6 @@ fn others(document: &mut Document) {
             "kind": "device", "id": "sensor-1", "serial": SERIAL, "profile": "device", "groups": ["line-4"],
             "not_after": LATER, "renew_after": LATER, "account": "acme", "scopes": "events:read", "credential": TOKEN_ID,
         }))
-        .refuses(&[Forbidden])
         .done();
 
     let operation = document.get("/v1/openapi.json", "openApi", "This document");

@@ -4,23 +4,40 @@ use serde_json::{Value, json};
 use signet_api::ErrorCode::*;
 use signet_api::access::CredentialQuery;
 use signet_api::admin::Page;
+use signet_api::device_codes::{DEVICE_CODE_GRANT, DeviceAuthorization, DeviceToken};
 use signet_api::jwt::Jwks;
 use signet_api::oauth::{Introspection, Metadata, RevokedSession, SessionInfo, TokenKeys, TokenResponse};
 use signet_api::scope::Scope;
 
 use crate::document::{Document, Operation};
 use crate::samples::{EARLIER, LATER, TOKEN_ID};
+use crate::schema::Direction;
 use crate::texts;
 
 pub(crate) fn describe(document: &mut Document) {
     tokens(document);
+    device(document);
     documents(document);
     administration(document);
 }
 
 fn tokens(document: &mut Document) {
+    let tokens = document.schemas.of::<TokenResponse>(
+        Direction::Answer,
+        &json!({
+            "access_token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…", "token_type": "Bearer", "expires_in": 3600,
+            "scope": "devices:read", "refresh_token": "sgr_7q2m8kx41d_…",
+        }),
+    );
+    let enrollment = document.schemas.of::<DeviceToken>(
+        Direction::Answer,
+        &json!({
+            "access_token": "sge_7q2m8kx41d_…", "token_type": "Bearer", "expires_in": 900, "scope": "enroll",
+            "device": "sensor-1", "enrollment_endpoint": "https://ca.example:8443/v1/enroll",
+        }),
+    );
     let operation = document.post("/v1/oauth/token", "token", "An access token (RFC 6749 3.2)");
-    let grants = json!({ "type": "string", "enum": GRANTS });
+    let grants = json!({ "type": "string", "enum": ["client_credentials", "refresh_token", DEVICE_CODE_GRANT] });
     let fields = json!({
         "grant_type": grants, "scope": text(2048), "resource": text(512), "audience": text(512), "client_id": text(128),
         "refresh_token": text(128), "device_code": text(128),
@@ -29,22 +46,21 @@ fn tokens(document: &mut Document) {
         .about(
             "By a certificate (RFC 8705), an API key, or both; the key also as the password of HTTP Basic, with its id as the \
              name. `offline_access` among the scopes opens a session, for who shows a certificate. A refresh token needs the \
-             certificate of the key that it is bound to.",
+             certificate of the key that it is bound to. A device code gets an enrollment token when an administrator has let \
+             the device in (RFC 8628 3.4).",
         )
-        .by_client();
+        .by_client()
+        .or_nobody();
     form(operation, fields, &["grant_type"], "grant_type=client_credentials&scope=devices%3Aread")
-        .answers::<TokenResponse>(json!({
-            "access_token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…", "token_type": "Bearer", "expires_in": 3600,
-            "scope": "devices:read", "refresh_token": "sgr_7q2m8kx41d_…",
-        }))
+        .answers_as(200, "The token.", "application/json", json!({ "anyOf": [tokens, enrollment] }))
         .refuses(&[InvalidScope, InvalidGrant, InvalidTarget, UnsupportedGrant])
-        .refuses(&[Conflict, NoTokenKeys, SignerUnavailable])
         .refuses(&[AuthorizationPending, SlowDown, AccessDenied, ExpiredToken])
+        .refuses(&[Conflict, NoTokenKeys, SignerUnavailable])
         .done();
 
     let operation = document.post("/v1/oauth/introspect", "introspect", "Whether a token is good (RFC 7662)");
     let token = json!({ "token": text(8192), "token_type_hint": text(64) });
-    let operation = operation.about("For its owner, and for who may `tokens:introspect`.").by_client();
+    let operation = operation.about("For its owner, and for who may `tokens:introspect`.").by_client().or_token();
     form(operation, token.clone(), &["token"], "token=sgr_7q2m8kx41d_…")
         .answers::<Introspection>(json!({
             "active": true, "token_type": "Bearer", "scope": "devices:read", "client_id": "sensor-1",
@@ -55,11 +71,36 @@ fn tokens(document: &mut Document) {
         .refuses(&[Forbidden])
         .done();
 
-    let operation = document.post("/v1/oauth/revoke", "revokeToken", "End a token (RFC 7009)");
-    let operation = operation.about("Whoever has it may; of one that is not good nothing is said.").by_client();
+    let operation = document.post("/v1/oauth/revoke", "endToken", "End a token (RFC 7009)");
+    let operation = operation
+        .about("Whoever has it may; of one that is not good nothing is said.")
+        .by_client()
+        .or_token()
+        .or_nobody();
     form(operation, token, &["token"], "token=sgr_7q2m8kx41d_…")
         .answers_nothing(200, "It is not good any more.")
         .done();
+}
+
+fn device(document: &mut Document) {
+    let path = "/v1/oauth/device_authorization";
+    let operation =
+        document.post(path, "authorizeDevice", "A device that has no token asks to be let in (RFC 8628 3.1)");
+    let fields = json!({ "client_id": text(512), "scope": text(64), "spki": texts::sha256() });
+    let operation = operation.about(
+        "Needs no credential. The person at the device tells an administrator the user code. `spki` binds what comes of it to a \
+         public key.",
+    );
+    form(operation, fields, &["client_id"], "client_id=sensor&scope=enroll")
+        .answers::<DeviceAuthorization>(json!({
+            "device_code": "…", "user_code": "WDJB-MJHT", "verification_uri": "https://ca.example:8443/device",
+            "expires_in": 900, "interval": 5,
+        }))
+        .refuses(&[InvalidScope, TooManyRequests])
+        .done();
+    let page = json!({ "type": "string" });
+    let operation = document.get("/device", "devicePage", "What the person at a device does with its user code");
+    operation.answers_as(200, "For people to read.", "text/plain", page).done();
 }
 
 fn documents(document: &mut Document) {
@@ -130,5 +171,3 @@ fn form<'a>(operation: Operation<'a>, fields: Value, required: &[&str], example:
         .refuses(&[BodyTooLarge, UnsupportedMedia])
         .in_words_of_oauth()
 }
-
-const GRANTS: [&str; 3] = ["client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"];

@@ -21,8 +21,37 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("CreateTokens", "targets") => Some(json!({ "minItems": 1, "maxItems": 10_000 })),
         ("TokenTarget", "dns_names") => Some(json!({ "maxItems": 16, "items": dns_name() })),
         ("IssueRequest", "dns_names") => Some(json!({ "items": dns_name() })),
-        ("TokenInfo" | "CreatedToken", "id") => Some(credential_id()),
-        ("DeviceInfo" | "WhoAmI", "id") => Some(device_id()),
+        ("TokenInfo" | "CreatedToken" | "ApiKeyInfo" | "ReplacedApiKey" | "WebhookInfo" | "SessionInfo", "id") => {
+            Some(credential_id())
+        }
+        ("DeviceInfo" | "WhoAmI" | "CreateAccount" | "AccountInfo" | "ServiceInfo", "id") => Some(device_id()),
+        // What people call accounts and keys: `credentials::apikeys::check_name`.
+        ("CreateAccount" | "ChangeAccount" | "CreateApiKey" | "ChangeApiKey" | "ImportedKey", "name") => {
+            Some(json!({ "maxLength": 128, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" }))
+        }
+        ("AccountQuery", "status" | "after") => Some(json!({ "maxLength": 64 })),
+        ("CreateApiKey" | "ImportApiKeys", "lifetime") => Some(json!({ "minimum": 3600, "maximum": 31_536_000 })),
+        ("RotateApiKey" | "ChangeApiKey", "overlap") => Some(json!({ "minimum": 0, "maximum": 2_592_000 })),
+        ("ImportApiKeys", "keys") => Some(json!({ "minItems": 1, "maxItems": 1000 })),
+        ("ImportedKey", "key") => Some(json!({ "minLength": 32, "maxLength": 36, "pattern": "^[0-9A-Fa-f-]+$" })),
+        ("ApprovalDecision", "digest") => Some(sha256()),
+        ("ApprovalDecision" | "HookRequest", "reason") => Some(json!({ "maxLength": 200 })),
+        ("HookRequest", "hardware_serial") => Some(json!({ "maxLength": 256 })),
+        ("RegisterService", "chain") => Some(json!({ "maxLength": 16_384 })),
+        ("RegisterService", "dns_names") => Some(json!({ "minItems": 1, "maxItems": 32, "items": dns_name() })),
+        ("RegisterService", "ports") => {
+            Some(json!({ "minItems": 1, "maxItems": 16, "uniqueItems": true, "items": { "minimum": 1 } }))
+        }
+        ("RegisterService", "resources") => {
+            Some(json!({ "minItems": 1, "maxItems": 64, "uniqueItems": true, "items": { "maxLength": 1024 } }))
+        }
+        ("RegisterService", "address") => Some(json!({ "maxLength": 45 })),
+        ("RegisterService", "proof") => Some(json!({ "maxLength": 1400, "contentEncoding": "base64" })),
+        ("ProbeRequest", "dns_name") => Some(dns_name()),
+        ("CreateWebhook", "url") => Some(json!({ "maxLength": 2000, "pattern": "^https://[!-~]+$" })),
+        ("RotateSecret", "overlap") => Some(json!({ "minimum": 0, "maximum": 604_800 })),
+        ("DeadQuery", "after") => Some(json!({ "maxLength": 20 })),
+        ("DeadQuery" | "DeadOrder", "webhook") => Some(credential_id()),
         ("IssuerInfo", "id") => Some(issuer_id()),
         ("HardwareFacts", "other") => {
             let names = json!({ "maxLength": 64 });
@@ -63,9 +92,8 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("CheckRequest" | "Check" | "ProxyQuery", "resource") => {
             Some(json!({ "minLength": 3, "maxLength": 8192, "pattern": "^[a-z0-9-]+:[!-~]+$" }))
         }
-        ("CheckRequest" | "Check", "source") => Some(json!({ "maxLength": 45 })),
+        ("CheckRequest" | "Check" | "PolicyCandidate", "source") => Some(json!({ "maxLength": 45 })),
         ("CheckRequest", "checks") => Some(json!({ "maxItems": 100 })),
-        ("EventQuery", "ticket" | "key" | "token" | "kinds") => Some(json!({ "maxLength": 4096 })),
         ("CreateTicket" | "Ticket", "scopes") => Some(json!({ "maxLength": 2048 })),
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),
