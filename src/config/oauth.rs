@@ -69,7 +69,10 @@ impl Config {
         let key = PrivateKey::generate(KeyKind::P256).map_err(unusable)?;
         let sealed = key.to_encrypted_pem(&self.passphrase()?).map_err(unusable)?;
         let stamp: String = now.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
-        let path = directory.join(format!("{stamp}.key"));
+        // Two within a second, as a script makes them, both get a name.
+        let names = (1..=9).map(|n| if n == 1 { format!("{stamp}.key") } else { format!("{stamp}-{n}.key") });
+        let free = names.map(|name| directory.join(name)).find(|path| !path.exists());
+        let path = free.unwrap_or_else(|| directory.join(format!("{stamp}.key")));
         files::write_new(&path, sealed.as_bytes(), Mode::Private).map_err(refused)?;
         Ok(path)
     }

@@ -83,8 +83,8 @@ fn an_unknown_key_is_named_with_its_line() {
         let error = parse(&format!("{GOOD}\n[{section}]\n{key} = 1\n")).err().unwrap().to_string();
         assert!(error.contains(key), "{error}");
     }
-    let error = parse(&format!("{GOOD}\n[webhooks]\n")).err().unwrap().to_string();
-    assert!(error.contains("webhooks"), "{error}");
+    let error = parse(&format!("{GOOD}\n[colours]\n")).err().unwrap().to_string();
+    assert!(error.contains("colours"), "{error}");
 }
 
 #[test]

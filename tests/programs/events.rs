@@ -54,6 +54,6 @@ fn a_device_is_told_that_events_are_not_for_it() {
     let site = Site::running();
     site.write("one.link", &site.link("sensor-1"));
     site.agent("enroll --link one.link --dir one").succeeded();
-    site.ca("events tail --service one").refused(1, "events are for services and administrators");
+    site.ca("events tail --service one").refused(1, "has no permission events:read");
     site.ca("events tail --service nothing").refused(1, "nothing");
 }

@@ -59,7 +59,7 @@ fn services_are_registered_by_their_agent_and_by_an_administrator_and_probed() {
     site.write("api.proof", &proof);
     let by = |proof: &str| {
         format!(
-            "service register api --chain api/device.pem --proof {proof} --dns api.services.acme.example --port 443 \
+            "service register api --chain api/current/device.pem --proof {proof} --dns api.services.acme.example --port 443 \
              --resource service:api --resource http:/v1/*"
         )
     };

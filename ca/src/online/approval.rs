@@ -106,7 +106,7 @@ impl Approve {
 
 /// Refuse a request, or take your own back
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ca approval deny ap-0123456789ab --reason 'not on a Friday'")]
+#[command(after_help = "Example:\n  ca approval deny ap-0123456789ab --reason unplanned")]
 pub(crate) struct Deny {
     id: String,
     /// Who asked reads it

@@ -94,7 +94,18 @@ impl Reader {
             Ok(_) => Err("changed"),
             // Nothing is known about the right, and nothing can be told without the store either.
             Err(refusal) if refusal.code.status() >= 500 => Ok(()),
-            Err(refusal) => Err(refusal.code.as_str()),
+            Err(refusal) => Err(self.word(refusal.code)),
+        }
+    }
+
+    /// With a certificate, the word that its line would have ended with: which of the two is first is chance.
+    fn word(&self, code: ErrorCode) -> &'static str {
+        match code {
+            _ if self.peer.certificate.is_none() => code.as_str(),
+            ErrorCode::DeviceSuspended => "suspended",
+            ErrorCode::DeviceRevoked | ErrorCode::CertificateRevoked => "revoked",
+            ErrorCode::CertificateSuperseded => "superseded",
+            _ => code.as_str(),
         }
     }
 
