@@ -78,43 +78,48 @@ fn generated() -> Value {
         "components": {
             "schemas": document.schemas.named,
             "headers": headers(),
-            "securitySchemes": {
-                "certificate": {
-                    "type": "mutualTLS",
-                    "description": "A certificate of this CA. Its status is checked at every request.",
-                },
-                "apiKey": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "X-API-Key",
-                    "description": "`sgk_<id>_<secret>`, of an account, a device or a service. Beside a certificate it has to be its \
-                        owner's, and both have to allow what is asked.",
-                },
-                "accessToken": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "From `/v1/oauth/token`; one that is bound to a certificate over a connection with it only.",
-                },
-                "basicKey": {
-                    "type": "http",
-                    "scheme": "basic",
-                    "description": "An API key: its id as the name, the whole key as the password (RFC 6749 2.3.1).",
-                },
-                "hookSignature": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "webhook-signature",
-                    "description": "Standard Webhooks: over the id, the timestamp and the body, with the hook's secret.",
-                },
-                "hookBearer": { "type": "http", "scheme": "bearer", "description": "The hook's." },
-                "enrollmentToken": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "sge_<id>_<secret>",
-                    "description": "One-time, for one device.",
-                },
-            },
+            "securitySchemes": schemes(),
+        },
+    })
+}
+
+/// How somebody proves who they are.
+fn schemes() -> Value {
+    json!({
+        "certificate": {
+            "type": "mutualTLS",
+            "description": "A certificate of this CA. Its status is checked at every request.",
+        },
+        "apiKey": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "`sgk_<id>_<secret>`, of an account, a device or a service. Beside a certificate it has to be its \
+                owner's, and both have to allow what is asked.",
+        },
+        "accessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "From `/v1/oauth/token`; one that is bound to a certificate over a connection with it only.",
+        },
+        "basicKey": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "An API key: its id as the name, the whole key as the password (RFC 6749 2.3.1).",
+        },
+        "hookSignature": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "webhook-signature",
+            "description": "Standard Webhooks: over the id, the timestamp and the body, with the hook's secret.",
+        },
+        "hookBearer": { "type": "http", "scheme": "bearer", "description": "The hook's." },
+        "enrollmentToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "sge_<id>_<secret>",
+            "description": "One-time, for one device.",
         },
     })
 }

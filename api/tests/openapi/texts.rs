@@ -12,7 +12,10 @@ pub(crate) fn rule(owner: &str, field: &str, shape: &Shape) -> Value {
         Shape::Text | Shape::Integer(..) => rule.get("items").is_none(),
         _ => false,
     };
-    own(owner, field).or_else(|| Some(common(field)).filter(fits)).unwrap_or_default()
+    own(owner, field)
+        .or_else(|| of_others(owner, field))
+        .or_else(|| Some(common(field)).filter(fits))
+        .unwrap_or_default()
 }
 
 fn own(owner: &str, field: &str) -> Option<Value> {
@@ -25,33 +28,6 @@ fn own(owner: &str, field: &str) -> Option<Value> {
             Some(credential_id())
         }
         ("DeviceInfo" | "WhoAmI" | "CreateAccount" | "AccountInfo" | "ServiceInfo", "id") => Some(device_id()),
-        // What people call accounts and keys: `credentials::apikeys::check_name`.
-        ("CreateAccount" | "ChangeAccount" | "CreateApiKey" | "ChangeApiKey" | "ImportedKey", "name") => {
-            Some(json!({ "maxLength": 128, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" }))
-        }
-        ("AccountQuery", "status" | "after") => Some(json!({ "maxLength": 64 })),
-        ("CreateApiKey" | "ImportApiKeys", "lifetime") => Some(json!({ "minimum": 3600, "maximum": 31_536_000 })),
-        ("RotateApiKey" | "ChangeApiKey", "overlap") => Some(json!({ "minimum": 0, "maximum": 2_592_000 })),
-        ("ImportApiKeys", "keys") => Some(json!({ "minItems": 1, "maxItems": 1000 })),
-        ("ImportedKey", "key") => Some(json!({ "minLength": 32, "maxLength": 36, "pattern": "^[0-9A-Fa-f-]+$" })),
-        ("ApprovalDecision", "digest") => Some(sha256()),
-        ("ApprovalDecision" | "HookRequest", "reason") => Some(json!({ "maxLength": 200 })),
-        ("HookRequest", "hardware_serial") => Some(json!({ "maxLength": 256 })),
-        ("RegisterService", "chain") => Some(json!({ "maxLength": 16_384 })),
-        ("RegisterService", "dns_names") => Some(json!({ "minItems": 1, "maxItems": 32, "items": dns_name() })),
-        ("RegisterService", "ports") => {
-            Some(json!({ "minItems": 1, "maxItems": 16, "uniqueItems": true, "items": { "minimum": 1 } }))
-        }
-        ("RegisterService", "resources") => {
-            Some(json!({ "minItems": 1, "maxItems": 64, "uniqueItems": true, "items": { "maxLength": 1024 } }))
-        }
-        ("RegisterService", "address") => Some(json!({ "maxLength": 45 })),
-        ("RegisterService", "proof") => Some(json!({ "maxLength": 1400, "contentEncoding": "base64" })),
-        ("ProbeRequest", "dns_name") => Some(dns_name()),
-        ("CreateWebhook", "url") => Some(json!({ "maxLength": 2000, "pattern": "^https://[!-~]+$" })),
-        ("RotateSecret", "overlap") => Some(json!({ "minimum": 0, "maximum": 604_800 })),
-        ("DeadQuery", "after") => Some(json!({ "maxLength": 20 })),
-        ("DeadQuery" | "DeadOrder", "webhook") => Some(credential_id()),
         ("IssuerInfo", "id") => Some(issuer_id()),
         ("HardwareFacts", "other") => {
             let names = json!({ "maxLength": 64 });
@@ -97,6 +73,40 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("CreateTicket" | "Ticket", "scopes") => Some(json!({ "maxLength": 2048 })),
         ("Problem", "type") => Some(json!({ "pattern": "^urn:signet:problem:[a-z_]+$" })),
         ("Problem", "status") => Some(json!({ "minimum": 400, "maximum": 599 })),
+        _ => None,
+    }
+}
+
+/// Of accounts, keys, services, webhooks and hooks.
+fn of_others(owner: &str, field: &str) -> Option<Value> {
+    match (owner, field) {
+        // What people call accounts and keys: `credentials::apikeys::check_name`.
+        ("CreateAccount" | "ChangeAccount" | "CreateApiKey" | "ChangeApiKey" | "ImportedKey", "name") => {
+            Some(json!({ "maxLength": 128, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" }))
+        }
+        ("AccountQuery", "status" | "after") => Some(json!({ "maxLength": 64 })),
+        ("CreateApiKey" | "ImportApiKeys", "lifetime") => Some(json!({ "minimum": 3600, "maximum": 31_536_000 })),
+        ("RotateApiKey" | "ChangeApiKey", "overlap") => Some(json!({ "minimum": 0, "maximum": 2_592_000 })),
+        ("ImportApiKeys", "keys") => Some(json!({ "minItems": 1, "maxItems": 1000 })),
+        ("ImportedKey", "key") => Some(json!({ "minLength": 32, "maxLength": 36, "pattern": "^[0-9A-Fa-f-]+$" })),
+        ("ApprovalDecision", "digest") => Some(sha256()),
+        ("ApprovalDecision" | "HookRequest", "reason") => Some(json!({ "maxLength": 200 })),
+        ("HookRequest", "hardware_serial") => Some(json!({ "maxLength": 256 })),
+        ("RegisterService", "chain") => Some(json!({ "maxLength": 16_384 })),
+        ("RegisterService", "dns_names") => Some(json!({ "minItems": 1, "maxItems": 32, "items": dns_name() })),
+        ("RegisterService", "ports") => {
+            Some(json!({ "minItems": 1, "maxItems": 16, "uniqueItems": true, "items": { "minimum": 1 } }))
+        }
+        ("RegisterService", "resources") => {
+            Some(json!({ "minItems": 1, "maxItems": 64, "uniqueItems": true, "items": { "maxLength": 1024 } }))
+        }
+        ("RegisterService", "address") => Some(json!({ "maxLength": 45 })),
+        ("RegisterService", "proof") => Some(json!({ "maxLength": 1400, "contentEncoding": "base64" })),
+        ("ProbeRequest", "dns_name") => Some(dns_name()),
+        ("CreateWebhook", "url") => Some(json!({ "maxLength": 2000, "pattern": "^https://[!-~]+$" })),
+        ("RotateSecret", "overlap") => Some(json!({ "minimum": 0, "maximum": 604_800 })),
+        ("DeadQuery", "after") => Some(json!({ "maxLength": 20 })),
+        ("DeadQuery" | "DeadOrder", "webhook") => Some(credential_id()),
         _ => None,
     }
 }
