@@ -6,7 +6,7 @@
 //! nothing can err later, and a fact that is not known (a source address, a certificate) makes a `permit` not apply and a
 //! `forbid` apply.
 //!
-//! Why not cedar-policy 4.14: measured on 2 cores, it builds for 90 s with 157 crates (this crate: 3 s after the workspace's),
+//! Why not cedar-policy 4.14: measured on 2 cores, it builds for 90 s with 157 crates of its own (this crate brings none),
 //! adds 4.4 MB to a binary (0.4 MB), decides among 100 policies in 72 us (1 us), and links regular expressions (see t21).
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

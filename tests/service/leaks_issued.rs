@@ -29,7 +29,7 @@ impl Site<'_> {
         let hook: Value = admin.post_json("/v1/admin/webhooks", &hook).await.unwrap();
         let secret = hook["secret"].as_str().unwrap().to_owned();
         found.secrets.push(text("a webhook's secret", secret.strip_prefix("whsec_").unwrap()));
-        let id = hook["id"].as_str().unwrap();
+        let id = hook["webhook"]["id"].as_str().unwrap();
         let next: Value =
             admin.post_json(&format!("/v1/admin/webhooks/{id}/secret"), &json!({ "overlap": 60 })).await.unwrap();
         found.secrets.push(text("its next secret", next["secret"].as_str().unwrap().strip_prefix("whsec_").unwrap()));

@@ -110,7 +110,7 @@ async fn t39_no_algorithm_but_ours_and_no_signature_but_the_one_of_64_octets() {
     refused(&service, &with(der.as_bytes()), "DER").await;
     refused(&service, &format!("{token}="), "padding").await;
     refused(&service, &format!("{token}.x"), "four parts").await;
-    refused(&service, &format!("{text}.{}", signature.replace(['-', '_'], "+")), "another alphabet").await;
+    refused(&service, &format!("{text}.+{}", &signature[1..]), "another alphabet").await;
     // The last character of 64 octets carries four bits that nobody needs.
     let last = signature.chars().last().unwrap();
     let twin = char::from_u32(last as u32 + 1).unwrap();
