@@ -13,6 +13,7 @@ use crate::authorize::AccessError;
 use crate::credentials::order::OrderError;
 use crate::enrollment::EnrollError;
 use crate::jwt::TokenError;
+use crate::oauth::device::DEVICE_CODE_PREFIX;
 use crate::store::StoreError;
 
 /// A refusal inside a handler. It leaves as a problem document; `cause` stays here.
@@ -103,7 +104,7 @@ fn credentials_cut(text: &str) -> String {
 /// Where the next credential begins, in either case.
 fn next_prefix(text: &str) -> Option<(usize, &'static str)> {
     let lower = text.to_ascii_lowercase();
-    let found = CredentialKind::ALL.into_iter().map(CredentialKind::prefix);
+    let found = CredentialKind::ALL.into_iter().map(CredentialKind::prefix).chain([DEVICE_CODE_PREFIX]);
     found.filter_map(|prefix| lower.find(&format!("{prefix}_")).map(|at| (at, prefix))).min()
 }
 
@@ -225,6 +226,7 @@ mod tests {
             ("a \"sge_0123456789_abcdefghijklmnop\" b", "a \"sge_0123456789_…\" b"),
             ("/e/SGE_0123456789_ABCDEF/x", "/e/SGE_0123456789_…/x"),
             ("sgk_a_b,sgt_c_d_e", "sgk_a_…,sgt_c_…"),
+            ("sgd_a_b", "sgd_a_…"),
             ("sge_ä_", "sge_ä_"),
             ("sge_", "sge_"),
             ("öö sge_0_x", "öö sge_0_…"),

@@ -85,7 +85,7 @@ struct Entry {
 
 impl DeviceCodes {
     pub fn begin(&self, beginning: Beginning, now: UnixTime, source: &dyn Random) -> Result<Begun, BeginError> {
-        let device_code = Zeroizing::new(data_encoding::BASE32_DNSCURVE.encode(&random::bytes::<20>(source)?));
+        let device_code = Zeroizing::new(device_code(&random::bytes::<26>(source)?));
         let user_code = user_code(&random::bytes::<16>(source)?);
         let mut entries = self.entries(now);
         let of_address = entries.values().filter(|e| e.waiting.beginning.remote == beginning.remote).count();
@@ -155,6 +155,12 @@ impl DeviceCodes {
     }
 }
 
+/// In the form of our credentials, so that one that strays is cut out of logs as they are.
+fn device_code(random: &[u8; 26]) -> String {
+    let text = data_encoding::BASE32_DNSCURVE.encode(random);
+    format!("{DEVICE_CODE_PREFIX}_{}_{}", &text[..10], &text[10..])
+}
+
 /// Eight letters that make no words and are not taken for each other (RFC 8628 6.1): 34 bits, for whoever is let in to guess.
 fn user_code(random: &[u8; 16]) -> String {
     // 256 is no multiple of 20: two octets to a letter leave a bias of a thousandth.
@@ -167,6 +173,7 @@ fn folded(typed: &str) -> String {
     typed.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_uppercase()).take(16).collect()
 }
 
+pub const DEVICE_CODE_PREFIX: &str = "sgd";
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 /// Seconds that a code waits for a person; as long as an interactive token.
 pub const LIFETIME: i64 = 900;
