@@ -114,10 +114,8 @@ impl OAuth {
         let ends_at = found.line_ends_at.unwrap_or(found.expires_at);
         let alarm = self.alarm(&found, caller, context);
         let (old, family) = (found.id.clone(), found.family.clone());
-        let spki = match found.spki {
-            Some(before) => Some(caller.and_then(Caller::identity).map_or(before, |identity| identity.record().spki)),
-            None => None,
-        };
+        let shown = caller.and_then(Caller::identity).map(|identity| identity.record().spki);
+        let spki = found.spki.map(|before| shown.unwrap_or(before));
         let new = CredentialRecord {
             id: next.id().clone(),
             hash: self.authorizer.pepper.hash(&next),

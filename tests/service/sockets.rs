@@ -1,6 +1,5 @@
 //! Streams over WebSocket: the same as the other ones, and what only they have.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::SinkExt;
@@ -398,5 +397,5 @@ async fn t42_secrets_in_addresses_count_only_where_it_is_said() {
     service.change(device_id("sensor-1").as_str(), &change).await.unwrap();
     service.revoke_device("sensor-1").await;
     assert_eq!(list(&socket.event().await, "devices"), ["sensor-1"]);
-    drop(Arc::new(socket));
+    drop(socket);
 }

@@ -130,7 +130,7 @@ pub(crate) async fn a_family_is_ended_once_and_a_token_is_denied_once(bench: Ben
     assert!(!is_good(&bench, "j", &first).await && is_good(&bench, "k", &first).await);
     bench.unchanged_by(bench.store.deny_token("j", end, draft("access_token.revoked", "j"))).await.unwrap();
     let ended = bench.store.end_family(&first.family, draft("session.revoked", "s")).await.unwrap();
-    assert_eq!(ended, [first.id.clone()]);
+    assert_eq!(ended, std::slice::from_ref(&first.id));
     assert!(!is_good(&bench, "k", &first).await);
     let again = bench.unchanged_by(bench.store.end_family(&first.family, draft("session.revoked", "s"))).await;
     assert_eq!(again, Ok(Vec::new()));

@@ -141,7 +141,7 @@ mod tests {
             "ends_at": "e",
         }))
         .unwrap();
-        let text = session_table(&[session.clone()]);
+        let text = session_table(std::slice::from_ref(&session));
         assert!(text.lines().nth(1).unwrap().starts_with("4f7k2m9qpz  sensor-1  yes"), "{text}");
         let account = AccountId::parse("acme").ok();
         let text = session_table(&[SessionInfo { account, device: None, bound: false, ..session }]);

@@ -112,7 +112,8 @@ mod tests {
         let set = |name: &'static str, value: &'static str| {
             move |h: &mut HeaderMap| drop(h.insert(name, value.parse().unwrap()))
         };
-        let bad: [Box<dyn Fn(&mut HeaderMap)>; 8] = [
+        type Change = Box<dyn Fn(&mut HeaderMap)>;
+        let bad: [Change; 8] = [
             Box::new(set("connection", "close")),
             Box::new(set("upgrade", "h2c")),
             Box::new(set("sec-websocket-version", "8")),
