@@ -2,6 +2,7 @@
 
 import json
 import sys
+import urllib.parse
 
 import jsonschema_rs
 
@@ -25,7 +26,10 @@ for path, item in document["paths"].items():
         for parameter in operation.get("parameters", []):
             check(f"{method} {path}: {parameter['name']}", parameter)
         bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
-        for media in (media for body in bodies for media in body.get("content", {}).values()):
+        for kind, media in (media for body in bodies for media in body.get("content", {}).items()):
+            if kind == "application/x-www-form-urlencoded" and "example" in media:
+                # The schema is about the parameters, the example shows them as they are sent.
+                media = {**media, "example": dict(urllib.parse.parse_qsl(media["example"], strict_parsing=True))}
             check(f"{method} {path}", media)
 print(f"{checked} examples")
 sys.exit(checked < 50)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # A CA, a service, some devices, and the directory of a service that trusts them. Sourced by scripts/interop.
 
-mapfile -t ports < <(free_ports 24)
+mapfile -t ports < <(free_ports 48)
 # Not in a subshell, which would forget what it took.
 take_port() {
     port=${ports[0]}

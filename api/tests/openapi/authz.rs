@@ -62,6 +62,6 @@ fn answer() -> Value {
             "id": "sensor-17", "kind": "device", "groups": ["sensors"], "profile": "device", "status": "active",
             "serial": "4f00a1", "not_after": "2026-11-23T08:00:00Z",
         },
-        "fail_mode": "closed", "degraded": true,
+        "fail_mode": "closed", "degraded": false,
     })
 }

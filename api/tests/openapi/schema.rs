@@ -222,6 +222,7 @@ impl<'a> Trial<'a> {
         let nothing = match present {
             Value::Array(_) => json!([]),
             Value::Object(_) => json!({}),
+            Value::Bool(_) => json!(false),
             _ => Value::Null,
         };
         let written = self

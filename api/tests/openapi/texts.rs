@@ -35,8 +35,10 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         }
         ("HardwareFacts", "manufacturer" | "model" | "firmware") => Some(json!({ "maxLength": 256 })),
         ("PolicyCandidate", "at") => Some(json!({ "maxLength": 64, "format": "date-time" })),
-        ("EventQuery", "ticket" | "key" | "kinds") => Some(json!({ "maxLength": 128 })),
-        ("EventQuery", "token") => Some(json!({ "maxLength": 8192 })),
+        // Without escapes the address stays within what a request's head may have.
+        ("EventQuery", "ticket" | "key") => Some(json!({ "maxLength": 128, "pattern": "^[A-Za-z0-9_-]*$" })),
+        ("EventQuery", "kinds") => Some(json!({ "maxLength": 128, "pattern": "^[a-z.,]*$" })),
+        ("EventQuery", "token") => Some(json!({ "maxLength": 8192, "pattern": "^[A-Za-z0-9._-]*$" })),
         ("CredentialQuery", "kind" | "status" | "after") => Some(json!({ "maxLength": 64 })),
         ("IssuerChange", "reason") => Some(json!({ "maxLength": 200 })),
         ("RecoverRequest", "certificate") => Some(json!({ "maxLength": 32_768 })),
