@@ -11,7 +11,7 @@ pub(crate) fn describe(document: &mut Document) {
     let stream = json!({ "type": "string", "contentMediaType": "text/event-stream" });
     let number = json!({ "type": "string", "pattern": "^[0-9]{1,20}$", "maxLength": 20 });
     let query = json!({
-        "after": 17, "ticket": "sgt_…", "key": "sgk_…", "token": "eyJ…", "kinds": "device.enrolled,device.renewed",
+        "after": 17, "ticket": "sgt_example", "key": "sgk_example", "token": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "kinds": "device.enrolled,device.renewed",
     });
     let operation = document.get("/v1/events", "subscribe", "Revocations as they happen, as server-sent events");
     operation
@@ -38,7 +38,9 @@ pub(crate) fn describe(document: &mut Document) {
         .with(Scope::EventsRead)
         .takes::<CreateTicket>(json!({ "scopes": "events:read" }))
         .or_nothing()
-        .answers::<Ticket>(json!({ "ticket": "sgt_…", "expires_at": "2026-11-22T06:00:42Z", "scopes": "events:read" }))
+        .answers::<Ticket>(
+            json!({ "ticket": "sgt_example", "expires_at": "2026-11-22T06:00:42Z", "scopes": "events:read" }),
+        )
         .refuses(&[TooManyRequests, InvalidArgument])
         .done();
 
