@@ -26,7 +26,6 @@ use crate::latency::Latency;
 use crate::random::{self, Random, SystemRandom};
 use crate::revocation::Revocation;
 use crate::server_identity::ServerIdentity;
-use crate::services::Registry;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::Metrics;
@@ -165,9 +164,10 @@ pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running
     tasks.spawn(http::serve_plain(local, http::local(service.clone()), patience, signal.clone()));
     tasks.spawn(housekeeping::run_directory(service.clone(), signal.clone()));
     tasks.spawn(housekeeping::archive(service.clone(), signal.clone()));
-    tasks.spawn(tell(service.hub.clone(), signal.clone()));
-    tasks.spawn(follow(service.registry.clone(), signal.clone()));
-    tasks.spawn(deliver(service.webhooks.clone(), signal.clone()));
+    let (hub, registry, webhooks) = (service.hub.clone(), service.registry.clone(), service.webhooks.clone());
+    tasks.spawn(until(signal.clone(), async move { hub.run().await }));
+    tasks.spawn(until(signal.clone(), async move { registry.follow().await }));
+    tasks.spawn(until(signal.clone(), async move { webhooks.run().await }));
     tasks.spawn(housekeeping::run(service.clone(), identity, state, (root, policy), signal));
     let (tls, plain, local) = addresses;
     Ok(Running { service, tls, plain, local, shutdown, tasks })
@@ -191,24 +191,11 @@ pub async fn close(service: &Service) -> Result<(), ConfigError> {
     moved.map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))
 }
 
-async fn tell(hub: Arc<Hub>, mut stop: Shutdown) {
+/// Works until the service stops.
+async fn until(mut stop: Shutdown, work: impl Future<Output = ()>) {
     tokio::select! {
         () = stop.wait() => {}
-        () = hub.run() => {}
-    }
-}
-
-async fn follow(registry: Arc<Registry>, mut stop: Shutdown) {
-    tokio::select! {
-        () = stop.wait() => {}
-        () = registry.follow() => {}
-    }
-}
-
-async fn deliver(webhooks: Arc<Webhooks>, mut stop: Shutdown) {
-    tokio::select! {
-        () = stop.wait() => {}
-        () = webhooks.run() => {}
+        () = work => {}
     }
 }
 

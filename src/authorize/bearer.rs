@@ -47,9 +47,6 @@ impl Authorizer {
             self.certificate_stands(serial, &owner, now).await?;
         }
         let (who, own) = self.owner(&owner).await?;
-        if let Who::Principal(principal) = &who {
-            self.account_is_good(principal).await?;
-        }
         Ok((who, own & allowed))
     }
 

@@ -1,12 +1,13 @@
 //! Stream tickets: whoever has one is who got it, with no more than what it was got with allows now.
 
+use signet_api::scope::Scopes;
 use signet_api::{Credential, CredentialId, CredentialKind};
 use signet_pki::Serial;
 
-use super::caller::{Holder, may_come_from};
+use super::caller::{Holder, usable};
 use super::{AccessError, Authorizer, Context};
 use crate::enrollment::EnrollError;
-use crate::store::{CertificateStatus, CredentialStatus, PrincipalStatus, TicketRecord, TokenOrigin, TokenStanding};
+use crate::store::{CertificateStatus, PrincipalStatus, TicketRecord, TokenOrigin, TokenStanding};
 
 impl Authorizer {
     /// The ticket is not used up by this: that is for whoever opens the stream, as the last step.
@@ -16,18 +17,7 @@ impl Authorizer {
         let good = self.pepper.matches(&presented, found.as_ref().map(|found| &found.credential.hash));
         let found = found.filter(|_| good).ok_or(AccessError::Invalid)?;
         let credential = &found.credential;
-        match credential.status {
-            CredentialStatus::Active if self.clock.now() >= credential.expires_at => {
-                return Err(AccessError::Expired(credential.id.clone()));
-            }
-            CredentialStatus::Active => {}
-            CredentialStatus::Disabled | CredentialStatus::Used | CredentialStatus::Revoked => {
-                return Err(AccessError::Revoked(credential.id.clone()));
-            }
-        }
-        if !may_come_from(credential, context.remote) {
-            return Err(AccessError::Network(context.remote));
-        }
+        usable(credential, self.clock.now(), Some(context.remote))?;
         self.behind(&found).await
     }
 
@@ -45,7 +35,7 @@ impl Authorizer {
         Ok(Holder { who, scopes, credential: Some(credential.id.clone()) })
     }
 
-    async fn parent(&self, id: &CredentialId) -> Result<signet_api::scope::Scopes, AccessError> {
+    async fn parent(&self, id: &CredentialId) -> Result<Scopes, AccessError> {
         let parent = self.store.credential(id).await?.ok_or_else(|| AccessError::Revoked(id.clone()))?;
         if parent.kind == CredentialKind::Refresh {
             // An access token's: its first refresh token was exchanged long ago, and the family lives on.
@@ -55,20 +45,8 @@ impl Authorizer {
                 TokenStanding::Ended => Err(AccessError::Revoked(parent.id)),
             };
         }
-        match parent.status {
-            CredentialStatus::Active if self.clock.now() >= parent.expires_at => Err(AccessError::Expired(parent.id)),
-            CredentialStatus::Active => Ok(parent.scopes),
-            // A session's first refresh token, which was exchanged since: good for as long as the session is.
-            CredentialStatus::Used if parent.kind == CredentialKind::Refresh => {
-                let origin = TokenOrigin { jti: String::new(), family: Some(parent.family.clone()), key: None };
-                match self.store.token_standing(origin, self.clock.now()).await? {
-                    TokenStanding::Live(_) => Ok(parent.scopes),
-                    TokenStanding::Ended => Err(AccessError::Revoked(parent.id)),
-                }
-            }
-            CredentialStatus::Disabled => Err(AccessError::Disabled(parent.id)),
-            CredentialStatus::Used | CredentialStatus::Revoked => Err(AccessError::Revoked(parent.id)),
-        }
+        usable(&parent, self.clock.now(), None)?;
+        Ok(parent.scopes)
     }
 
     /// Nobody shows it here, so one that was replaced meanwhile is no sign of a copy.

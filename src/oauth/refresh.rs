@@ -95,9 +95,6 @@ impl OAuth {
             allowed = allowed & key.scopes;
         }
         let (who, own) = self.authorizer.owner(&found.owner).await?;
-        if let Who::Principal(principal) = &who {
-            self.authorizer.account_is_good(principal).await?;
-        }
         Ok((who, own & allowed))
     }
 

@@ -2,12 +2,12 @@
 
 use signet_api::authz::SubjectInfo;
 use signet_api::scope::AccountId;
-use signet_pki::name::PrincipalKind;
 use signet_pki::{Fingerprint, Serial, UnixTime};
-use signet_policy::{Certificate, Entity, Kind, Status};
+use signet_policy::{Certificate, Entity};
 
 use super::subject::{By, Named};
 use super::{Permission, Reason};
+use crate::policy;
 use crate::store::{
     AccountStatus, CertificateRecord, CertificateStatus, DeviceRow, PrincipalRecord, PrincipalStatus, StoreError,
 };
@@ -165,20 +165,7 @@ impl Facts {
 
 /// A principal as the policy sees it.
 pub(super) fn entity(principal: &PrincipalRecord) -> Option<Entity<'_>> {
-    let kind = match principal.kind {
-        PrincipalKind::Device => Kind::Device,
-        PrincipalKind::Service => Kind::Service,
-        PrincipalKind::Admin => Kind::Admin,
-        PrincipalKind::Server => return None,
-    };
-    let status = match principal.status {
-        PrincipalStatus::Preregistered => Status::Preregistered,
-        PrincipalStatus::Pending => Status::Pending,
-        PrincipalStatus::Active => Status::Active,
-        PrincipalStatus::Suspended => Status::Suspended,
-        PrincipalStatus::Revoked => Status::Revoked,
-        PrincipalStatus::Retired => Status::Retired,
-    };
+    let (kind, status) = (policy::kind(principal.kind)?, policy::status(principal.status));
     let (groups, profile) = (&principal.groups, Some(principal.profile.as_str()));
     Some(Entity {
         kind,

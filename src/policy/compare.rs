@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use signet_pki::UnixTime;
-use signet_pki::name::PrincipalKind;
-use signet_policy::{Certificate, Comparison, Difference, Entity, Kind, Policy, Status, Warning};
+use signet_policy::{Certificate, Comparison, Difference, Entity, Policy, Warning};
 
-use super::Policies;
-use crate::store::{InventoryRow, PolicyStore, PrincipalStatus, StoreError};
+use super::{Policies, kind, status};
+use crate::store::{InventoryRow, PolicyStore, StoreError};
 
 /// What came out of a comparison.
 #[derive(Debug)]
@@ -62,20 +61,8 @@ impl Policies {
 
 /// As live permission sees it; `None` for what never asks.
 fn entity(row: &InventoryRow) -> Option<Entity<'_>> {
-    let kind = match row.kind {
-        PrincipalKind::Device => Kind::Device,
-        PrincipalKind::Service => Kind::Service,
-        PrincipalKind::Admin => Kind::Admin,
-        PrincipalKind::Server => return None,
-    };
-    let status = match row.status {
-        PrincipalStatus::Preregistered => Status::Preregistered,
-        PrincipalStatus::Pending => Status::Pending,
-        PrincipalStatus::Active => Status::Active,
-        PrincipalStatus::Suspended => Status::Suspended,
-        PrincipalStatus::Revoked => Status::Revoked,
-        PrincipalStatus::Retired => Status::Retired,
-    };
+    let kind = kind(row.kind)?;
+    let status = status(row.status);
     let certificate = row.certificate.as_ref().map(|certificate| Certificate {
         newest: true,
         issued_at: certificate.issued_at,

@@ -4,6 +4,7 @@
 //! a policy, so that whatever it says, somebody can mend it.
 
 mod compare;
+mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, TryLockError};
 use crate::store::{ApplyPolicy, AuditDraft, InsteadOf, PolicyConflict, PolicyOrigin, PolicyStore, StoreError};
 
 pub use compare::Compared;
+pub use words::{kind, status};
 
 /// The policy in force, compiled, and what is wrong with the one that should be.
 pub struct Policies {

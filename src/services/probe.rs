@@ -1,5 +1,5 @@
-//! A connection to a registered service, to see what it shows. The only place of the service that connects to anybody, and
-//! only where the operator has allowed it.
+//! A connection to a registered service, to see what it shows: only when an administrator asks, and only where the operator has
+//! allowed it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};

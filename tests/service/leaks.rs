@@ -2,7 +2,6 @@
 //! database has no secret.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use p256::pkcs8::DecodePrivateKey;
@@ -13,11 +12,11 @@ use signet_api::enroll::{EnrollRequest, HardwareFacts, RenewRequest};
 use signet_api::{Credential, CredentialKind};
 use signet_keys::PrivateKey;
 use signet_pki::ca::IssuerCert;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::program::Daemon;
 use super::tokens::with_other_secret;
 use crate::support::access::{key_order, with_wrong_secret};
+use crate::support::log::Log;
 use crate::support::{Device, Installation, TestKey, TestService, client, credential, device_id, issued, order, wire};
 
 #[path = "leaks_issued.rs"]
@@ -323,29 +322,6 @@ async fn t26_the_program_keeps_every_secret() {
     assert_clean(&found, &installation);
 }
 
-/// Collects what is logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
-    }
-}
-
 /// On one thread, so that everything which is logged for these requests is logged here, as JSON this time.
 #[tokio::test(flavor = "current_thread")]
 async fn t26_the_library_keeps_every_secret() {
@@ -367,7 +343,7 @@ async fn t26_the_library_keeps_every_secret() {
     };
     let mut found = site.live().await;
     let installation = service.stop().await;
-    let text = log.0.lock().unwrap().clone();
+    let text = log.bytes();
     assert!(String::from_utf8_lossy(&text).contains("refused"), "nothing was logged");
     found.said.push(("the log".into(), text));
     assert_clean(&found, &installation);

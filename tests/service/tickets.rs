@@ -1,6 +1,6 @@
 //! Stream tickets: used once, within seconds, by nobody whose right has ended.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use signet::config::Patience;
@@ -10,6 +10,7 @@ use signet_api::events::Ticket;
 use signet_api::{Credential, CredentialKind, ErrorCode};
 
 use crate::events::peer_service;
+use crate::support::log::Log;
 use crate::support::socket::Socket;
 use crate::support::{Protocol, Reply, TestService};
 use crate::tokens::decode_id;
@@ -238,29 +239,6 @@ async fn t05_guessed_tickets_make_their_address_wait() {
     assert_eq!(refused(&service, &wrong).await, ErrorCode::TooManyRequests);
 }
 
-/// Collects what is logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
-    }
-}
-
 /// Used, refused, in the wrong place: the secret half of a ticket, a key and a token in an address is in no log, no answer, no
 /// entry and no file.
 #[tokio::test(flavor = "current_thread")]
@@ -298,7 +276,7 @@ async fn t26_what_stands_in_addresses_is_written_nowhere() {
         said += &entry.canonical;
     }
     let installation = service.stop().await;
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = String::from_utf8(log.bytes()).unwrap();
     assert!(logged.contains("refused"), "nothing was logged");
     let files = installation.all_files();
     for secret in [&one.ticket[15..], &two.ticket[15..], &key.text[15..], "c2VjcmV0LWNsYWltcw"] {

@@ -11,6 +11,7 @@ pub(crate) mod der;
 mod document;
 pub(crate) mod installation;
 pub(crate) mod keys;
+pub(crate) mod log;
 pub(crate) mod oauth;
 pub(crate) mod ocsp;
 pub(crate) mod permission;

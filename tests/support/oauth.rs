@@ -2,17 +2,13 @@
 
 use signet::clock::Clock;
 use signet::config::LONGEST_TOKEN;
-use signet::credentials::Pepper;
 use signet::jwt::TokenKeys;
-use signet::store::{
-    AuditDraft, ChangeCredential, CreateCredentials, CredentialRecord, CredentialStatus, Mode, Owner, RevokeOrder,
-    RevokeTarget,
-};
+use signet::store::{AuditDraft, CredentialStatus, Mode, Owner, RevokeOrder, RevokeTarget};
+use signet_api::CredentialId;
 use signet_api::client::Identity;
 use signet_api::jwt::{self, Claims};
 use signet_api::oauth::{Introspection, TokenResponse};
 use signet_api::scope::AccountId;
-use signet_api::{Credential, CredentialId, CredentialKind};
 use signet_keys::{Passphrase, PrivateKey};
 use signet_pki::crl::Reason;
 
@@ -76,47 +72,12 @@ impl TestService {
 
     /// The text of a new API key of an account or a principal, with its id.
     pub(crate) async fn api_key(&self, owner: Owner, scopes: &str, cidr: Option<&str>) -> (String, CredentialId) {
-        let mut random = [0; 24];
-        signet_keys::random::fill(&mut random).unwrap();
-        let key = Credential::from_random(CredentialKind::ApiKey, &random);
-        let now = self.clock().now();
-        let pepper = Pepper::derive(&self.running.service.config.kek().unwrap());
-        let record = CredentialRecord {
-            id: key.id().clone(),
-            kind: CredentialKind::ApiKey,
-            hash: pepper.hash(&key),
-            owner,
-            name: String::new(),
-            scopes: scopes.parse().unwrap(),
-            status: CredentialStatus::Active,
-            family: key.id().clone(),
-            parent: None,
-            spki: None,
-            cidr: cidr.map(str::to_owned),
-            created_at: now,
-            created_by: "test".into(),
-            expires_at: now.plus(365 * 86_400),
-            line_ends_at: None,
-            used_at: None,
-            successor: None,
-            last_used_at: None,
-            legacy: false,
-        };
-        let order = CreateCredentials { credentials: vec![record], draft: self.draft("apikey.created") };
-        self.running.service.store.create_credentials(order).await.unwrap().unwrap();
-        (key.expose().to_string(), key.id().clone())
+        let key = self.stored_key_with(owner, scopes, cidr, 365 * 86_400).await;
+        (key.text, key.id)
     }
 
     pub(crate) async fn set_key_status(&self, id: &CredentialId, status: CredentialStatus) {
-        let order = ChangeCredential {
-            id: id.clone(),
-            status: Some(status),
-            name: None,
-            scopes: None,
-            cidr: None,
-            draft: self.draft("apikey.changed"),
-        };
-        self.running.service.store.change_credential(order).await.unwrap().unwrap().unwrap();
+        self.change_stored_key(id, Some(status), None).await;
     }
 
     pub(crate) async fn revoke_account(&self, id: &AccountId) {

@@ -49,6 +49,11 @@ impl TestService {
 
     /// A key of `owner` for a day.
     pub(crate) async fn stored_key(&self, owner: Owner, scopes: &str) -> Key {
+        self.stored_key_with(owner, scopes, None, 86_400).await
+    }
+
+    /// A key that may be shown from one network, for so many seconds.
+    pub(crate) async fn stored_key_with(&self, owner: Owner, scopes: &str, cidr: Option<&str>, life: i64) -> Key {
         let credential = Credential::from_random(CredentialKind::ApiKey, &random::bytes(&SystemRandom).unwrap());
         let pepper = Pepper::derive(&self.running.service.config.kek().unwrap());
         let now = self.clock().now();
@@ -63,10 +68,10 @@ impl TestService {
             family: credential.id().clone(),
             parent: None,
             spki: None,
-            cidr: None,
+            cidr: cidr.map(str::to_owned),
             created_at: now,
             created_by: "admin:test".into(),
-            expires_at: now.plus(86_400),
+            expires_at: now.plus(life),
             line_ends_at: None,
             used_at: None,
             successor: None,

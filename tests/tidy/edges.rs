@@ -71,7 +71,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("latency", &[]),
     ("oauth", &["authorize", "clock", "config", "jwt", "random", "store"]),
     // Identity of the asker, settings, and the policy itself as a value.
-    ("permission", &["authorize", "clock", "config", "issuer", "services", "store"]),
+    ("permission", &["authorize", "clock", "config", "issuer", "policy", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),
     ("policy", &["store"]),
     ("random", &[]),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signet_pki::Fingerprint;
 
-use super::{Client, ClientError, Method};
+use super::{Client, ClientError, Method, escape};
 use crate::ErrorCode;
 use crate::device_codes::{DEVICE_CODE_GRANT, DeviceAuthorization, DeviceToken};
 use crate::oauth::TokenResponse;
@@ -20,7 +20,7 @@ impl Client {
         let mut form = "grant_type=client_credentials".to_owned();
         for (name, value) in [("scope", scope), ("resource", audience)] {
             if let Some(value) = value {
-                form += &format!("&{name}={}", encode(value));
+                form += &format!("&{name}={}", escape(value));
             }
         }
         self.send(Method::POST, TOKEN, &[], Some(self::form(form))).await?.json()
@@ -33,14 +33,14 @@ impl Client {
         spki: Option<Fingerprint>,
     ) -> Result<DeviceAuthorization, ClientError> {
         let spki = spki.map(|spki| format!("&spki={spki}")).unwrap_or_default();
-        let body = format!("client_id={}{spki}", encode(client_id));
+        let body = format!("client_id={}{spki}", escape(client_id));
         self.send(Method::POST, "/v1/oauth/device_authorization", &[], Some(form(body))).await?.json()
     }
 
     /// Asks what became of it (RFC 8628 3.4): the token, or by how much longer to wait until the next question.
     pub async fn device_grant(&self, device_code: &str) -> Result<Result<DeviceToken, Duration>, ClientError> {
-        let grant = encode(DEVICE_CODE_GRANT);
-        let body = format!("grant_type={grant}&device_code={}", encode(device_code));
+        let grant = escape(DEVICE_CODE_GRANT);
+        let body = format!("grant_type={grant}&device_code={}", escape(device_code));
         match self.send(Method::POST, TOKEN, &[], Some(form(body))).await {
             Ok(answer) => Ok(Ok(answer.json()?)),
             Err(ClientError::Refused(problem, _)) if problem.code == ErrorCode::AuthorizationPending => {
@@ -56,22 +56,6 @@ fn form(text: String) -> (&'static str, Vec<u8>) {
     ("application/x-www-form-urlencoded", text.into_bytes())
 }
 
-/// Everything but what needs no encoding anywhere (RFC 3986 2.3).
-fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
 const TOKEN: &str = "/v1/oauth/token";
 /// RFC 8628 3.5.
 const SLOWER: Duration = Duration::from_secs(5);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_means_something_in_a_form_is_encoded() {
-        assert_eq!(encode("devices:read a&b=c+d%é"), "devices%3Aread%20a%26b%3Dc%2Bd%25%C3%A9");
-    }
-}

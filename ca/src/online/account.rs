@@ -97,13 +97,7 @@ impl List {
         let page = service::pages::<AccountInfo>(self.paging, |after, limit| {
             service::ask(&context, PATH, &AccountQuery { status: self.status.clone(), after, limit })
         })?;
-        if self.json {
-            print::json(&page)?;
-        } else {
-            print::data(&table(&page.items))?;
-        }
-        service::note_more(&page);
-        Ok(())
+        service::show_page(&page, self.json, table)
     }
 }
 

@@ -89,22 +89,22 @@ impl List {
             let query = DeviceQuery { kind: Some(PrincipalKind::Admin), after, limit, ..DeviceQuery::default() };
             service::ask(service, "/v1/admin/devices", &query)
         })?;
-        if self.json {
-            return print::json(&page);
-        }
-        service::note_more(&page);
-        let row = |admin: &DeviceInfo| {
-            let owner = || Permissions::of(&[Role::Owner], Default::default()).to_string();
-            vec![
-                admin.id.to_string(),
-                admin.status.clone(),
-                admin.permissions.as_ref().map_or_else(owner, Permissions::to_string),
-                print::or_dash(admin.certificate.as_ref().map(|c| &c.not_after)),
-            ]
-        };
-        let rows: Vec<_> = page.items.iter().map(row).collect();
-        print::data(&print::table(&["name", "status", "permissions", "until"], &rows))
+        service::show_page(&page, self.json, table)
     }
+}
+
+fn table(admins: &[DeviceInfo]) -> String {
+    let row = |admin: &DeviceInfo| {
+        let owner = || Permissions::of(&[Role::Owner], Default::default()).to_string();
+        vec![
+            admin.id.to_string(),
+            admin.status.clone(),
+            admin.permissions.as_ref().map_or_else(owner, Permissions::to_string),
+            print::or_dash(admin.certificate.as_ref().map(|c| &c.not_after)),
+        ]
+    };
+    let rows: Vec<_> = admins.iter().map(row).collect();
+    print::table(&["name", "status", "permissions", "until"], &rows)
 }
 
 /// Invite somebody to administer: a link for 'ca join', good once and for 15 minutes

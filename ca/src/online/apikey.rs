@@ -89,13 +89,7 @@ impl List {
             };
             service::ask(&context, path, &query)
         })?;
-        if self.json {
-            print::json(&page)?;
-        } else {
-            print::data(&table(&page.items))?;
-        }
-        service::note_more(&page);
-        Ok(())
+        service::show_page(&page, self.json, table)
     }
 }
 

@@ -89,13 +89,7 @@ impl List {
             };
             service::ask(&context, "/v1/admin/devices", &query)
         })?;
-        if self.json {
-            print::json(&page)?;
-        } else {
-            print::data(&table(&page.items, context::now()))?;
-        }
-        service::note_more(&page);
-        Ok(())
+        service::show_page(&page, self.json, |devices| table(devices, context::now()))
     }
 }
 

@@ -74,13 +74,7 @@ impl Sessions {
             let query = CredentialQuery { device, account, after, limit, ..CredentialQuery::default() };
             service::ask(&context, "/v1/admin/oauth/sessions", &query)
         })?;
-        if self.json {
-            print::json(&page)?;
-        } else {
-            print::data(&session_table(&page.items))?;
-        }
-        service::note_more(&page);
-        Ok(())
+        service::show_page(&page, self.json, session_table)
     }
 }
 

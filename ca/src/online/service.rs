@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use signet_api::admin::Page;
+pub(super) use signet_api::client::escape;
 use signet_api::{ErrorCode, Problem};
 
 use crate::failure::Failure;
@@ -132,23 +133,25 @@ pub(super) fn pages<T>(
     }
 }
 
-/// Says on stderr that a list was cut.
-pub(super) fn note_more<T>(page: &Page<T>) {
+/// A page as JSON or as a table, and on stderr that it was cut.
+pub(super) fn show_page<T: Serialize>(
+    page: &Page<T>,
+    json: bool,
+    table: impl FnOnce(&[T]) -> String,
+) -> Result<(), Failure> {
+    if json {
+        print::json(page)?;
+    } else {
+        print::data(&table(&page.items))?;
+    }
+    note_more(page);
+    Ok(())
+}
+
+fn note_more<T>(page: &Page<T>) {
     if page.next.is_some() {
         print::note(format!("the first {} are shown, there is more: use --all or a larger --limit", page.items.len()));
     }
-}
-
-/// A path segment or query value that may hold anything (RFC 3986 2.3).
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
 }
 
 fn with_query<Q: Serialize>(path: &str, query: &Q) -> Result<String, CallError> {

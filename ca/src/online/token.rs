@@ -55,13 +55,7 @@ impl List {
             let (status, batch, device) = (self.status.clone(), self.batch.clone(), self.device.clone());
             service::ask(&context, "/v1/admin/tokens", &TokenQuery { status, batch, device, after, limit })
         })?;
-        if self.json {
-            print::json(&page)?;
-        } else {
-            print::data(&table(&page.items))?;
-        }
-        service::note_more(&page);
-        Ok(())
+        service::show_page(&page, self.json, table)
     }
 }
 

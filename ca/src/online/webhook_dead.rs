@@ -53,13 +53,7 @@ impl List {
             let query = DeadQuery { webhook: self.webhook.clone(), after, limit };
             service::ask(&context, PATH, &query)
         })?;
-        if self.json {
-            print::json(&page)?;
-        } else {
-            print::data(&table(&page.items))?;
-        }
-        service::note_more(&page);
-        Ok(())
+        service::show_page(&page, self.json, table)
     }
 }
 
