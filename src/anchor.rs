@@ -43,7 +43,8 @@ impl Anchor {
     /// Refuses a store that does not contain what the mark says it had.
     pub async fn check(&self, store: &dyn Store) -> Result<(), ConfigError> {
         let Some(mark) = self.read()? else { return Ok(()) };
-        let query = AuditQuery { after: Some(mark.sequence.saturating_sub(1)), limit: Some(1), subject: None };
+        let query =
+            AuditQuery { after: Some(mark.sequence.saturating_sub(1)), limit: Some(1), ..AuditQuery::default() };
         let rows = store.audit(query).await.map_err(|e| ConfigError::new(e.to_string(), "check store.path"))?;
         let found = rows.first().filter(|row| row.sequence == mark.sequence);
         match found {
@@ -85,6 +86,6 @@ pub enum AnchorError {
 }
 
 async fn newest(store: &dyn Store) -> Result<Option<AuditRow>, StoreError> {
-    let query = AuditQuery { after: None, limit: Some(1), subject: None };
+    let query = AuditQuery { after: None, limit: Some(1), ..AuditQuery::default() };
     Ok(store.audit(query).await?.pop())
 }

@@ -22,6 +22,8 @@ use crate::store::{Prune, Pruned, StoreError};
 const TICK: Duration = Duration::from_secs(5);
 /// How often a publication directory that cannot be written is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// For which a closed alarm is kept.
+const ALARM_DAYS: i64 = 400;
 /// Rows of a kind to one transaction of the retention: about a millisecond, so that no request waits for it.
 const PRUNE_ROWS: u32 = 200;
 /// Seconds between two times at which it is written when credentials were used.
@@ -168,6 +170,7 @@ pub async fn apply_retention(service: &Service, now: UnixTime) -> Result<Pruned,
         certificates_before: now.minus(i64::from(retention.certificate_days) * DAY),
         revocations_before: now.minus(service.publisher.interval() * INTERVALS_AFTER_EXPIRY),
         tokens_before: now.minus(i64::from(retention.token_days) * DAY),
+        alarms_before: now.minus(ALARM_DAYS * DAY),
         limit: PRUNE_ROWS,
     };
     let mut total = Pruned::default();

@@ -20,7 +20,7 @@ use crate::latency::Latency;
 use crate::permission::Meter;
 use crate::policy::Policies;
 use crate::revocation::Lists;
-use crate::store::StoreCounters;
+use crate::store::{AlarmCounts, StoreCounters};
 
 /// Sends log lines to standard error. The only use of a process-wide setting, made by `main`.
 pub fn start_logging(log: &RawLog) {
@@ -84,6 +84,8 @@ pub struct Metrics {
     ocsp_seconds: Histogram,
     subscribers: Gauge<u64, AtomicU64>,
     slowest: Gauge<u64, AtomicU64>,
+    alarms_open: Gauge<u64, AtomicU64>,
+    alarms_raised: Gauge<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -119,6 +121,8 @@ impl Metrics {
         let subscribers = gauge(r, "event_streams", "Open streams of events");
         let help = "Events that the slowest subscriber has not acknowledged, of those that acknowledge";
         let slowest = gauge(r, "event_acknowledgement_lag", help);
+        let alarms_open = gauge(r, "alarms_open", "Alarms that no administrator has closed");
+        let alarms_raised = gauge(r, "alarms_raised_total", "How often something happened that is an alarm");
         latency.register(&mut registry);
         authz.register(&mut registry);
         policies.register(&mut registry);
@@ -143,6 +147,8 @@ impl Metrics {
             ocsp_seconds,
             subscribers,
             slowest,
+            alarms_open,
+            alarms_raised,
         }
     }
 
@@ -150,6 +156,12 @@ impl Metrics {
     pub fn answered(&self, path: &str, status: u16) {
         let known = ROUTES.iter().copied().find(|route| path.starts_with(route));
         self.answers.get_or_create(&AnswerLabels { route: known.unwrap_or("other"), status }).inc();
+    }
+
+    /// As the store counts them; the last figures stay when it cannot be read.
+    pub fn alarms_are(&self, counts: AlarmCounts) {
+        self.alarms_open.set(counts.open);
+        self.alarms_raised.set(counts.times);
     }
 
     pub fn ocsp_said(&self, outcome: OcspOutcome) {

@@ -283,6 +283,12 @@ pub struct AuditQuery {
     pub limit: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Beginning of the kind: `alarm.`, `device.suspended`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Who did it: `admin:alice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
 }
 
 /// `GET /v1/admin/audit/verify`: the service's own check of its chain.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod alarms;
 pub mod approvals;
 pub mod authz;
 #[cfg(feature = "client")]

@@ -20,6 +20,9 @@ pub enum WebhookEvent {
     Quarantined,
     #[serde(rename = "issuer.distrusted")]
     Distrusted,
+    /// Something that an administrator has to look at.
+    #[serde(rename = "alarm")]
+    Alarm,
     /// From here to `Denied`: told only to who names it.
     #[serde(rename = "device.enrolled")]
     Enrolled,
@@ -31,19 +34,20 @@ pub enum WebhookEvent {
     Approved,
     #[serde(rename = "enrollment.denied")]
     Denied,
-    /// Alarms, and who did what: for administrators' systems.
+    /// Who did what, with alarms: for administrators' systems.
     #[serde(rename = "security")]
     Security,
 }
 
 impl WebhookEvent {
-    pub const ALL: [WebhookEvent; 12] = [
+    pub const ALL: [WebhookEvent; 13] = [
         WebhookEvent::Revocation,
         WebhookEvent::Suspended,
         WebhookEvent::Resumed,
         WebhookEvent::Retired,
         WebhookEvent::Quarantined,
         WebhookEvent::Distrusted,
+        WebhookEvent::Alarm,
         WebhookEvent::Enrolled,
         WebhookEvent::Renewed,
         WebhookEvent::Pending,
@@ -61,6 +65,7 @@ impl WebhookEvent {
             WebhookEvent::Retired => "device.retired",
             WebhookEvent::Quarantined => "certificate.quarantined",
             WebhookEvent::Distrusted => "issuer.distrusted",
+            WebhookEvent::Alarm => "alarm",
             WebhookEvent::Enrolled => "device.enrolled",
             WebhookEvent::Renewed => "device.renewed",
             WebhookEvent::Pending => "enrollment.pending",
@@ -81,7 +86,7 @@ impl WebhookEvent {
 pub struct CreateWebhook {
     /// `https://…`.
     pub url: String,
-    /// Empty: what ends, which is all but `security`, enrollments and renewals.
+    /// Empty: what ends and, when the caller may see them, alarms; not `security`, enrollments and renewals.
     #[serde(default)]
     pub events: Vec<WebhookEvent>,
     /// It may be at an address that `webhooks.allow` of the configuration lists.

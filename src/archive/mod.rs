@@ -188,7 +188,7 @@ impl Archive {
         let (mut builder, mut next) = (builder, name.first);
         while next <= name.last {
             let limit = (name.last + 1 - next).min(PAGE);
-            let query = AuditQuery { after: Some(next - 1), limit: Some(limit as u32), subject: None };
+            let query = AuditQuery { after: Some(next - 1), limit: Some(limit as u32), ..AuditQuery::default() };
             let rows = self.store.audit(query).await?;
             // What was written when the clock was ahead of now says nothing about its age; its successors do.
             if rows.iter().any(|row| row.at <= now && row.at.plus(self.keep) > now) {
@@ -245,7 +245,7 @@ impl Archive {
 
     /// The first entry after a sequence number; `None` when the log has not come so far.
     async fn entry_after(&self, sequence: u64) -> Result<Option<AuditRow>, StoreError> {
-        let query = AuditQuery { after: Some(sequence), limit: Some(1), subject: None };
+        let query = AuditQuery { after: Some(sequence), limit: Some(1), ..AuditQuery::default() };
         Ok(self.store.audit(query).await?.pop())
     }
 }

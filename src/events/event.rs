@@ -2,7 +2,8 @@
 
 use axum::body::Bytes;
 use data_encoding::HEXLOWER;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use signet_api::alarms::{explain, is_alarm};
 use signet_pki::Serial;
 use signet_pki::crl::Reason;
 
@@ -18,6 +19,8 @@ pub enum Kind {
     Retired,
     /// A superseded certificate came back and was revoked.
     Quarantined,
+    /// Something that an administrator has to look at; verifiers are not told.
+    Alarm,
     /// An issuer is trusted no more, and nothing that it issued.
     Distrusted,
     /// A backup was put back: revocations may have been adopted, and positions before it may not be those of now.
@@ -45,6 +48,7 @@ impl Kind {
             "enrollment.pending" => Kind::Pending,
             "enrollment.approved" => Kind::Approved,
             "enrollment.denied" => Kind::Denied,
+            kind if is_alarm(kind) => Kind::Alarm,
             _ => return None,
         })
     }
@@ -64,6 +68,7 @@ impl Kind {
             Kind::Resumed => "device.resumed",
             Kind::Retired => "device.retired",
             Kind::Quarantined => "certificate.quarantined",
+            Kind::Alarm => "alarm",
             Kind::Distrusted => "issuer.distrusted",
             Kind::Restored => "gap",
             Kind::Enrolled => "device.enrolled",
@@ -82,7 +87,7 @@ impl Kind {
             Kind::Retired => Some(Ending::Identity("retired")),
             Kind::Quarantined => Some(Ending::Identity("superseded")),
             Kind::Distrusted => Some(Ending::Identity("issuer_distrusted")),
-            Kind::Resumed | Kind::Restored => None,
+            Kind::Resumed | Kind::Restored | Kind::Alarm => None,
             Kind::Enrolled | Kind::Renewed | Kind::Pending | Kind::Approved | Kind::Denied => None,
         }
     }
@@ -117,6 +122,9 @@ impl Event {
         // The canonical text is JSON of our own making.
         let whole: Value = serde_json::from_str(&row.canonical).unwrap_or_default();
         let detail = &whole["detail"];
+        if kind == Kind::Alarm {
+            return Some(Event::alarm(row, detail));
+        }
         let listed = |key: &str| -> Vec<&str> {
             detail[key].as_array().map(|all| all.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
         };
@@ -125,7 +133,7 @@ impl Event {
             Kind::Suspended | Kind::Resumed | Kind::Retired => (vec![row.subject.as_str()], listed("certificates")),
             // The device stays good; only this certificate of it is not.
             Kind::Quarantined => (Vec::new(), detail["serial"].as_str().into_iter().collect()),
-            Kind::Restored | Kind::Distrusted => (Vec::new(), Vec::new()),
+            Kind::Restored | Kind::Distrusted | Kind::Alarm => (Vec::new(), Vec::new()),
             Kind::Enrolled | Kind::Renewed | Kind::Pending | Kind::Approved | Kind::Denied => {
                 (vec![row.subject.as_str()], detail["serial"].as_str().into_iter().collect())
             }
@@ -139,7 +147,7 @@ impl Event {
             Kind::Quarantined => Some(Reason::Superseded.as_str()),
             Kind::Restored => Some("restored"),
             // What administrators wrote about an issuer is for administrators.
-            Kind::Suspended | Kind::Resumed | Kind::Distrusted => None,
+            Kind::Suspended | Kind::Resumed | Kind::Distrusted | Kind::Alarm => None,
             Kind::Enrolled | Kind::Renewed | Kind::Pending | Kind::Approved | Kind::Denied => None,
         };
         let render = |actor| {
@@ -157,7 +165,24 @@ impl Event {
         })
     }
 
-    /// The octets of the event in a stream.
+    fn alarm(row: &AuditRow, detail: &Value) -> Event {
+        let (meaning, _) = explain(&row.kind);
+        let data = json!({
+            "time": row.at.to_string(), "kind": row.kind, "subject": row.subject, "actor": row.actor, "detail": detail,
+            "meaning": meaning,
+        });
+        Event {
+            sequence: row.sequence,
+            kind: Kind::Alarm,
+            serials: Vec::new(),
+            issuer: None,
+            request: String::new(),
+            for_services: Bytes::new(),
+            for_administrators: frame(Kind::Alarm.as_str(), Some(row.sequence), &data).into(),
+        }
+    }
+
+    /// The octets of the event in a stream; none when the subscriber is not told of it.
     pub fn frames(&self, scope: Scope) -> Bytes {
         match scope {
             Scope::Service => self.for_services.clone(),

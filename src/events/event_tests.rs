@@ -70,13 +70,20 @@ fn a_quarantine_names_the_certificate_and_spares_the_device() {
 #[test]
 fn what_concerns_no_verifier_is_no_event() {
     let issued = json!({ "serial": "0a01", "devices": ["a"], "certificates": ["0a01"] });
-    for kind in
-        ["certificate.enrolled", "token.created", "crl.numbered", "alarm.token_reuse_other_key", "device.changed"]
-    {
+    for kind in ["certificate.enrolled", "token.created", "crl.numbered", "alarm.closed", "device.changed"] {
         assert!(Event::of(&row(kind, "a", issued.clone()), |_| false).is_none(), "{kind}");
     }
     let tokens_alone = json!({ "devices": [], "certificates": [], "tokens": ["t"], "reason": "unspecified" });
     assert!(Event::of(&row("revocation", "batch:lot-1", tokens_alone), |_| false).is_none());
+}
+
+#[test]
+fn an_alarm_is_told_to_administrators_and_to_no_service() {
+    let event = Event::of(&row("alarm.renewal_escalation", "a", json!({ "remote": "192.0.2.7" })), |_| false).unwrap();
+    assert_eq!(text(&event, Scope::Service), "");
+    let told = text(&event, Scope::Administrator);
+    assert!(told.starts_with("id: 7\nevent: alarm\ndata: ") && told.contains("192.0.2.7"), "{told}");
+    assert!(event.kind.ending().is_none());
 }
 
 #[test]

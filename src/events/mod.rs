@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signet_api::admin::AuditQuery;
+use signet_api::alarms::is_alarm;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use concern::About;
@@ -186,6 +187,10 @@ impl Hub {
         if let Some(event) = &event {
             self.end_connections(event);
         }
+        if is_alarm(&row.kind) {
+            let (alarm, subject, actor) = (&row.kind, &row.subject, &row.actor);
+            tracing::warn!(alarm, subject, actor, sequence = row.sequence, "an alarm was raised: see 'ca alarm list'");
+        }
         let mut state = self.state();
         // After the connections: a stream that is cut anyhow gives that reason.
         state.doubt(row);
@@ -195,6 +200,12 @@ impl Hub {
         };
         if event.kind.is_on_request() {
             state.hand_to(&event, |subscriber| subscriber.kinds.contains(&event.kind));
+            state.position = row.sequence;
+            return true;
+        }
+        if event.kind == Kind::Alarm {
+            // Services do not get it, so it is nothing that they could be late with.
+            state.hand_to(&event, |_| true);
             state.position = row.sequence;
             return true;
         }
@@ -311,7 +322,7 @@ impl Hub {
     }
 
     async fn rows(&self, after: u64) -> Result<Vec<AuditRow>, StoreError> {
-        self.store.audit(AuditQuery { after: Some(after), limit: Some(PAGE), subject: None }).await
+        self.store.audit(AuditQuery { after: Some(after), limit: Some(PAGE), ..AuditQuery::default() }).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

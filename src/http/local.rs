@@ -53,7 +53,11 @@ async fn ready(State(service): State<App>) -> impl IntoResponse {
         }
     }
     if failing.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned() + &notes(publisher));
+        let alarms = match service.store.alarm_counts().await {
+            Ok(counts) if counts.open > 0 => format!("alarms: {} open, see 'ca alarm list'\n", counts.open),
+            _ => String::new(),
+        };
+        return (StatusCode::OK, "ready\n".to_owned() + &notes(publisher) + &alarms);
     }
     (StatusCode::SERVICE_UNAVAILABLE, failing.join("\n") + "\n")
 }
@@ -73,6 +77,9 @@ fn notes(publisher: &Lists) -> String {
 async fn metrics(State(service): State<App>) -> impl IntoResponse {
     let archive = service.archive.as_ref().map(|archive| archive.status().health());
     let (counters, watchers) = (service.store.counters(), service.hub.watchers());
+    if let Ok(counts) = service.store.alarm_counts().await {
+        service.metrics.alarms_are(counts);
+    }
     let text = service.metrics.render(&service.publisher, counters, archive, &watchers, service.clock.now());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -1,6 +1,7 @@
 //! What the service keeps, as verbs of its domain. Implementations live below and share one contract suite.
 
 pub mod access;
+pub mod alarms;
 pub mod approvals;
 pub mod facts;
 pub mod oauth;
@@ -24,6 +25,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use access::*;
+pub use alarms::*;
 pub use approvals::*;
 pub use facts::*;
 pub use oauth::*;
@@ -51,7 +53,15 @@ pub enum StoreError {
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
 pub trait Store:
-    AccessStore + ApprovalStore + FactStore + OAuthStore + PolicyStore + ServiceStore + TicketStore + WebhookStore
+    AccessStore
+    + AlarmStore
+    + ApprovalStore
+    + FactStore
+    + OAuthStore
+    + PolicyStore
+    + ServiceStore
+    + TicketStore
+    + WebhookStore
 {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;

@@ -277,6 +277,8 @@ pub struct Prune {
     pub revocations_before: UnixTime,
     /// Tokens that ended before without having been used are removed.
     pub tokens_before: UnixTime,
+    /// Alarms that were closed before are removed; the audit log keeps their entries.
+    pub alarms_before: UnixTime,
     pub limit: u32,
 }
 

@@ -90,7 +90,7 @@ impl Webhooks {
             let open = all.iter().filter(|one| one.waiting < ROOM).map(read);
             let Some(after) = open.min().filter(|after| *after < head) else { return Ok(()) };
             let mut rows =
-                self.store.audit(AuditQuery { after: Some(after), limit: Some(PAGE), subject: None }).await?;
+                self.store.audit(AuditQuery { after: Some(after), limit: Some(PAGE), ..AuditQuery::default() }).await?;
             rows.retain(|row| row.sequence <= head);
             let stretch = Stretch { first: rows.first().map_or(head + 1, |row| row.sequence), after, rows };
             let reached = stretch.rows.last().map_or(head, |row| row.sequence);

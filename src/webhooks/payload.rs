@@ -11,7 +11,7 @@ pub(super) fn messages(row: &AuditRow, events: &[WebhookEvent]) -> Vec<NewDelive
     let security = events.contains(&WebhookEvent::Security);
     let mut all = Vec::new();
     if let Some(event) = Event::of(row, |kind| wants(events, kind)).filter(|event| wants(events, event.kind)) {
-        let scope = if security { Scope::Administrator } else { Scope::Service };
+        let scope = if security || event.kind == Kind::Alarm { Scope::Administrator } else { Scope::Service };
         let frames = event.frames(scope);
         let parts = data_of(&String::from_utf8_lossy(&frames));
         let several = parts.len() > 1;
@@ -60,6 +60,7 @@ fn wants(events: &[WebhookEvent], kind: Kind) -> bool {
         Kind::Retired => WebhookEvent::Retired,
         Kind::Quarantined => WebhookEvent::Quarantined,
         Kind::Distrusted => WebhookEvent::Distrusted,
+        Kind::Alarm => WebhookEvent::Alarm,
         Kind::Enrolled => WebhookEvent::Enrolled,
         Kind::Renewed => WebhookEvent::Renewed,
         Kind::Pending => WebhookEvent::Pending,

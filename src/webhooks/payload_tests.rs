@@ -52,9 +52,23 @@ fn an_endpoint_gets_what_it_asked_for_and_every_gap() {
 }
 
 #[test]
-fn alarms_and_actors_are_for_those_who_asked_for_security() {
+fn an_endpoint_that_names_nothing_is_told_of_alarms() {
     let alarm = row("alarm.token_reuse_other_key", "sensor-1", json!({ "remote": "192.0.2.7" }));
-    assert!(messages(&alarm, &[]).is_empty());
+    for events in [&[][..], &[WebhookEvent::Alarm]] {
+        let told = messages(&alarm, events);
+        assert_eq!((told.len(), told[0].event.as_str()), (1, "alarm"));
+        let body: Value = serde_json::from_str(&told[0].body).unwrap();
+        let data = &body["data"];
+        assert_eq!((&data["kind"], &data["subject"]), (&json!("alarm.token_reuse_other_key"), &json!("sensor-1")));
+        assert!(data["meaning"].as_str().is_some_and(|text| text.contains("another key")), "{data}");
+    }
+    assert!(messages(&alarm, &[WebhookEvent::Revocation]).is_empty());
+    assert!(messages(&row("alarm.closed", "sensor-1", json!({})), &[]).is_empty());
+}
+
+#[test]
+fn actors_are_for_those_who_asked_for_security() {
+    let alarm = row("alarm.token_reuse_other_key", "sensor-1", json!({ "remote": "192.0.2.7" }));
     let told = messages(&alarm, &[WebhookEvent::Security]);
     let body: Value = serde_json::from_str(&told[0].body).unwrap();
     assert_eq!((&body["type"], &body["data"]["kind"]), (&json!("security"), &json!("alarm.token_reuse_other_key")));

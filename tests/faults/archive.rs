@@ -113,7 +113,7 @@ impl Bench {
     }
 
     async fn first_in_database(&self) -> u64 {
-        let query = AuditQuery { after: Some(0), limit: Some(1), subject: None };
+        let query = AuditQuery { after: Some(0), limit: Some(1), ..AuditQuery::default() };
         self.store().audit(query).await.unwrap()[0].sequence
     }
 
@@ -369,7 +369,8 @@ async fn housekeeping_archives_by_the_clock_and_issuance_goes_on() {
     }
     // Retention and archive do not know each other.
     let end = bench.now();
-    let order = Prune { certificates_before: end, revocations_before: end, tokens_before: end, limit: 100 };
+    let order =
+        Prune { certificates_before: end, revocations_before: end, tokens_before: end, alarms_before: end, limit: 100 };
     bench.store().prune(order).await.unwrap();
     assert_clean(&bench.service.stop().await);
 }

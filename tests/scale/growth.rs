@@ -37,7 +37,13 @@ async fn a_renewal_leaves_a_stub_and_two_lines_in_an_archive() {
     let full = (octets(&service.installation) - empty) / RENEWALS;
     let running = &service.running.service;
     let later = running.clock.now().plus(100 * DAY);
-    let order = Prune { certificates_before: later, revocations_before: later, tokens_before: later, limit: 1000 };
+    let order = Prune {
+        certificates_before: later,
+        revocations_before: later,
+        tokens_before: later,
+        alarms_before: later,
+        limit: 1000,
+    };
     running.store.prune(order).await.unwrap();
     let unarchived = (octets(&service.installation) - empty) / RENEWALS;
     let worked = running.archive.as_ref().unwrap().work(later, "test").await.unwrap();

@@ -212,6 +212,8 @@ fn needed(method: &str, path: &str) -> Option<&'static str> {
         ("GET", p) if p.starts_with("/v1/admin/devices") || p.starts_with("/v1/admin/certificates") => "devices:read",
         ("POST", "/v1/admin/revocations" | "/v1/admin/oauth/sessions/{id}/revoke") => "revocations:write",
         ("GET", "/v1/admin/oauth/sessions") => "accounts:read",
+        ("GET", p) if p.starts_with("/v1/admin/alarms") => "events:security",
+        ("POST", p) if p.starts_with("/v1/admin/alarms") => "revocations:write",
         ("GET", p) if p.starts_with("/v1/admin/approvals") => "audit:read",
         ("POST", p) if p.starts_with("/v1/admin/approvals") => "requests:approve",
         ("POST", "/v1/admin/issue") => "certificates:issue",

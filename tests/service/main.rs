@@ -5,6 +5,7 @@
 mod support;
 
 mod accounts;
+mod alarms;
 mod apikeys;
 mod bombs;
 mod callers;

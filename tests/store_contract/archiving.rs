@@ -18,7 +18,7 @@ async fn entries(bench: &Bench, count: usize) {
 }
 
 async fn rows(bench: &Bench) -> Vec<AuditRow> {
-    let query = AuditQuery { after: Some(0), limit: Some(1000), subject: None };
+    let query = AuditQuery { after: Some(0), limit: Some(1000), ..AuditQuery::default() };
     bench.store.audit(query).await.unwrap()
 }
 

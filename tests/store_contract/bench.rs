@@ -102,7 +102,7 @@ impl Bench {
     pub(crate) async fn audit(&self) -> Vec<AuditRow> {
         let (mut log, mut hash): (Vec<AuditRow>, _) = (Vec::new(), GENESIS);
         loop {
-            let query = AuditQuery { after: Some(log.len() as u64), limit: Some(100), subject: None };
+            let query = AuditQuery { after: Some(log.len() as u64), limit: Some(100), ..AuditQuery::default() };
             let page = self.store.audit(query).await.unwrap();
             if page.is_empty() {
                 return log;

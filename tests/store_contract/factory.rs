@@ -249,7 +249,7 @@ pub(crate) fn revocation(target: RevokeTarget, mode: Mode) -> RevokeOrder {
 
 /// Everything that ended before `end`.
 pub(crate) fn prune(end: UnixTime, limit: u32) -> Prune {
-    Prune { certificates_before: end, revocations_before: end, tokens_before: end, limit }
+    Prune { certificates_before: end, revocations_before: end, tokens_before: end, alarms_before: end, limit }
 }
 
 pub(crate) fn revoke_tokens(which: TokenSelection) -> RevokeTokens {

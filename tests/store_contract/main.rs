@@ -6,6 +6,7 @@ mod bench;
 mod factory;
 
 mod access;
+mod alarms;
 mod archiving;
 mod auditing;
 mod devices;
@@ -46,6 +47,13 @@ macro_rules! holds_for {
                 accounts_and_credentials_are_listed_page_by_page,
                 every_verb_of_access_appends_one_entry,
                 a_spoiled_credential_is_corrupt,
+            }
+            alarms {
+                an_entry_of_an_alarm_opens_one_and_further_ones_count,
+                an_alarm_is_closed_once_and_the_next_entry_opens_another,
+                flags_go_with_the_last_alarm_about_a_device,
+                what_repeats_itself_is_counted_and_fills_no_log,
+                closed_alarms_are_removed_after_their_time_and_open_ones_never,
             }
             archiving {
                 segments_are_recorded_once_in_order_and_without_a_gap,

@@ -54,7 +54,7 @@ pub(crate) async fn pages_of_the_audit_log_are_in_order(bench: Bench) {
         bench.store.alarm(None, draft("alarm.test", if n % 2 == 0 { "even" } else { "odd" })).await.unwrap();
     }
     let sequences = |after, limit, subject: Option<&str>| {
-        let query = AuditQuery { after, limit, subject: subject.map(str::to_owned) };
+        let query = AuditQuery { after, limit, subject: subject.map(str::to_owned), ..AuditQuery::default() };
         let answer = bench.store.audit(query);
         async { answer.await.unwrap().into_iter().map(|row| row.sequence).collect::<Vec<_>>() }
     };

@@ -6,6 +6,7 @@ use signet::store::*;
 use signet_api::CredentialId;
 use signet_api::access::{AccountQuery, CredentialQuery};
 use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_api::alarms::AlarmQuery;
 use signet_api::scope::AccountId;
 use signet_api::webhooks::DeadQuery;
 use signet_pki::crl::Entries;
@@ -219,6 +220,15 @@ impl OAuthStore for FaultyStore {
         deny_token(jti: &str, expires_at: UnixTime, draft: AuditDraft) -> ();
         prune_oauth(now: UnixTime, refresh_before: UnixTime, limit: u32) -> u64;
         token_standing(origin: TokenOrigin, now: UnixTime) -> TokenStanding;
+    }
+}
+
+impl AlarmStore for FaultyStore {
+    forward! {
+        close_alarm(order: CloseAlarm) -> Option<Result<AlarmRecord, AlreadyClosed>>;
+        alarm_of(id: u64) -> Option<AlarmRecord>;
+        alarms(query: AlarmQuery) -> Page<AlarmRecord>;
+        alarm_counts() -> AlarmCounts;
     }
 }
 

@@ -142,7 +142,9 @@ fn audit(document: &mut Document) {
     let operation = document.get("/v1/admin/audit", "readAudit", "Entries of the audit log");
     operation
         .with(AuditRead)
-        .query::<AuditQuery>(json!({ "after": 17, "limit": 100, "subject": "sensor-1" }))
+        .query::<AuditQuery>(
+            json!({ "after": 17, "limit": 100, "subject": "sensor-1", "kind": "alarm.", "actor": "admin:alice" }),
+        )
         .answers::<Page<AuditEntry>>(json!({ "items": [entry()], "next": "18" }))
         .done();
     let verdict =

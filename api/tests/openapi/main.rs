@@ -23,6 +23,7 @@
 
 mod access;
 mod admin;
+mod alarms;
 mod authz;
 mod document;
 mod events;
@@ -52,6 +53,7 @@ fn generated() -> Value {
     identity::describe(&mut document);
     trust::describe(&mut document);
     admin::describe(&mut document);
+    alarms::describe(&mut document);
     policy::describe(&mut document);
     authz::describe(&mut document);
     events::describe(&mut document);

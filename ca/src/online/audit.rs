@@ -31,7 +31,7 @@ impl AuditCommand {
 
 /// Show the newest entries, or those after a sequence number
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ca audit tail -n 50 --subject sensor-17")]
+#[command(after_help = "Example:\n  ca audit tail -n 50 --kind alarm. --subject sensor-17")]
 pub(crate) struct Tail {
     /// How many
     #[arg(short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -42,6 +42,12 @@ pub(crate) struct Tail {
     /// Only entries about this device, token or certificate
     #[arg(long, value_name = "S")]
     subject: Option<String>,
+    /// Only entries whose kind begins so: alarm. for alarms, device. for changes of devices
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Only what this actor did, admin:alice for example
+    #[arg(long, value_name = "ACTOR")]
+    actor: Option<String>,
     /// Print the service's answer as JSON
     #[arg(long)]
     json: bool,
@@ -49,7 +55,13 @@ pub(crate) struct Tail {
 
 impl Tail {
     fn run(self, at: &At) -> Result<(), Failure> {
-        let query = AuditQuery { after: self.after, limit: Some(self.count), subject: self.subject };
+        let query = AuditQuery {
+            after: self.after,
+            limit: Some(self.count),
+            subject: self.subject,
+            kind: self.kind,
+            actor: self.actor,
+        };
         let page: Page<AuditEntry> = service::ask(&at.open()?, AUDIT, &query)?;
         if self.json { print::json(&page) } else { print::data(&table(&page.items)) }
     }
@@ -68,7 +80,7 @@ impl Export {
     fn run(&self, service: &dyn Service) -> Result<(), Failure> {
         let mut after = self.after;
         loop {
-            let query = AuditQuery { after: Some(after), limit: Some(PAGE), subject: None };
+            let query = AuditQuery { after: Some(after), limit: Some(PAGE), ..AuditQuery::default() };
             let page: Page<AuditEntry> = service::ask(service, AUDIT, &query)?;
             let lines = page.items.iter().map(|entry| format!("{}\n", entry.canonical));
             print::data(&lines.collect::<String>())?;

@@ -192,7 +192,7 @@ fn recorded(service: &dyn Service, after: u64) -> Result<Vec<(String, u64, Strin
 /// Pages through the log in the database. The first thing that is wrong ends the walk.
 fn walk(service: &dyn Service, check: &mut ChainCheck) -> Result<Option<String>, Failure> {
     loop {
-        let query = AuditQuery { after: Some(check.entries()), limit: Some(PAGE), subject: None };
+        let query = AuditQuery { after: Some(check.entries()), limit: Some(PAGE), ..AuditQuery::default() };
         let page: Page<AuditEntry> = service::ask(service, AUDIT, &query)?;
         if let Some(problem) = page.items.iter().find_map(|entry| check.push(entry).err()) {
             return Ok(Some(problem));

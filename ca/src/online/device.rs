@@ -234,6 +234,9 @@ fn certificates(certificates: &[CertificateInfo]) -> String {
             c.not_after.clone(),
         ]
     };
+    if certificates.iter().any(|c| c.review) {
+        print::note("REVIEW: an alarm is open that concerns the certificate, see 'ca alarm list --subject DEVICE'");
+    }
     let rows: Vec<_> = certificates.iter().map(row).collect();
     print::table(&["certificate", "status", "generation", "from", "to"], &rows)
 }

@@ -14,7 +14,7 @@ use crate::online::context::{self, At, Context, NEW_ADMIN};
 use crate::online::crl_file::{self, List};
 use crate::online::duration::{self, DAY};
 use crate::online::service::{self, Call, Service};
-use crate::online::{bundle, doctor_keys, print};
+use crate::online::{alarm, bundle, doctor_keys, print};
 
 /// Check the administrator's files, the service, the clocks, the CRLs and all ends of validity
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ impl Check {
         Check::new(Level::Fail, what, failure.message(), failure.hint_text().unwrap_or_default())
     }
 
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let level = match self.level {
             Level::Ok => "ok",
             Level::Warn => "warn",
@@ -141,6 +141,7 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
         Err(error) => checks.push(Check::failed("revocations", &error.into())),
     }
     checks.extend(crls(context, context.roots(), now));
+    checks.push(alarm::examine(context));
     checks.push(archive(context));
     checks.push(policy(context));
     checks.extend(doctor_keys::examine(context, now));

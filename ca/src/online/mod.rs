@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod admin_dir;
+mod alarm;
 mod apikey;
 mod apikey_change;
 mod apikey_create;
@@ -87,6 +88,9 @@ pub(crate) enum OnlineCommand {
     /// The audit log: tail, verify, export, search
     #[command(after_help = "Example:\n  ca audit verify")]
     Audit(Noun<audit::AuditCommand>),
+    /// What an administrator has to look at: list, show, close
+    #[command(after_help = "Example:\n  ca alarm list")]
+    Alarm(Noun<alarm::AlarmCommand>),
     /// What ends devices, as it happens: tail
     #[command(after_help = "Example:\n  ca events tail")]
     Events(Noun<events::EventsCommand>),
@@ -130,6 +134,7 @@ impl OnlineCommand {
             OnlineCommand::CrlSync(command) => command.run(),
             OnlineCommand::Trust(noun) => noun.command.run(&noun.at),
             OnlineCommand::Audit(noun) => noun.command.run(&noun.at),
+            OnlineCommand::Alarm(noun) => noun.command.run(&noun.at),
             OnlineCommand::Events(noun) => noun.command.run(&noun.at),
             OnlineCommand::Oauth(noun) => noun.command.run(&noun.at),
             OnlineCommand::Policy(noun) => noun.command.run(&noun.at),

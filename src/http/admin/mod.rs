@@ -1,6 +1,7 @@
 //! `/v1/admin/*`: every handler begins by asking who is there.
 
 mod accounts;
+mod alarms;
 mod apikeys;
 mod apikeys_import;
 pub(super) mod approvals;
@@ -63,6 +64,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/admin/policy/history/{revision}", get(policy::of_history))
         .route("/v1/admin/trust/bundles", get(trust::bundles))
         .route("/v1/admin/events", get(watch::events))
+        .route("/v1/admin/alarms", get(alarms::list))
+        .route("/v1/admin/alarms/{id}", get(alarms::show).post(alarms::close))
         .route("/v1/admin/approvals", get(approvals::list))
         .route("/v1/admin/approvals/{id}", get(approvals::show).post(approvals::decide))
         .route("/v1/admin/webhooks", get(webhooks::list).post(webhooks::create))

@@ -43,7 +43,7 @@ pub(super) async fn verify(State(service): State<App>, incoming: Request) -> Res
         head: hex(head),
     };
     loop {
-        let query = AuditQuery { after: Some(sequence), limit: Some(1000), subject: None };
+        let query = AuditQuery { after: Some(sequence), limit: Some(1000), ..AuditQuery::default() };
         let rows = service.store.audit(query).await?;
         if rows.is_empty() {
             return answer(&verdict(sequence, &previous, None));

@@ -33,7 +33,7 @@ pub(super) async fn list(State(service): State<App>, incoming: Request) -> Resul
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::WebhooksWrite).await?;
     let (caller, context, order) = asked.json::<CreateWebhook>(&service).await?;
-    if order.events.contains(&WebhookEvent::Security) {
+    if order.events.iter().any(|event| CONFIDENTIAL.contains(event)) {
         require(&caller, Scope::EventsSecurity)?;
     }
     let invalid = |e: String| Refusal::told(ErrorCode::InvalidArgument, e);
@@ -41,6 +41,10 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
     let reach = if order.private { Reach::Listed } else { Reach::Public };
     service.webhooks.sender().check(&target, reach).await.map_err(|e| invalid(e.to_string()))?;
     let mut events = order.events;
+    if events.is_empty() && !caller.may(Scope::EventsSecurity) {
+        // The usual ones, but for alarms, which the caller may not see.
+        events = USUAL.to_vec();
+    }
     events.sort();
     events.dedup();
     let id = new_id(&service)?;
@@ -138,7 +142,7 @@ pub(super) async fn dead(State(service): State<App>, incoming: Request) -> Resul
     if !asked.caller.may(Scope::EventsSecurity) {
         // What these say is not for whoever may look after endpoints.
         let all = service.store.webhooks().await?;
-        let secret = |id: &CredentialId| all.iter().any(|w| w.id == *id && w.events.contains(&WebhookEvent::Security));
+        let secret = |id: &CredentialId| all.iter().any(|w| w.id == *id && tells_confidential(&w.events));
         items.iter_mut().filter(|letter| secret(&letter.webhook)).for_each(|letter| letter.body = Value::Null);
     }
     answer(&Page { items, next: page.next })
@@ -236,3 +240,19 @@ fn letter(dead: DeadDelivery) -> DeadLetter {
 
 /// A week: a secret that lives longer beside another is not rotated.
 const MAX_OVERLAP: i64 = 7 * 86_400;
+
+/// An endpoint that names nothing gets alarms as well.
+fn tells_confidential(events: &[WebhookEvent]) -> bool {
+    events.is_empty() || events.iter().any(|event| CONFIDENTIAL.contains(event))
+}
+
+/// Told only to endpoints that a caller with `events:security` made.
+const CONFIDENTIAL: [WebhookEvent; 2] = [WebhookEvent::Alarm, WebhookEvent::Security];
+const USUAL: [WebhookEvent; 6] = [
+    WebhookEvent::Revocation,
+    WebhookEvent::Suspended,
+    WebhookEvent::Resumed,
+    WebhookEvent::Retired,
+    WebhookEvent::Quarantined,
+    WebhookEvent::Distrusted,
+];

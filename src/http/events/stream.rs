@@ -163,7 +163,10 @@ impl Writer {
         if event.sequence <= self.position {
             return Ok(());
         }
-        self.write(event.frames(self.reader.scope)).await?;
+        let frames = event.frames(self.reader.scope);
+        if !frames.is_empty() {
+            self.write(frames).await?;
+        }
         self.position = event.sequence;
         Ok(())
     }

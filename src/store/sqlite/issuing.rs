@@ -299,7 +299,7 @@ pub(super) fn alarm(tx: &mut WriteTx<'_>, serial: Option<&Serial>, draft: &Audit
             .prepare_cached("UPDATE certificate SET review = 1 WHERE serial = ?1")?
             .execute([serial.as_bytes()])?;
     }
-    tx.audit(draft)
+    if super::alarms::is_repetition(tx.connection, draft)? { Ok(()) } else { tx.audit(draft) }
 }
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, WriteError> {

@@ -149,6 +149,12 @@ pub(super) fn audit(c: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>,
     if let Some(subject) = &query.subject {
         filter.and("subject = ?", subject.clone());
     }
+    if let Some(kind) = &query.kind {
+        filter.and("instr(kind, ?) = 1", kind.clone());
+    }
+    if let Some(actor) = &query.actor {
+        filter.and("actor = ?", actor.clone());
+    }
     if let Some(after) = query.after {
         filter.and("sequence > ?", i64::try_from(after).unwrap_or(i64::MAX));
         let sql = format!("SELECT {AUDIT} FROM audit {} ORDER BY sequence LIMIT {limit}", filter.clause());

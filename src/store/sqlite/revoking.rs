@@ -358,6 +358,7 @@ pub(super) fn prune(tx: &mut WriteTx<'_>, order: &Prune) -> Result<Pruned, Write
              (SELECT rowid FROM token WHERE status <> 'redeemed' AND expires_at < ?1 LIMIT ?2)",
         order.tokens_before.0,
     )?;
+    super::alarms::prune(tx.connection, order.alarms_before)?;
     Ok(Pruned { certificates, revocations, tokens })
 }
 

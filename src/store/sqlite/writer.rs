@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension};
+use signet_api::alarms::is_alarm;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{Answer, AuditDraft, StoreCounters, StoreError};
@@ -89,7 +90,8 @@ impl WriteTx<'_> {
                 leaf.hash.as_slice(),
             ))?;
         *self.chain = Chain { sequence: leaf.sequence, hash: leaf.hash };
-        Ok(())
+        // Whichever way it comes into the log, an alarm is open from then on.
+        if is_alarm(entry.kind) { super::alarms::note(self.connection, entry, &leaf) } else { Ok(()) }
     }
 }
 
