@@ -73,7 +73,7 @@ struct Common {
 struct Setup {
     #[command(flatten)]
     common: Common,
-    /// Also make an identity for an administrator of this name
+    /// Also make an identity for an administrator of this name; it needs no approval, and raises an alarm if there is one already
     #[arg(long, value_name = "NAME", requires = "admin_dir")]
     admin: Option<DeviceId>,
     /// Where to put it; made if it is not there

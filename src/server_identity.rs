@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use signet_api::admin::DeviceQuery;
 use signet_keys::files::{self, Mode};
 use signet_keys::{KeyKind, PrivateKey};
 use signet_pki::csr;
@@ -19,7 +20,7 @@ use crate::config::{ADMIN_PROFILE, ConfigError, SERVER_PROFILE};
 use crate::enrollment::Outcome;
 use crate::http::Service;
 use crate::http::tls;
-use crate::store::{Issued, PrincipalRecord, PrincipalStatus};
+use crate::store::{AuditDraft, Issued, PrincipalRecord, PrincipalStatus};
 
 /// Key and certificate of the TLS listener.
 pub struct ServerIdentity {
@@ -123,6 +124,7 @@ pub async fn create_admin(
             "choose another --admin NAME",
         ));
     }
+    tell_the_others(service, name, now).await?;
     let key = PrivateKey::generate(KeyKind::P256).map_err(key_error)?;
     files::create_private_dir(directory).map_err(file_error)?;
     // The key is on disk before the certificate exists: a certificate without its key would be lost.
@@ -135,6 +137,24 @@ pub async fn create_admin(
         files::replace(&at(file), text.as_bytes(), Mode::Public).map_err(file_error)?;
     }
     Ok(vec![key_path, certificate_path, at("roots.pem"), at("ca.toml")])
+}
+
+/// Who may run this command becomes an administrator without anyone's approval. Where there are administrators already, they are
+/// told, before there is one more.
+async fn tell_the_others(service: &Service, name: &DeviceId, now: UnixTime) -> Result<(), ConfigError> {
+    let query = DeviceQuery { kind: Some(PrincipalKind::Admin), limit: Some(1), ..DeviceQuery::default() };
+    if service.store.devices(query, now).await.map_err(store_error)?.items.is_empty() {
+        return Ok(());
+    }
+    let draft = AuditDraft {
+        kind: "alarm.administrator_set_up",
+        actor: "signetd".into(),
+        subject: name.to_string(),
+        request_id: own_context(service).request_id,
+        detail: serde_json::json!({ "administrator": name.as_str() }),
+        at: now,
+    };
+    service.store.alarm(None, draft).await.map_err(store_error)
 }
 
 /// A new certificate for the same key, on disk before it is used.

@@ -99,6 +99,9 @@ pub struct TokenInfo {
     pub expires_at: String,
     pub redeemed_at: Option<String>,
     pub redeemed_serial: Option<String>,
+    /// The key that presented it and waits for approval: SHA-256 of its SPKI, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_spki: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,6 +249,15 @@ pub struct DeviceChange {
     /// What it may do here from now on, at most what the caller may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// The newest generation that the caller saw: the change is refused when there is another one by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Of the claim that is approved or denied; without it an approval needs exactly one that waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<CredentialId>,
+    /// The key that the claim was made with: SHA-256 of its SPKI, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spki: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -94,6 +94,11 @@ pub const KINDS: &[(&str, &str, &str)] = &[
         "The rightful client signs in again. Find out where the token was kept: 'ca oauth sessions'.",
     ),
     (
+        "alarm.administrator_set_up",
+        "An administrator was made or renewed on the issuing host with 'signetd setup --admin', which needs no second administrator.",
+        "Close it if you know who did it. If not: 'ca revoke DEVICE --reason key-compromise', and find out who has the host.",
+    ),
+    (
         "alarm.issuer_revoked_by_root",
         "The root's list revokes this issuer. It is distrusted, and everything that it issued is refused.",
         "If that was planned, close this alarm when all devices have renewed. If not, find out who used the root key.",

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approvals::Guarded;
 use crate::scope::Scopes;
 
 /// Query of `GET /v1/events` and `GET /v1/events/ws`.
@@ -88,6 +89,12 @@ pub struct EventsInfo {
     /// Whether streams take secrets from the address.
     #[serde(default)]
     pub query_secrets: bool,
+    /// What needs a second administrator.
+    #[serde(default)]
+    pub guards: Vec<Guarded>,
+    /// Administrators whose certificate is good and who may approve.
+    #[serde(default)]
+    pub approvers: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

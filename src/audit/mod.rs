@@ -11,17 +11,53 @@ use serde::Serialize;
 use serde_json::Value;
 use signet_pki::UnixTime;
 
+/// Who did something, and the credential that it was done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    name: String,
+    with: Option<String>,
+}
+
+impl Actor {
+    /// `with`: `certificate:SERIAL`, `apikey:ID`, `access_token:JTI from ID`, `ticket:ID from ID`.
+    pub fn with(name: String, with: String) -> Actor {
+        Actor { name, with: Some(with) }
+    }
+
+    /// `admin:alice`, `device:sensor-1`, `token:4f7k2m9qpz`, `signetd`: a name with an id is a credential or a principal of its
+    /// own.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn acted_with(&self) -> Option<&str> {
+        self.with.as_deref()
+    }
+}
+
+/// For actors that are their own credential: a token, a program.
+impl From<String> for Actor {
+    fn from(name: String) -> Actor {
+        Actor { name, with: None }
+    }
+}
+
+impl From<&str> for Actor {
+    fn from(name: &str) -> Actor {
+        name.to_owned().into()
+    }
+}
+
 /// An entry before the store gives it its place in the chain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditDraft {
     /// Stable, `noun.verb`.
     pub kind: &'static str,
-    /// Who did it: `admin:alice`, `device:sensor-1`, `token:4f7k2m9qpz`, `signetd`.
-    pub actor: String,
+    pub actor: Actor,
     /// What it was done to.
     pub subject: String,
     pub request_id: String,
-    /// Facts, never secrets.
+    /// Facts, never secrets. The credential that acted is added as `acted_with`.
     pub detail: Value,
     pub at: UnixTime,
 }
@@ -87,8 +123,18 @@ impl Entry {
 
 impl From<&AuditDraft> for Entry {
     fn from(draft: &AuditDraft) -> Entry {
-        let names = (draft.actor.clone(), draft.subject.clone(), draft.request_id.clone());
-        Entry::new(draft.kind, names, draft.at, &draft.detail)
+        let names = (draft.actor.name.clone(), draft.subject.clone(), draft.request_id.clone());
+        let Some(with) = &draft.actor.with else { return Entry::new(draft.kind, names, draft.at, &draft.detail) };
+        let mut detail = draft.detail.clone();
+        if detail.is_null() {
+            detail = Value::Object(serde_json::Map::new());
+        }
+        // Every detail is an object; one that is not says what acted in the log all the same.
+        match detail.as_object_mut() {
+            Some(object) => object.insert("acted_with".into(), with.as_str().into()).map_or((), drop),
+            None => detail = serde_json::json!({ "acted_with": with, "detail": detail }),
+        }
+        Entry::new(draft.kind, names, draft.at, &detail)
     }
 }
 

@@ -7,6 +7,7 @@ use signet_api::scope::{AccountId, Scopes};
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::caller::{Holder, usable};
+use super::presented::{Presented, PresentedToken};
 use super::{AccessError, Authorizer, Context, Identity, Who};
 use crate::jwt::Audience;
 use crate::store::{CertificateStatus, Owner, TokenOrigin, TokenStanding};
@@ -27,7 +28,8 @@ impl Authorizer {
             }
         }
         let (who, scopes) = self.stands(&claims, Some(context.remote)).await?;
-        Ok(Holder { who, scopes, credential: claims.key.or(claims.sid) })
+        let presented = PresentedToken::verified(claims.jti, claims.key.or(claims.sid), UnixTime(claims.exp));
+        Ok(Holder { who, scopes, presented: Presented::AccessToken(presented) })
     }
 
     /// Whom a verified token stands for and what it allows, as the records are now. `remote`: where it was presented, when it

@@ -3,18 +3,21 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use signet_api::scope::{AccountId, Permissions, Role, Scope, Scopes};
+use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_api::{Credential, CredentialId, ErrorCode};
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, UnixTime};
 use thiserror::Error;
 
+use super::person::Person;
+use super::presented::{Presented, PresentedApiKey};
 use super::{Authorizer, Context, Identity, PeerCertificate};
+use crate::credentials::delegation::{Beyond, Delegated};
 use crate::credentials::keys::PresentedKey;
 use crate::enrollment::EnrollError;
 use crate::jwt::TokenError;
 use crate::store::{
-    AccountRecord, AccountStatus, CredentialRecord, CredentialStatus, Owner, PrincipalRecord, PrincipalStatus,
+    AccountRecord, AccountStatus, Actor, CredentialRecord, CredentialStatus, Owner, PrincipalRecord, PrincipalStatus,
     StoreError, TicketRecord,
 };
 
@@ -41,7 +44,7 @@ pub enum Secret {
 pub struct Caller {
     who: Who,
     scopes: Scopes,
-    credential: Option<CredentialId>,
+    presented: Presented,
 }
 
 #[derive(Debug, Clone)]
@@ -75,12 +78,17 @@ impl Caller {
         }
     }
 
-    /// `admin:alice`, `account:acme`.
-    pub fn actor(&self) -> String {
-        match &self.who {
-            Who::Certificate(identity) => identity.actor(),
-            Who::Principal(principal) => format!("{}:{}", principal.kind.as_str(), principal.id),
-            Who::Account(account) => format!("account:{}", account.id),
+    /// `admin:alice`, `account:acme`: whom it stands for.
+    pub fn name(&self) -> String {
+        self.who.name()
+    }
+
+    /// Who acts, and with which credential, for the audit log.
+    pub fn actor(&self) -> Actor {
+        match (self.presented.named(), &self.who) {
+            (Some(with), _) => Actor::with(self.name(), with),
+            (None, Who::Certificate(identity)) => identity.actor(),
+            (None, _) => self.name().into(),
         }
     }
 
@@ -109,20 +117,34 @@ impl Caller {
         }
     }
 
-    /// The public id of the secret that it showed.
-    pub fn credential(&self) -> Option<&CredentialId> {
-        self.credential.as_ref()
+    /// What the request presented, apart from what that derives from.
+    pub fn presented(&self) -> &Presented {
+        &self.presented
+    }
+
+    /// The administrator in person: proved by a certificate of that administrator, and by no secret, which may be in anybody's
+    /// hands. Only a person asks for and approves what needs two.
+    pub fn person(&self) -> Option<Person> {
+        let administrator = self.identity().map(|own| &own.record().principal);
+        let administrator = administrator.filter(|principal| principal.kind == PrincipalKind::Admin)?;
+        (self.presented == Presented::Certificate).then(|| Person::of(administrator.id.clone()))
+    }
+
+    /// What it hands on to another credential or principal.
+    pub fn delegate(&self, wanted: Scopes) -> Result<Delegated, Beyond> {
+        Delegated::within(wanted, self.scopes)
     }
 }
 
-/// What a principal may do by itself.
-pub fn held(principal: &PrincipalRecord) -> Scopes {
-    let by_kind = || match principal.kind {
-        PrincipalKind::Admin => Permissions::of(&[Role::Owner], Scopes::NONE).scopes(),
-        PrincipalKind::Service => [Scope::EventsRead, Scope::AuthzCheck].into_iter().collect(),
-        PrincipalKind::Device | PrincipalKind::Server => Scopes::NONE,
-    };
-    principal.permissions.as_ref().map_or_else(by_kind, Permissions::scopes)
+impl Who {
+    /// `admin:alice`, `account:acme`.
+    pub fn name(&self) -> String {
+        match self {
+            Who::Certificate(identity) => identity.name(),
+            Who::Principal(principal) => principal.name(),
+            Who::Account(account) => format!("account:{}", account.id),
+        }
+    }
 }
 
 /// Why somebody is not let in.
@@ -191,7 +213,7 @@ impl AccessError {
 pub(super) struct Holder {
     pub(super) who: Who,
     pub(super) scopes: Scopes,
-    pub(super) credential: Option<CredentialId>,
+    pub(super) presented: Presented,
 }
 
 impl Authorizer {
@@ -212,10 +234,10 @@ impl Authorizer {
         let caller = match (identity, holder) {
             (None, None) => return Err(AccessError::Nothing),
             (Some(identity), None) => {
-                let scopes = held(&identity.record().principal);
-                Caller { who: Who::Certificate(identity), scopes, credential: None }
+                let scopes = identity.record().principal.scopes();
+                Caller { who: Who::Certificate(identity), scopes, presented: Presented::Certificate }
             }
-            (None, Some(Holder { who, scopes, credential })) => Caller { who, scopes, credential },
+            (None, Some(Holder { who, scopes, presented })) => Caller { who, scopes, presented },
             (Some(identity), Some(holder)) => both(identity, holder)?,
         };
         Ok(caller)
@@ -236,7 +258,8 @@ impl Authorizer {
         usable(&found, now, Some(context.remote))?;
         let (who, own) = self.owner(&found.owner).await?;
         self.uses.note(&found.id, now);
-        Ok(Holder { who, scopes: own & found.scopes, credential: Some(found.id) })
+        let presented = Presented::ApiKey(PresentedApiKey::proved(&found));
+        Ok(Holder { who, scopes: own & found.scopes, presented })
     }
 
     /// The owner of a credential as the record is now, and what it may do by itself.
@@ -263,7 +286,7 @@ impl Authorizer {
                     PrincipalStatus::Preregistered | PrincipalStatus::Pending => return Err(AccessError::Invalid),
                 }
                 self.account_is_good(&principal).await?;
-                let own = held(&principal);
+                let own = principal.scopes();
                 Ok((Who::Principal(Box::new(principal)), own))
             }
         }
@@ -290,8 +313,8 @@ fn both(identity: Identity, holder: Holder) -> Result<Caller, AccessError> {
     if !same {
         return Err(AccessError::Mismatch { certificate: own.id.clone() });
     }
-    let scopes = held(own) & holder.scopes;
-    Ok(Caller { who: Who::Certificate(identity), scopes, credential: holder.credential })
+    let scopes = own.scopes() & holder.scopes;
+    Ok(Caller { who: Who::Certificate(identity), scopes, presented: holder.presented })
 }
 
 /// Whether a credential whose secret was proved may be used now. `remote`: from where, when it is about that.

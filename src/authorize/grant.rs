@@ -11,7 +11,7 @@ use signet_pki::issue::{IssueError, LeafPlan, Signed, Subject};
 use signet_pki::profile::Profile;
 
 use super::Context;
-use crate::store::{AuditEntry, IssueCommit, PrincipalRecord, Redemption};
+use crate::store::{Actor, AuditEntry, IssueCommit, PrincipalRecord, Redemption};
 
 /// Names, profile and key that were granted, and what has to be redeemed for them.
 pub struct Grant {
@@ -26,7 +26,7 @@ pub(crate) struct Promise {
     redemption: Redemption,
     principal: PrincipalRecord,
     kind: &'static str,
-    actor: String,
+    actor: Actor,
     request_id: String,
     remote: String,
     wishes: String,
@@ -35,6 +35,8 @@ pub(crate) struct Promise {
 /// In the order of the names, as the audit log wants them.
 #[derive(Serialize)]
 struct IssueDetail<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acted_with: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     csr_subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +56,7 @@ pub(super) struct Granted {
     /// The record as it shall be; its version is the one that was looked at.
     pub(super) principal: PrincipalRecord,
     pub(super) kind: &'static str,
-    pub(super) actor: String,
+    pub(super) actor: Actor,
 }
 
 impl Grant {
@@ -102,6 +104,7 @@ impl Promise {
         let wishes_nothing = self.wishes.is_empty() || self.wishes == format!("CN={}", self.principal.id);
         let groups = self.principal.groups.as_slice();
         let detail = IssueDetail {
+            acted_with: self.actor.acted_with(),
             csr_subject: (!(renewal && wishes_nothing)).then_some(self.wishes.as_str()),
             groups: (!(renewal && groups.is_empty())).then_some(groups),
             not_after: facts.not_after.0,
@@ -110,7 +113,7 @@ impl Promise {
             serial: &facts.serial.to_string(),
             spki: &facts.spki.to_string(),
         };
-        let names = (self.actor, self.principal.id.to_string(), self.request_id);
+        let names = (self.actor.name().to_owned(), self.principal.id.to_string(), self.request_id);
         let entry = AuditEntry::new(self.kind, names, now, &detail);
         IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, entry }
     }

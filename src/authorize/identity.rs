@@ -6,7 +6,7 @@ use signet_pki::{Fingerprint, Serial, UnixTime};
 
 use super::{Authorizer, Context};
 use crate::enrollment::EnrollError;
-use crate::store::{AuditDraft, CertificateRecord, CertificateStatus, PrincipalStatus};
+use crate::store::{Actor, AuditDraft, CertificateRecord, CertificateStatus, PrincipalStatus};
 
 /// What TLS proved: a certificate under our CA and possession of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,12 @@ impl Identity {
     }
 
     /// `admin:alice`, `device:sensor-1`.
-    pub fn actor(&self) -> String {
-        format!("{}:{}", self.record.principal.kind.as_str(), self.record.principal.id)
+    pub fn name(&self) -> String {
+        self.record.principal.name()
+    }
+
+    pub fn actor(&self) -> Actor {
+        self.record.actor()
     }
 }
 
@@ -91,7 +95,7 @@ impl Authorizer {
     ) -> Result<(), EnrollError> {
         let draft = AuditDraft {
             kind: "alarm.superseded_certificate_used",
-            actor: format!("device:{}", record.principal.id),
+            actor: record.actor(),
             subject: record.principal.id.to_string(),
             request_id: context.request_id.clone(),
             detail: json!({ "serial": record.serial.to_string(), "remote": context.remote.to_string() }),
@@ -107,7 +111,7 @@ impl Authorizer {
 fn first_use(record: &CertificateRecord, now: UnixTime, context: &Context) -> AuditDraft {
     AuditDraft {
         kind: "certificate.first_used",
-        actor: format!("{}:{}", record.principal.kind.as_str(), record.principal.id),
+        actor: record.actor(),
         subject: record.principal.id.to_string(),
         request_id: context.request_id.clone(),
         detail: json!({ "serial": record.serial.to_string(), "generation": record.generation }),

@@ -5,6 +5,8 @@ pub mod caller;
 mod grant;
 pub mod identity;
 mod manual;
+mod person;
+mod presented;
 mod recovery;
 mod renewal;
 mod ticket;
@@ -20,14 +22,17 @@ use signet_pki::{DeviceId, DnsName};
 use tokio::sync::Notify;
 
 pub(crate) use caller::usable;
-pub use caller::{AccessError, Caller, Secret, Shown, Who, held};
+pub use caller::{AccessError, Caller, Secret, Shown, Who};
 pub use grant::Grant;
 pub use identity::{Identity, PeerCertificate};
+pub use person::Person;
+pub use presented::{Presented, PresentedApiKey};
 pub use recovery::{RecoveryProof, RecoveryRules};
 
 use crate::clock::Clock;
 use crate::config::Profiles;
 use crate::credentials::Pepper;
+pub use crate::credentials::delegation::{Beyond, Delegated};
 use crate::credentials::keys::Uses;
 use crate::enrollment::EnrollError;
 use crate::issuer::Issuers;

@@ -78,7 +78,7 @@ impl Authorizer {
                 true => Redemption::Recovery { parent: record.serial.clone(), allowance },
                 false => Redemption::Renewal(record.serial.clone()),
             },
-            actor: format!("{}:{}", record.principal.kind.as_str(), record.principal.id),
+            actor: record.actor(),
             principal: record.principal,
             kind: "certificate.recovered",
         };
@@ -112,7 +112,7 @@ impl Authorizer {
     async fn note_old_generation(&self, record: &CertificateRecord, context: &Context) -> Result<(), EnrollError> {
         let draft = AuditDraft {
             kind: "alarm.recovery_with_superseded_key",
-            actor: format!("{}:{}", record.principal.kind.as_str(), record.principal.id),
+            actor: record.actor(),
             subject: record.principal.id.to_string(),
             request_id: context.request_id.clone(),
             detail: json!({ "serial": record.serial.to_string(), "remote": context.remote.to_string() }),

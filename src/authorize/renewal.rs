@@ -74,7 +74,7 @@ impl Authorizer {
     ) -> Result<(), EnrollError> {
         let draft = AuditDraft {
             kind: "alarm.renewal_escalation",
-            actor: format!("device:{}", record.principal.id),
+            actor: record.actor(),
             subject: record.principal.id.to_string(),
             request_id: context.request_id.clone(),
             detail: json!({ "what": what, "remote": context.remote.to_string() }),

@@ -5,6 +5,7 @@ use signet_api::{Credential, CredentialId, CredentialKind};
 use signet_pki::Serial;
 
 use super::caller::{Holder, usable};
+use super::presented::{Presented, PresentedTicket};
 use super::{AccessError, Authorizer, Context};
 use crate::enrollment::EnrollError;
 use crate::store::{CertificateStatus, PrincipalStatus, TicketRecord, TokenOrigin, TokenStanding};
@@ -24,6 +25,10 @@ impl Authorizer {
     /// Whose a ticket is, when the owner and what the ticket was got with are good now.
     pub(super) async fn behind(&self, ticket: &TicketRecord) -> Result<Holder, AccessError> {
         let credential = &ticket.credential;
+        // The access token that it was got with ends by time alone, and so does what was opened with it.
+        if credential.line_ends_at.is_some_and(|end| self.clock.now() >= end) {
+            return Err(AccessError::Expired(credential.id.clone()));
+        }
         let (who, own) = self.owner(&credential.owner).await?;
         let mut scopes = own & credential.scopes;
         if let Some(parent) = &credential.parent {
@@ -32,7 +37,7 @@ impl Authorizer {
         if let Some(serial) = &ticket.serial {
             self.parent_certificate(serial).await?;
         }
-        Ok(Holder { who, scopes, credential: Some(credential.id.clone()) })
+        Ok(Holder { who, scopes, presented: Presented::Ticket(PresentedTicket::proved(credential)) })
     }
 
     async fn parent(&self, id: &CredentialId) -> Result<Scopes, AccessError> {

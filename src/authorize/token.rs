@@ -78,7 +78,7 @@ impl Authorizer {
             redemption: Redemption::Token(token.id.clone()),
             principal,
             kind: "certificate.enrolled",
-            actor: format!("token:{}", token.id),
+            actor: format!("token:{}", token.id).into(),
         };
         Ok(Decision::Issue(Box::new(Grant::new(granted, context))))
     }
@@ -134,7 +134,7 @@ impl Authorizer {
     ) -> Result<Decision, EnrollError> {
         let draft = AuditDraft {
             kind: "alarm.token_reuse_other_key",
-            actor: format!("token:{}", token.id),
+            actor: format!("token:{}", token.id).into(),
             subject: token.device.to_string(),
             request_id: context.request_id.clone(),
             detail: json!({ "spki": spki.to_string(), "remote": context.remote.to_string() }),
@@ -181,7 +181,7 @@ impl Authorizer {
         });
         let draft = AuditDraft {
             kind: "enrollment.pending",
-            actor: format!("token:{}", token.id),
+            actor: format!("token:{}", token.id).into(),
             subject: token.device.to_string(),
             request_id: context.request_id.clone(),
             detail,

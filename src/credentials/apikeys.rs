@@ -7,6 +7,7 @@ use signet_pki::UnixTime;
 use zeroize::Zeroizing;
 
 use super::Pepper;
+use super::delegation::Delegated;
 use super::keys::LegacyKey;
 use super::order::OrderError;
 use crate::random::{self, Random};
@@ -28,26 +29,32 @@ impl Plan {
     pub fn new(
         owner: Owner,
         name: &str,
-        scopes: Scopes,
+        scopes: Delegated,
         cidr: Option<String>,
         lifetime: Option<i64>,
         usual: i64,
     ) -> Result<Plan, OrderError> {
-        check_name(name)?;
-        check_network(cidr.as_deref())?;
+        Plan::check(name, cidr.as_deref(), lifetime)?;
         let lifetime = lifetime.unwrap_or(usual);
-        if !(HOUR..=YEAR).contains(&lifetime) {
+        Ok(Plan { owner, name: name.to_owned(), scopes: scopes.scopes(), cidr, lifetime })
+    }
+
+    /// Whether a key may be as it is ordered.
+    pub fn check(name: &str, cidr: Option<&str>, lifetime: Option<i64>) -> Result<(), OrderError> {
+        check_name(name)?;
+        check_network(cidr)?;
+        if lifetime.is_some_and(|seconds| !(HOUR..=YEAR).contains(&seconds)) {
             return invalid("an API key lives an hour to 365 days".into());
         }
-        Ok(Plan { owner, name: name.to_owned(), scopes, cidr, lifetime })
+        Ok(())
     }
 
     /// The same again, for as long as this one lives. Not one that was replaced: its end is nearer than was meant.
-    pub fn successor(old: &CredentialRecord) -> Plan {
+    pub fn successor(old: &CredentialRecord, scopes: Delegated) -> Plan {
         Plan {
             owner: old.owner.clone(),
             name: old.name.clone(),
-            scopes: old.scopes,
+            scopes: scopes.scopes(),
             cidr: old.cidr.clone(),
             lifetime: old.expires_at.since(old.created_at).clamp(HOUR, YEAR),
         }

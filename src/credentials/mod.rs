@@ -1,6 +1,7 @@
 //! Secrets that Signet hands out: how they are made, and how they are known again without being kept.
 
 pub mod apikeys;
+pub mod delegation;
 pub mod keys;
 pub mod order;
 pub mod successor;

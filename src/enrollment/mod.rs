@@ -92,7 +92,15 @@ fn refuse(conflict: Conflict) -> EnrollError {
         Conflict::RecoveryExhausted => EnrollError::RecoveryExhausted,
         Conflict::KeyTaken => EnrollError::Key("this key belongs to another device".into()),
         Conflict::KeySpent => EnrollError::Key("the certificate for this key has ended; renew with a new key".into()),
-        Conflict::PrincipalChanged | Conflict::SerialTaken | Conflict::NoAccount | Conflict::Status(_) => {
+        Conflict::PrincipalChanged
+        | Conflict::SerialTaken
+        | Conflict::NoAccount
+        | Conflict::Status(_)
+        | Conflict::Outranked(_)
+        | Conflict::OpenToken { .. }
+        | Conflict::UnusedCertificate(_)
+        | Conflict::Generation(_)
+        | Conflict::Claims(_) => {
             EnrollError::Conflict("the record changed at the same moment; send the request again".into())
         }
     }

@@ -87,7 +87,7 @@ mod tests {
             sequence: 7,
             at: draft.at,
             kind: kind.into(),
-            actor: draft.actor,
+            actor: draft.actor.name().into(),
             subject: draft.subject,
             canonical: leaf.canonical,
             leaf_hash: leaf.hash,

@@ -18,7 +18,7 @@ fn row(kind: &'static str, subject: &str, detail: Value) -> AuditRow {
         sequence: 7,
         at: draft.at,
         kind: kind.into(),
-        actor: draft.actor,
+        actor: draft.actor.name().into(),
         subject: draft.subject,
         canonical: leaf.canonical,
         leaf_hash: leaf.hash,

@@ -11,7 +11,8 @@ use signet_api::{CredentialKind, ErrorCode};
 
 use super::native::known;
 use super::refusal::Refusal;
-use super::{App, limits, request, rotation};
+use super::rotation::{self, Rotation};
+use super::{App, limits, request};
 use crate::authorize::Who;
 
 pub(super) fn routes() -> Router<App> {
@@ -44,11 +45,14 @@ async fn rotate(State(service): State<App>, incoming: Request) -> Result<Respons
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
     let caller = request::caller(&service, &parts.headers, &peer, &context).await?;
-    let shown = caller.credential().cloned().ok_or_else(|| {
-        Refusal::told(ErrorCode::InvalidArgument, "show the key that is to be replaced, in X-API-Key")
+    // Not a token that was got with it, which is narrower and shorter.
+    let presented = caller.presented().api_key().ok_or_else(|| {
+        Refusal::told(ErrorCode::InvalidArgument, "present the key that is to be replaced itself, in X-API-Key")
     })?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let order: RotateApiKey = if bytes.is_empty() { RotateApiKey::default() } else { request::json(&bytes)? };
-    let old = rotation::find(&service, &shown).await?;
-    request::answer(&rotation::rotate(&service, old, order.overlap, &caller, context).await?)
+    let old = rotation::find(&service, presented.id()).await?;
+    let rotation = Rotation::of(&service, old, order.overlap).await?;
+    let scopes = presented.succession(rotation.pattern().scopes);
+    request::answer(&rotation::rotate(&service, rotation, scopes, &caller, context).await?)
 }

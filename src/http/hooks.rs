@@ -219,7 +219,7 @@ async fn step(
     let now = service.clock.now();
     let draft = AuditDraft {
         kind,
-        actor: order.hook.actor(),
+        actor: order.hook.actor().into(),
         subject: device.to_string(),
         request_id: order.context.request_id.clone(),
         detail: json!({
@@ -228,11 +228,23 @@ async fn step(
         }),
         at: now,
     };
-    let (groups, profile, recoveries, account, permissions) = (None, None, None, None, None);
-    let change =
-        ChangeDevice { device, step: Some(step), groups, profile, recoveries, account, permissions, now, draft };
+    let change = ChangeDevice {
+        device,
+        step: Some(step),
+        groups: None,
+        profile: None,
+        recoveries: None,
+        account: None,
+        permissions: None,
+        outranked_by: None,
+        generation: None,
+        claim: None,
+        now,
+        draft,
+    };
     match service.revocation.change(change, order.context).await? {
-        None | Some(Err(Conflict::Status(_))) => Ok(None),
+        // Which of several claims is the rightful one is for an administrator to say.
+        None | Some(Err(Conflict::Status(_) | Conflict::Claims(_))) => Ok(None),
         Some(Err(other)) => Err(Refusal::new(ErrorCode::Conflict, format!("{other:?}"))),
         Some(Ok(record)) => Ok(Some(record)),
     }
@@ -241,6 +253,6 @@ async fn step(
 async fn revoke(service: &App, order: &Order<'_>, device: DeviceId) -> Result<HookResult, Refusal> {
     // Whoever has the device may have its key.
     let wish = Wish { target: RevokeTarget::Device(device), reason: Reason::KeyCompromise, mode: Mode::Apply };
-    let report = service.revocation.revoke(wish, order.hook.actor(), order.context).await?;
+    let report = service.revocation.revoke(wish, order.hook.actor().into(), order.context).await?;
     Ok(if report.revoked.is_empty() { HookResult::AlreadyDone } else { HookResult::Revoked })
 }

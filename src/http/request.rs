@@ -18,7 +18,7 @@ use super::connection::Peer;
 use super::leftover::Leftover;
 use super::refusal::{Refusal, render, scrub};
 use super::{App, Service};
-use crate::authorize::{AccessError, Caller, Context, Secret, Shown};
+use crate::authorize::{AccessError, Beyond, Caller, Context, Delegated, Secret, Shown};
 use crate::credentials::keys::PresentedKey;
 use crate::events::Ending;
 use crate::random;
@@ -232,25 +232,23 @@ pub(super) fn require(caller: &Caller, scope: Scope) -> Result<(), Refusal> {
     if caller.may(scope) {
         return Ok(());
     }
-    Err(Refusal::told(ErrorCode::Forbidden, format!("{} has no permission {}", caller.actor(), scope.as_str())))
+    Err(Refusal::told(ErrorCode::Forbidden, format!("{} has no permission {}", caller.name(), scope.as_str())))
 }
 
-/// Nobody gives what he has not.
-pub(super) fn within(caller: &Caller, given: Scopes) -> Result<(), Refusal> {
-    let beyond = given.beyond(caller.scopes());
-    if beyond.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::told(ErrorCode::Forbidden, format!("{} cannot give what it has not: {beyond}", caller.actor())))
+/// Rejects a grant of scopes that the caller does not hold.
+pub(super) fn require_can_grant(caller: &Caller, given: Scopes) -> Result<Delegated, Refusal> {
+    caller.delegate(given).map_err(|Beyond(beyond)| {
+        Refusal::told(ErrorCode::Forbidden, format!("{} cannot give what it has not: {beyond}", caller.name()))
+    })
 }
 
-/// Nobody decides about who may do more.
-pub(super) fn over(caller: &Caller, theirs: Scopes) -> Result<(), Refusal> {
+/// Rejects a decision about a principal, account or key that holds more than the caller.
+pub(super) fn require_outranks(caller: &Caller, theirs: Scopes) -> Result<(), Refusal> {
     let beyond = theirs.beyond(caller.scopes());
     if beyond.is_empty() {
         return Ok(());
     }
-    let sentence = format!("{} cannot decide about who may do what it may not: {beyond}", caller.actor());
+    let sentence = format!("{} cannot decide about who may do what it may not: {beyond}", caller.name());
     Err(Refusal::told(ErrorCode::Forbidden, sentence))
 }
 

@@ -7,28 +7,50 @@ use signet_pki::UnixTime;
 
 use super::Service;
 use super::refusal::Refusal;
-use crate::authorize::{Caller, Context};
+use crate::authorize::{Caller, Context, Delegated};
 use crate::credentials::apikeys::{self, Plan};
 use crate::store::{AccessConflict, AuditDraft, CredentialRecord, CredentialStatus, Owner, RotateCredential};
 
-/// Seconds of overlap, as the caller asked for.
+/// A rotation as it is asked for: of a key that was found, with the seconds of overlap.
+pub(super) struct Rotation {
+    old: CredentialRecord,
+    /// The successor that was never used: the answer that carried it was lost, or it was thrown away.
+    unused: Option<CredentialRecord>,
+    overlap: i64,
+}
+
+impl Rotation {
+    pub(super) async fn of(
+        service: &Service,
+        old: CredentialRecord,
+        overlap: Option<i64>,
+    ) -> Result<Rotation, Refusal> {
+        let overlap = apikeys::overlap(overlap)?;
+        let unused = match &old.successor {
+            None => None,
+            Some(id) => service.store.credential(id).await?.filter(|next| is_unused(service, next)),
+        };
+        Ok(Rotation { old, unused, overlap })
+    }
+
+    /// The key that the new one is made after.
+    pub(super) fn pattern(&self) -> &CredentialRecord {
+        self.unused.as_ref().unwrap_or(&self.old)
+    }
+}
+
+/// Puts a key in the place of another. `scopes`: those of the pattern, as far as the caller may hand them on.
 pub(super) async fn rotate(
     service: &Service,
-    old: CredentialRecord,
-    wanted: Option<i64>,
+    rotation: Rotation,
+    scopes: Delegated,
     caller: &Caller,
     context: Context,
 ) -> Result<CreatedApiKey, Refusal> {
-    let overlap = apikeys::overlap(wanted)?;
     let now = service.clock.now();
-    // The answer that carried it was lost, or it was thrown away: nobody shall be left with a key that ends tomorrow.
-    let unused = match &old.successor {
-        None => None,
-        Some(id) => service.store.credential(id).await?.filter(|next| is_unused(service, next)),
-    };
-    let pattern = unused.as_ref().unwrap_or(&old);
-    let plan = Plan::successor(pattern);
-    let (new, key) = plan.mint(&caller.actor(), now, &service.authorizer.pepper, service.random.as_ref())?;
+    let plan = Plan::successor(rotation.pattern(), scopes);
+    let Rotation { old, unused, overlap } = rotation;
+    let (new, key) = plan.mint(&caller.name(), now, &service.authorizer.pepper, service.random.as_ref())?;
     let new = CredentialRecord { family: old.family.clone(), ..new };
     let instead_of = unused.map(|next| next.id);
     let mut detail = json!({ "successor": new.id, "owner": owner(&new.owner), "overlap": overlap });

@@ -127,7 +127,7 @@ async fn probe(
         Asked::with(&service, incoming, Scope::ServicesWrite).await?.json::<ProbeRequest>(&service).await?;
     let report = service.registrar.probe(&id, request).await?;
     let (actor, outcome) = (who.actor(), report.outcome);
-    tracing::info!(request = context.request_id, actor, service = %id, address = %report.address, ?outcome, "probed");
+    tracing::info!(request = context.request_id, actor = actor.name(), service = %id, address = %report.address, ?outcome, "probed");
     answer(&report)
 }
 

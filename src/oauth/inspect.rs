@@ -10,7 +10,7 @@ use signet_pki::UnixTime;
 use super::{OAuth, OAuthError, draft};
 use crate::authorize::{AccessError, Caller, Context};
 use crate::jwt::Audience;
-use crate::store::{CredentialRecord, CredentialStatus, Owner, StoreError};
+use crate::store::{Actor, CredentialRecord, CredentialStatus, Owner, StoreError};
 
 impl OAuth {
     /// For those who may ask about every token, and for the owner about its own.
@@ -20,9 +20,9 @@ impl OAuth {
         } else {
             self.refresh_token(token).await?
         };
-        let own = told.as_ref().is_some_and(|(owner, _)| *owner == asker.actor());
+        let own = told.as_ref().is_some_and(|(owner, _)| *owner == asker.name());
         if !own && !asker.may(Scope::TokensIntrospect) {
-            return Err(OAuthError::Foreign(asker.actor()));
+            return Err(OAuthError::Foreign(asker.name()));
         }
         Ok(told.map_or_else(Introspection::default, |(_, told)| told))
     }
@@ -62,7 +62,7 @@ impl OAuth {
             Ok(owner) => owner,
             Err(error) => return unless_broken(error),
         };
-        let owner = super::actor(&who);
+        let owner = who.name();
         let client_id = match (&found.parent, &found.owner) {
             (Some(parent), _) => parent.to_string(),
             (None, Owner::Account(id)) => id.to_string(),
@@ -90,11 +90,11 @@ impl OAuth {
         if jwt::looks_like_one(token) {
             let Ok(claims) = self.authorizer.tokens.verify(token, Audience::Any, now) else { return Ok(()) };
             let detail = json!({ "client": claims.client_id, "remote": context.remote.to_string() });
-            let draft = draft("access_token.revoked", claims.sub, claims.jti.clone(), detail, (context, now));
+            let draft = draft("access_token.revoked", claims.sub.into(), claims.jti.clone(), detail, (context, now));
             return Ok(self.store.deny_token(&claims.jti, UnixTime(claims.exp), draft).await?);
         }
         if let Some(found) = self.known(token).await? {
-            self.end_session(&found.family, &found.created_by, context).await?;
+            self.end_session(&found.family, found.created_by.as_str().into(), context).await?;
         }
         Ok(())
     }
@@ -103,12 +103,12 @@ impl OAuth {
     pub async fn end_session(
         &self,
         family: &CredentialId,
-        actor: &str,
+        actor: Actor,
         context: &Context,
     ) -> Result<Vec<CredentialId>, StoreError> {
         let detail = json!({ "remote": context.remote.to_string() });
         let now = self.clock.now();
-        let draft = draft("session.revoked", actor.to_owned(), family.to_string(), detail, (context, now));
+        let draft = draft("session.revoked", actor, family.to_string(), detail, (context, now));
         self.store.end_family(family, draft).await
     }
 

@@ -18,15 +18,15 @@ use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, Fingerprint, UnixTime};
 use thiserror::Error;
 
-use crate::authorize::{AccessError, Authorizer, Caller, Context, Identity, Who};
+use crate::authorize::{AccessError, Authorizer, Beyond, Caller, Context, Identity, Who};
 use crate::clock::Clock;
 use crate::config::RawOauth;
 use crate::jwt::MintError;
 use crate::oauth::device::DeviceCodes;
 use crate::random::{self, Random};
 use crate::store::{
-    AccessConflict, AuditDraft, CreateCredentials, CredentialRecord, CredentialStatus, Owner, PrincipalStatus, Store,
-    StoreError,
+    AccessConflict, Actor, AuditDraft, CreateCredentials, CredentialRecord, CredentialStatus, Owner, PrincipalStatus,
+    Store, StoreError,
 };
 
 /// Gives tokens out, and takes them back.
@@ -66,6 +66,17 @@ pub struct Holder {
     /// The API key that takes part.
     pub key: Option<CredentialId>,
     pub scopes: Scopes,
+}
+
+impl Holder {
+    /// For the audit log: the API key where one takes part, else the certificate.
+    fn actor(&self) -> Actor {
+        match (&self.key, &self.who) {
+            (Some(key), who) => Actor::with(who.name(), format!("apikey:{key}")),
+            (None, Who::Certificate(identity)) => identity.actor(),
+            (None, who) => who.name().into(),
+        }
+    }
 }
 
 /// The session that an access token belongs to.
@@ -139,10 +150,12 @@ impl OAuth {
         context: &Context,
     ) -> Result<TokenResponse, OAuthError> {
         let audience = self.audience(wanted).await?;
-        let scopes = narrowed(wanted.scopes, caller.scopes())?;
-        let (who, key) = (caller.who().clone(), caller.credential().cloned());
+        let scopes = caller
+            .delegate(wanted.scopes.unwrap_or(caller.scopes()))
+            .map_err(|Beyond(b)| OAuthError::Scope(b.to_string()))?;
+        let (who, key) = (caller.who().clone(), caller.presented().api_key().map(|key| key.id().clone()));
         let client_id = key.as_ref().map_or_else(|| caller.id().to_owned(), CredentialId::to_string);
-        let holder = Holder { who, client_id, key, scopes };
+        let holder = Holder { who, client_id, key, scopes: scopes.scopes() };
         self.check_bound(&holder)?;
         let line = match wanted.session {
             Session::None => None,
@@ -168,7 +181,7 @@ impl OAuth {
         let now = self.clock.now();
         let first = Credential::from_random(CredentialKind::Refresh, &random::bytes(self.random.as_ref())?);
         let ends_at = now.plus(i64::from(self.rules.refresh_days) * DAY);
-        let actor = actor(&holder.who);
+        let actor = holder.who.name();
         let record = CredentialRecord {
             id: first.id().clone(),
             kind: CredentialKind::Refresh,
@@ -182,7 +195,7 @@ impl OAuth {
             spki,
             cidr: None,
             created_at: now,
-            created_by: actor.clone(),
+            created_by: actor,
             expires_at: self.idle_end(now, ends_at),
             line_ends_at: Some(ends_at),
             used_at: None,
@@ -195,7 +208,7 @@ impl OAuth {
             "bound": spki.map(|key| key.to_string()),
             "remote": context.remote.to_string(),
         });
-        let draft = draft("session.opened", actor, first.id().to_string(), detail, (context, now));
+        let draft = draft("session.opened", holder.actor(), first.id().to_string(), detail, (context, now));
         let order = CreateCredentials { credentials: vec![record], draft };
         self.store.create_credentials(order).await?.map_err(OAuthError::Refused)?;
         Ok(Line { family: first.id().clone(), ends_at, next: first })
@@ -228,7 +241,7 @@ impl OAuth {
         let id: [u8; 15] = random::bytes(self.random.as_ref())?;
         let claims = Claims {
             iss: self.authorizer.tokens.issuer().to_owned(),
-            sub: actor(&holder.who),
+            sub: holder.who.name(),
             aud: audience,
             client_id: holder.client_id,
             iat: now.0,
@@ -301,18 +314,9 @@ fn identity(who: &Who) -> Option<&Identity> {
     }
 }
 
-/// `device:sensor-1`: the subject of its tokens.
-fn actor(who: &Who) -> String {
-    match who {
-        Who::Certificate(identity) => identity.actor(),
-        Who::Principal(principal) => format!("{}:{}", principal.kind.as_str(), principal.id),
-        Who::Account(account) => format!("account:{}", account.id),
-    }
-}
-
 fn draft(
     kind: &'static str,
-    actor: String,
+    actor: Actor,
     subject: String,
     detail: serde_json::Value,
     (context, at): (&Context, UnixTime),

@@ -11,7 +11,7 @@ use signet_api::oauth::TokenResponse;
 use signet_api::scope::Scopes;
 use signet_api::{Credential, CredentialId, CredentialKind};
 
-use super::{Holder, Line, OAuth, OAuthError, Wanted, actor, draft, narrowed};
+use super::{Holder, Line, OAuth, OAuthError, Wanted, draft, narrowed};
 use crate::authorize::{AccessError, Caller, Context, Who, usable};
 use crate::store::{AuditDraft, CredentialRecord, CredentialStatus, Owner, RotateRefresh, Rotated};
 
@@ -126,7 +126,7 @@ impl OAuth {
             ..found
         };
         let detail = json!({ "token": old.as_str(), "successor": next.id().as_str() });
-        let draft = draft("session.refreshed", actor(&holder.who), family.to_string(), detail, (context, now));
+        let draft = draft("session.refreshed", holder.actor(), family.to_string(), detail, (context, now));
         let order = RotateRefresh { old, new, now, retry: RETRY, draft, alarm };
         match self.store.rotate_refresh(order).await?.ok_or(OAuthError::Unknown)? {
             Rotated::New(_) => Ok(Line { family, ends_at, next }),
@@ -141,10 +141,10 @@ impl OAuth {
     fn alarm(&self, found: &CredentialRecord, caller: Option<&Caller>, context: &Context) -> AuditDraft {
         let detail = json!({
             "token": found.id.as_str(),
-            "presented_by": caller.map(Caller::actor),
+            "presented_by": caller.map(Caller::name),
             "remote": context.remote.to_string(),
         });
-        let actor = caller.map_or_else(|| "anonymous".to_owned(), Caller::actor);
+        let actor = caller.map_or_else(|| "anonymous".into(), Caller::actor);
         draft("alarm.refresh_token_reused", actor, found.family.to_string(), detail, (context, self.clock.now()))
     }
 }

@@ -24,7 +24,7 @@ use crate::authorize::Context;
 use crate::clock::Clock;
 use crate::latency::{Latency, List};
 use crate::store::{
-    AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeOrder, RevokeTarget, Revoked, Step, Store,
+    Actor, AuditDraft, ChangeDevice, Conflict, Mode, PrincipalRecord, RevokeOrder, RevokeTarget, Revoked, Step, Store,
     StoreError,
 };
 
@@ -56,12 +56,12 @@ pub struct Report {
 impl Revocation {
     /// Ends the target in one transaction, then publishes a new list. Goes on when the caller gives up: a revocation that is
     /// durable has to be published.
-    pub async fn revoke(self: &Arc<Self>, wish: Wish, actor: String, context: &Context) -> Result<Report, StoreError> {
+    pub async fn revoke(self: &Arc<Self>, wish: Wish, actor: Actor, context: &Context) -> Result<Report, StoreError> {
         let (this, context) = (self.clone(), context.clone());
         finish(tokio::spawn(async move { this.carry_out(wish, actor, &context).await })).await
     }
 
-    async fn carry_out(&self, wish: Wish, actor: String, context: &Context) -> Result<Report, StoreError> {
+    async fn carry_out(&self, wish: Wish, actor: Actor, context: &Context) -> Result<Report, StoreError> {
         let Wish { target, reason, mode } = wish;
         let subject = match &target {
             RevokeTarget::Device(id) => id.to_string(),

@@ -22,7 +22,7 @@ pub use tls::{Connector, ServiceTls, TlsError};
 use crate::authorize::{Context, Identity};
 use crate::clock::Clock;
 use crate::issuer::Issuers;
-use crate::store::{AuditDraft, PrincipalStatus, ServiceRecord, Store, StoreError};
+use crate::store::{Actor, AuditDraft, PrincipalStatus, ServiceRecord, Store, StoreError};
 
 /// Everything that a registration passes through.
 pub struct Registrar {
@@ -47,11 +47,11 @@ pub enum Registrant {
     /// The service, by a certificate of its own.
     Itself(Box<Identity>),
     /// The actor.
-    Administrator(String),
+    Administrator(Actor),
 }
 
 impl Registrant {
-    pub fn actor(&self) -> String {
+    pub fn actor(&self) -> Actor {
         match self {
             Registrant::Itself(identity) => identity.actor(),
             Registrant::Administrator(actor) => actor.clone(),

@@ -6,7 +6,7 @@ use signet_api::scope::{AccountId, Permissions, Scopes};
 use signet_api::{CredentialId, CredentialKind};
 use signet_pki::{DeviceId, Fingerprint, UnixTime};
 
-use super::records::text_enum;
+use super::records::{PrincipalRecord, text_enum};
 use super::{Answer, AuditDraft};
 
 text_enum! {
@@ -180,6 +180,8 @@ pub trait AccessStore: Send + Sync {
     /// A key that another system made, by the hash of it.
     fn legacy_credential(&self, hash: &[u8; 32]) -> Answer<'_, Option<CredentialRecord>>;
     fn credentials(&self, query: CredentialQuery, now: UnixTime) -> Answer<'_, Page<CredentialRecord>>;
-    /// Devices and services that an account owns, at most 1000, by id.
+    /// Administrators and servers that an account owns: all of them, since rights are decided by it.
+    fn administrators_of(&self, account: &AccountId) -> Answer<'_, Vec<PrincipalRecord>>;
+    /// Devices and services that an account owns, at most 1000, by id: for showing.
     fn devices_of(&self, account: &AccountId) -> Answer<'_, Vec<DeviceId>>;
 }

@@ -1,7 +1,7 @@
 //! Requests that need a second administrator.
 
 pub use signet_api::approvals::Guarded;
-use signet_pki::UnixTime;
+use signet_pki::{DeviceId, UnixTime};
 
 use super::records::text_enum;
 use super::{Answer, AuditDraft};
@@ -29,10 +29,11 @@ pub struct ApprovalRecord {
     /// SHA-256 over path and body: the same request has the same.
     pub digest: [u8; 32],
     pub status: ApprovalStatus,
-    pub requested_by: String,
+    /// The administrator who asked, in person.
+    pub requested_by: DeviceId,
     pub requested_at: UnixTime,
     pub expires_at: UnixTime,
-    pub decided_by: Option<String>,
+    pub decided_by: Option<DeviceId>,
     pub decided_at: Option<UnixTime>,
     pub reason: Option<String>,
 }
@@ -65,7 +66,7 @@ pub enum Approval {
 pub struct DecideApproval {
     pub id: String,
     pub to: ApprovalStatus,
-    pub by: String,
+    pub by: DeviceId,
     pub reason: Option<String>,
     /// What the administrator saw.
     pub digest: [u8; 32],

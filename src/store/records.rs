@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use signet_api::CredentialId;
 use signet_api::admin::TokenKind;
-use signet_api::scope::{AccountId, Permissions};
+use signet_api::scope::{AccountId, Permissions, Role, Scope, Scopes};
 use signet_pki::crl::{Entries, Reason};
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, DnsName, Fingerprint, Serial, UnixTime};
 
+use crate::audit::Actor;
 use crate::audit::merkle::Frontier;
 use crate::audit::segment::SegmentName;
 
@@ -224,9 +225,29 @@ impl PrincipalRecord {
             version: 0,
         }
     }
+
+    /// `admin:alice`, `device:sensor-1`.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.kind.as_str(), self.id)
+    }
+
+    /// What it may do by itself.
+    pub fn scopes(&self) -> Scopes {
+        let by_kind = || match self.kind {
+            PrincipalKind::Admin => Permissions::of(&[Role::Owner], Scopes::NONE).scopes(),
+            PrincipalKind::Service => [Scope::EventsRead, Scope::AuthzCheck].into_iter().collect(),
+            PrincipalKind::Device | PrincipalKind::Server => Scopes::NONE,
+        };
+        self.permissions.as_ref().map_or_else(by_kind, Permissions::scopes)
+    }
 }
 
 impl CertificateRecord {
+    /// Its holder, by this certificate.
+    pub fn actor(&self) -> Actor {
+        Actor::with(self.principal.name(), format!("certificate:{}", self.serial))
+    }
+
     /// Whether its holder may be given it again: it is live, and its bytes have not been taken away by the retention.
     pub fn can_be_repeated(&self) -> bool {
         self.status_is_live() && !self.der.is_empty()

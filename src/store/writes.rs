@@ -1,12 +1,12 @@
 //! What writes are told, and what they answer when the state does not allow them.
 
 use signet_api::CredentialId;
-use signet_api::scope::{AccountId, Permissions};
+use signet_api::scope::{AccountId, Permissions, Scopes};
 use signet_pki::crl::Reason;
 use signet_pki::issue::Signed;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
-pub use crate::audit::{AuditDraft, Entry as AuditEntry};
+pub use crate::audit::{Actor, AuditDraft, Entry as AuditEntry};
 
 use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, Stage, TokenRecord};
 
@@ -16,6 +16,10 @@ pub struct CreateTokens {
     pub kind: signet_pki::name::PrincipalKind,
     /// Of principals that are new.
     pub permissions: Option<Permissions>,
+    /// What the actor may do: rejects tokens of principals that were given more.
+    pub outranked_by: Scopes,
+    /// Rejects an order that makes a batch, with what it has already, as large as this.
+    pub large_batch: Option<u32>,
     pub draft: AuditDraft,
 }
 
@@ -26,6 +30,10 @@ pub enum TokenConflict {
     Exists(DeviceId),
     /// The device is revoked or retired, or is of another kind.
     Ended(DeviceId),
+    /// The device was given permissions that the actor does not hold.
+    Outranked(DeviceId, Scopes),
+    /// So many tokens the batch would have.
+    LargeBatch(u32),
 }
 
 /// How the right to a certificate was proved; the store redeems it in the same transaction.
@@ -155,6 +163,16 @@ pub enum Conflict {
     NoAccount,
     /// The step is not possible from the present status.
     Status(PrincipalStatus),
+    /// The principal may do what the actor may not.
+    Outranked(Scopes),
+    /// An open token of another actor's making is as good as the device, with all that it may do from now on.
+    OpenToken { token: CredentialId, by: String },
+    /// A certificate that was never used waits beside the one in use: whoever holds it would get the permissions too.
+    UnusedCertificate(Serial),
+    /// The device has another generation by now.
+    Generation(u64),
+    /// Several claims wait, or another one than the actor saw.
+    Claims(Vec<CredentialId>),
 }
 
 #[derive(Debug, Clone)]
@@ -240,8 +258,21 @@ pub struct ChangeDevice {
     /// `Some(None)` takes it away from its account.
     pub account: Option<Option<AccountId>>,
     pub permissions: Option<Permissions>,
+    /// What the actor may do: rejects what needs to outrank the principal as it is then. `None`: a rule of the service.
+    pub outranked_by: Option<Scopes>,
+    /// The newest generation that the actor saw.
+    pub generation: Option<u64>,
+    /// The claim that the actor saw; without it there has to be exactly one.
+    pub claim: Option<SeenClaim>,
     pub now: UnixTime,
     pub draft: AuditDraft,
+}
+
+/// A token that waits for approval, and the key that presented it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenClaim {
+    pub token: CredentialId,
+    pub spki: Option<Fingerprint>,
 }
 
 /// The issuers of the configuration, in its order.

@@ -5,10 +5,19 @@ use crate::audit::{self, AuditDraft};
 
 fn row(kind: &'static str, subject: &str, detail: Value) -> AuditRow {
     let (actor, at) = ("admin:alice".to_owned(), UnixTime(1_800_000_000));
-    let draft = AuditDraft { kind, actor, subject: subject.into(), request_id: "req-1".into(), detail, at };
+    let draft =
+        AuditDraft { kind, actor: actor.into(), subject: subject.into(), request_id: "req-1".into(), detail, at };
     let leaf = audit::Entry::from(&draft).append(&audit::GENESIS, 7);
     let (canonical, leaf_hash) = (leaf.canonical, leaf.hash);
-    AuditRow { sequence: 7, at, kind: kind.into(), actor: draft.actor, subject: draft.subject, canonical, leaf_hash }
+    AuditRow {
+        sequence: 7,
+        at,
+        kind: kind.into(),
+        actor: draft.actor.name().into(),
+        subject: draft.subject,
+        canonical,
+        leaf_hash,
+    }
 }
 
 fn revocation(devices: usize) -> AuditRow {

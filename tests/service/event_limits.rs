@@ -37,6 +37,9 @@ async fn toggles(service: &TestService, id: &str, count: usize) {
             recoveries: None,
             account: None,
             permissions: None,
+            outranked_by: None,
+            generation: None,
+            claim: None,
             now,
             draft,
         };

@@ -7,6 +7,7 @@ mod support;
 mod accounts;
 mod alarms;
 mod apikeys;
+mod authority;
 mod bombs;
 mod callers;
 mod clock;

@@ -14,6 +14,9 @@ const APPROVE: DeviceChange = DeviceChange {
     recoveries: None,
     account: None,
     permissions: None,
+    generation: None,
+    token: None,
+    spki: None,
 };
 const DENY: DeviceChange = DeviceChange {
     action: Some(DeviceAction::Deny),
@@ -22,6 +25,9 @@ const DENY: DeviceChange = DeviceChange {
     recoveries: None,
     account: None,
     permissions: None,
+    generation: None,
+    token: None,
+    spki: None,
 };
 
 fn serial_number(text: &str) -> HardwareFacts {

@@ -45,7 +45,7 @@ pub(crate) async fn an_alarm_is_closed_once_and_the_next_entry_opens_another(ben
     let closed = store.close_alarm(close(1, "same machine")).await.unwrap().unwrap().unwrap().closed.unwrap();
     assert_eq!(
         (closed.by.as_str(), closed.reason.as_str(), closed.at),
-        (draft("", "").actor.as_str(), "same machine", NOW)
+        (draft("", "").actor.name(), "same machine", NOW)
     );
     let entries = bench.audit().await.len();
     assert_eq!(store.close_alarm(close(1, "again")).await.unwrap(), Some(Err(AlreadyClosed(closed))));

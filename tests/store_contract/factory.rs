@@ -11,6 +11,7 @@ use signet::store::{
 };
 use signet_api::admin::TokenKind;
 use signet_api::credential::{Credential, CredentialKind};
+use signet_api::scope::Scopes;
 use signet_keys::{KeyKind, PrivateKey};
 use signet_pki::ca::{CaName, IssuerCert, IssuerPlan, certify_issuer, self_signed};
 use signet_pki::crl::Reason;
@@ -139,6 +140,8 @@ pub(crate) fn order(tokens: &[TokenRecord]) -> CreateTokens {
         tokens: tokens.to_vec(),
         kind: PrincipalKind::Device,
         permissions: None,
+        outranked_by: Scopes::all(),
+        large_batch: None,
         draft: draft("token.created", "tokens"),
     }
 }
@@ -238,6 +241,9 @@ pub(crate) fn step(device: &str, step: Step) -> ChangeDevice {
         recoveries: None,
         account: None,
         permissions: None,
+        outranked_by: None,
+        generation: None,
+        claim: None,
         now: NOW,
         draft: draft("device.changed", device),
     }

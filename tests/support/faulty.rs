@@ -199,6 +199,7 @@ impl AccessStore for FaultyStore {
         credential(id: &CredentialId) -> Option<CredentialRecord>;
         legacy_credential(hash: &[u8; 32]) -> Option<CredentialRecord>;
         credentials(query: CredentialQuery, now: UnixTime) -> Page<CredentialRecord>;
+        administrators_of(account: &AccountId) -> Vec<PrincipalRecord>;
         devices_of(account: &AccountId) -> Vec<DeviceId>;
     }
 }

@@ -81,7 +81,7 @@ fn devices(document: &mut Document) {
         .in_path("id", texts::device_id(), "sensor-1")
         .answers::<DeviceDetail>(json!({ "device": device(), "certificates": [certificate()], "tokens": [token()] }))
         .done();
-    let change = json!({ "action": "suspend", "groups": ["line-4"], "profile": "device", "recoveries": 2, "account": "acme", "permissions": "role:auditor events:read" });
+    let change = json!({ "action": "suspend", "groups": ["line-4"], "profile": "device", "recoveries": 2, "account": "acme", "permissions": "role:auditor events:read", "generation": 3, "token": TOKEN_ID, "spki": SHA256 });
     let operation = document.post(
         "/v1/admin/devices/{id}",
         "changeDevice",
@@ -224,7 +224,7 @@ fn watch(document: &mut Document) {
             "budget_ms": 1000,
             "stages": [{ "stage": "crl", "over_budget": 0 }],
             "last_over_budget": { "stage": "crl", "took_ms": 1200, "seconds_ago": 60 },
-            "query_secrets": false,
+            "query_secrets": false, "guards": ["issuers"], "approvers": 2,
         }))
         .done();
 }
@@ -233,7 +233,7 @@ fn token() -> Value {
     json!({
         "id": TOKEN_ID, "kind": "batch", "status": "redeemed", "device": "sensor-1", "profile": "device", "groups": ["line-4"],
         "batch": "spring", "serial_number": "SN-0001", "spki": SHA256, "cidr": "10.20.0.0/16", "approval": false,
-        "created_at": EARLIER, "created_by": "admin:alice", "expires_at": LATER, "redeemed_at": EARLIER, "redeemed_serial": SERIAL,
+        "created_at": EARLIER, "created_by": "admin:alice", "expires_at": LATER, "redeemed_at": EARLIER, "redeemed_serial": SERIAL, "claimed_spki": SHA256,
     })
 }
 

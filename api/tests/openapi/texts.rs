@@ -27,6 +27,7 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("TokenInfo" | "CreatedToken" | "ApiKeyInfo" | "ReplacedApiKey" | "WebhookInfo" | "SessionInfo", "id") => {
             Some(credential_id())
         }
+        ("DeviceChange", "token") => Some(credential_id()),
         ("DeviceInfo" | "WhoAmI" | "CreateAccount" | "AccountInfo" | "ServiceInfo", "id") => Some(device_id()),
         ("IssuerInfo", "id") => Some(issuer_id()),
         ("HardwareFacts", "other") => {
@@ -129,7 +130,7 @@ fn common(field: &str) -> Value {
         "csr" => json!({ "maxLength": 24_576 }),
         "serial" => serial(),
         "serial_number" => json!({ "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$" }),
-        "spki" | "sha256" | "root_fingerprint" | "file_sha256" | "leaf_hash" | "last_hash" => sha256(),
+        "spki" | "claimed_spki" | "sha256" | "root_fingerprint" | "file_sha256" | "leaf_hash" | "last_hash" => sha256(),
         "limit" => json!({ "minimum": 1, "maximum": 1000, "default": 100 }),
         "request_id" => json!({ "maxLength": 64 }),
         "not_before" | "not_after" | "renew_after" | "created_at" | "expires_at" | "issued_at" | "revoked_at"

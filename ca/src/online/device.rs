@@ -6,6 +6,7 @@ use signet_pki::{DeviceId, UnixTime};
 
 use crate::failure::Failure;
 use crate::online::context::{self, At};
+use crate::online::device_approve::Approve;
 use crate::online::device_permit::Permit;
 use crate::online::duration::{self, Seconds};
 use crate::online::service::{self, Paging};
@@ -24,9 +25,7 @@ pub(crate) enum DeviceCommand {
     /// Take a device out of service for good
     #[command(after_help = "Example:\n  ca device retire sensor-17")]
     Retire(One),
-    /// Let a waiting device enroll
-    #[command(after_help = "Example:\n  ca device approve sensor-17")]
-    Approve(One),
+    Approve(Approve),
     /// Refuse a waiting device
     #[command(after_help = "Example:\n  ca device deny sensor-17")]
     Deny(One),
@@ -43,7 +42,7 @@ impl DeviceCommand {
             DeviceCommand::Suspend(one) => one.act(at, DeviceAction::Suspend),
             DeviceCommand::Resume(one) => one.act(at, DeviceAction::Resume),
             DeviceCommand::Retire(one) => one.act(at, DeviceAction::Retire),
-            DeviceCommand::Approve(one) => one.act(at, DeviceAction::Approve),
+            DeviceCommand::Approve(command) => command.run(at),
             DeviceCommand::Deny(one) => one.act(at, DeviceAction::Deny),
             DeviceCommand::Set(command) => command.run(at),
             DeviceCommand::AllowRecovery(command) => command.run(at),

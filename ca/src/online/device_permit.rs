@@ -1,13 +1,13 @@
 //! `ca device permit`: whose a device is, and what it may do at the service itself.
 
 use clap::Args;
-use signet_api::admin::DeviceChange;
+use signet_api::admin::{DeviceChange, DeviceDetail};
 use signet_pki::DeviceId;
 
 use crate::failure::Failure;
 use crate::online::account;
 use crate::online::context::At;
-use crate::online::device;
+use crate::online::{device, service};
 
 /// Give a device to an account, or permissions to a device
 #[derive(Debug, Args)]
@@ -38,6 +38,12 @@ impl Permit {
         let account = if self.no_account { Some(String::new()) } else { self.account };
         let given = self.no_permissions || !self.permissions.is_empty();
         let permissions = given.then(|| account::permissions(&self.permissions)).transpose()?;
-        device::apply(at, &self.id, &DeviceChange { account, permissions, ..DeviceChange::default() }, self.json)
+        let mut change = DeviceChange { account, permissions, ..DeviceChange::default() };
+        if change.permissions.is_some() {
+            // They go to the device as it is seen now: another certificate that comes meanwhile is looked at first.
+            let seen: DeviceDetail = service::get(&at.open()?, &device::path(&self.id))?;
+            change.generation = Some(seen.certificates.iter().map(|c| c.generation).max().unwrap_or(0));
+        }
+        device::apply(at, &self.id, &change, self.json)
     }
 }

@@ -137,6 +137,7 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
         Ok(info) => {
             checks.push(revocations(&info));
             checks.extend(secrets_in_addresses(&info));
+            checks.extend(second_person(&info));
         }
         Err(error) => checks.push(Check::failed("revocations", &error.into())),
     }
@@ -211,6 +212,18 @@ fn secrets_in_addresses(info: &EventsInfo) -> Option<Check> {
     let detail = "streams of events take keys and tokens from the address, which proxies and browsers write down";
     let hint = "move the clients to headers or tickets, then take events.query_secrets out of signet.toml";
     info.query_secrets.then(|| Check::new(Level::Warn, "secrets in addresses", detail, hint))
+}
+
+/// Says nothing where nothing is guarded.
+fn second_person(info: &EventsInfo) -> Option<Check> {
+    let guards = info.guards.iter().map(|guarded| guarded.as_str()).collect::<Vec<_>>().join(", ");
+    let (level, detail) = match (info.guards.is_empty(), info.approvers) {
+        (true, _) => return None,
+        (false, 2..) => (Level::Ok, format!("{} administrators may approve what needs two ({guards})", info.approvers)),
+        (false, few) => (Level::Warn, format!("{guards} need two administrators, and {few} may approve")),
+    };
+    let hint = "invite another: ca admin invite NAME --role auditor --permission requests:approve --out NAME.link";
+    Some(Check::new(level, "approvals", detail, hint))
 }
 
 fn clock(server: Option<UnixTime>, now: UnixTime) -> Check {

@@ -122,6 +122,8 @@ fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
         stages: vec![StageInfo { stage: "crl".into(), over_budget: u64::from(last_over_budget.is_some()) }],
         last_over_budget,
         query_secrets: false,
+        guards: Vec::new(),
+        approvers: 0,
     };
     let over = |seconds_ago| Some(OverBudget { stage: "crl".into(), took_ms: 4000, seconds_ago });
     assert_eq!(revocations(&info(None)).level, Level::Ok);
@@ -130,6 +132,12 @@ fn a_revocation_over_its_budget_is_a_warning_for_a_day() {
     assert!(late.detail.contains("stage crl after 4000 ms"), "{late:?}");
     assert_eq!(revocations(&info(over(86_400))).level, Level::Ok);
     assert_eq!(secrets_in_addresses(&info(None)), None);
+    assert_eq!(second_person(&info(None)), None);
+    let guarded =
+        |approvers| EventsInfo { guards: vec![signet_api::approvals::Guarded::Policy], approvers, ..info(None) };
+    assert_eq!(second_person(&guarded(2)).unwrap().level, Level::Ok);
+    let alone = second_person(&guarded(1)).unwrap();
+    assert!(alone.level == Level::Warn && alone.line().contains("policy need two administrators, and 1"), "{alone:?}");
     let told = secrets_in_addresses(&EventsInfo { query_secrets: true, ..info(None) }).unwrap();
     assert!(told.level == Level::Warn && told.line().contains("events.query_secrets"), "{told:?}");
 }

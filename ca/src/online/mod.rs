@@ -23,6 +23,7 @@ mod crl;
 mod crl_file;
 mod crl_sync;
 mod device;
+mod device_approve;
 mod device_csv;
 mod device_permit;
 mod doctor;

@@ -7,22 +7,32 @@ use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::access::{AccountAction, AccountInfo, AccountQuery, ChangeAccount, CreateAccount};
 use signet_api::admin::Page;
-use signet_api::scope::{AccountId, Scope};
+use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_pki::DeviceId;
 
+use super::grants::{Grant, authorize_grant};
 use super::{Asked, not_found, segment};
 use crate::credentials::apikeys::check_name;
 use crate::http::App;
 use crate::http::refusal::Refusal;
-use crate::http::request::{answer, over, within};
+use crate::http::request::{answer, require_can_grant, require_outranks};
 use crate::store::{self, AccessConflict, AccountRecord, AccountStatus, AuditDraft};
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::AccountsWrite).await?;
     let (caller, context, order) = asked.json::<CreateAccount>(&service).await?;
-    within(&caller, order.permissions.scopes())?;
+    let grant = Grant {
+        scopes: order.permissions.scopes(),
+        held: Scopes::NONE,
+        path: "/v1/admin/accounts".into(),
+        body: &order,
+        summary: format!("Make the account {}, with the permissions: {}", order.id, order.permissions),
+    };
+    if let Some(name) = &order.name {
+        check_name(name)?;
+    }
+    authorize_grant(&service, (&caller, &context), grant).await?;
     let name = order.name.unwrap_or_else(|| order.id.to_string());
-    check_name(&name)?;
     let now = service.clock.now();
     let account = AccountRecord {
         id: order.id,
@@ -31,7 +41,7 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
         status: AccountStatus::Active,
         permissions: order.permissions,
         created_at: now,
-        created_by: caller.actor(),
+        created_by: caller.name(),
         version: 1,
     };
     let draft = AuditDraft {
@@ -88,12 +98,21 @@ pub(super) async fn change(
     }
     let found = service.store.account(&id).await?.ok_or_else(|| not_found("account"))?;
     if let Some(permissions) = &change.permissions {
-        within(&caller, permissions.scopes())?;
-        over(&caller, found.permissions.scopes())?;
+        // Before anything is noted for a second person.
+        require_can_grant(&caller, permissions.scopes())?;
+        require_outranks(&caller, found.permissions.scopes())?;
+        let grant = Grant {
+            scopes: permissions.scopes(),
+            held: found.permissions.scopes(),
+            path: format!("/v1/admin/accounts/{id}"),
+            body: &change,
+            summary: format!("Let the account {id} do from now on: {permissions}"),
+        };
+        authorize_grant(&service, (&caller, &context), grant).await?;
     }
     // To suspend is always the safe direction.
     if change.action == Some(AccountAction::Resume) {
-        over(&caller, found.permissions.scopes())?;
+        require_outranks(&caller, found.permissions.scopes())?;
     }
     let (status, kind) = match change.action {
         None => (None, "account.changed"),

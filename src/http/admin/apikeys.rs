@@ -8,30 +8,36 @@ use signet_api::access::{ApiKeyAction, ApiKeyInfo, ChangeApiKey, CreateApiKey, C
 use signet_api::admin::Page;
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{CredentialId, CredentialKind, ErrorCode};
+use signet_pki::name::PrincipalKind;
 
+use super::grants::{Grant, authorize_grant};
 use super::{Asked, segment};
-use crate::authorize::{Caller, held};
+use crate::authorize::{Caller, Context, Delegated};
 use crate::credentials::apikeys::{self, Plan, YEAR};
 use crate::http::refusal::Refusal;
-use crate::http::request::{answer, over, within};
-use crate::http::{App, Service, rotation};
+use crate::http::request::{answer, require_outranks};
+use crate::http::rotation::{self, Rotation};
+use crate::http::{App, Service};
 use crate::store::{AuditDraft, ChangeCredential, CreateCredentials, CredentialRecord, CredentialStatus, Owner};
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::AccountsWrite).await?;
     let (caller, context, order) = asked.json::<CreateApiKey>(&service).await?;
-    let owner = match (order.account, order.device) {
-        (Some(account), None) => Owner::Account(account),
-        (None, Some(device)) => Owner::Principal(device),
+    let owner = match (&order.account, &order.device) {
+        (Some(account), None) => Owner::Account(account.clone()),
+        (None, Some(device)) => Owner::Principal(device.clone()),
         _ => return Err(Refusal::told(ErrorCode::InvalidArgument, "name exactly one of account and device")),
     };
-    let scopes = scopes(&service, &owner, order.scopes, &caller).await?;
+    spare_other_administrators(&service, &caller, &owner).await?;
+    let wanted = scopes(&service, &owner, order.scopes).await?;
+    Plan::check(&order.name, order.cidr.as_deref(), order.lifetime)?;
+    let scopes = grant(&service, (&caller, &context), &owner, (wanted, Scopes::NONE), ("", &order)).await?;
     let plan = Plan::new(owner, &order.name, scopes, order.cidr, order.lifetime, YEAR)?;
-    let (actor, now) = (caller.actor(), service.clock.now());
-    let (record, key) = plan.mint(&actor, now, &service.authorizer.pepper, service.random.as_ref())?;
+    let now = service.clock.now();
+    let (record, key) = plan.mint(&caller.name(), now, &service.authorizer.pepper, service.random.as_ref())?;
     let draft = AuditDraft {
         kind: "apikey.created",
-        actor,
+        actor: caller.actor(),
         subject: rotation::subject(&record.id),
         request_id: context.request_id,
         detail: json!({
@@ -45,19 +51,39 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
     answer(&CreatedApiKey { key: key.to_string(), replaces: None, info: rotation::info(record, now) })
 }
 
-/// What a new key may do: at most what its owner may, and at most what the caller may. Everything of the owner's when nothing
-/// is said.
-pub(super) async fn scopes(
-    service: &Service,
-    owner: &Owner,
-    wanted: Option<Scopes>,
-    caller: &Caller,
-) -> Result<Scopes, Refusal> {
+/// What is wanted for a key, which is at most what its owner may; everything of the owner's when nothing is said.
+pub(super) async fn scopes(service: &Service, owner: &Owner, wanted: Option<Scopes>) -> Result<Scopes, Refusal> {
     let own = scopes_of(service, owner).await?;
     let scopes = wanted.unwrap_or(own);
     only_of(owner, scopes, own)?;
-    within(caller, scopes)?;
     Ok(scopes)
+}
+
+/// Scopes for a key that may do `held` now. `below`: the rest of the path, and the request.
+pub(super) async fn grant<T: serde::Serialize>(
+    service: &App,
+    by: (&Caller, &Context),
+    owner: &Owner,
+    (scopes, held): (Scopes, Scopes),
+    (below, body): (&str, &T),
+) -> Result<Delegated, Refusal> {
+    let summary = format!("Let a key of {} do: {scopes}", rotation::owner(owner));
+    let path = format!("/v1/admin/apikeys{below}");
+    authorize_grant(service, by, Grant { scopes, held, path, body, summary }).await
+}
+
+/// A key of an administrator acts in that administrator's name: only they themselves, with their certificate, make one or let one
+/// do more.
+pub(super) async fn spare_other_administrators(service: &App, caller: &Caller, owner: &Owner) -> Result<(), Refusal> {
+    let Owner::Principal(id) = owner else { return Ok(()) };
+    let found = service.store.principal(id).await?;
+    let administrator = found.is_some_and(|found| found.kind == PrincipalKind::Admin);
+    if !administrator || caller.person().is_some_and(|person| person.id() == id) {
+        return Ok(());
+    }
+    let told =
+        format!("keys of the administrator {id} are made by {id}, with the administrator's own certificate alone");
+    Err(Refusal::told(ErrorCode::Forbidden, told))
 }
 
 fn only_of(owner: &Owner, scopes: Scopes, own: Scopes) -> Result<(), Refusal> {
@@ -72,7 +98,7 @@ fn only_of(owner: &Owner, scopes: Scopes, own: Scopes) -> Result<(), Refusal> {
 async fn scopes_of(service: &Service, owner: &Owner) -> Result<Scopes, Refusal> {
     let found = match owner {
         Owner::Account(id) => service.store.account(id).await?.map(|account| account.permissions.scopes()),
-        Owner::Principal(id) => service.store.principal(id).await?.map(|principal| held(&principal)),
+        Owner::Principal(id) => service.store.principal(id).await?.map(|principal| principal.scopes()),
     };
     found.ok_or_else(|| rotation::conflict(crate::store::AccessConflict::NoOwner))
 }
@@ -108,11 +134,16 @@ pub(super) async fn change(
     check(&change)?;
     let found = rotation::find(&service, &id).await?;
     if change.action == Some(ApiKeyAction::Rotate) {
-        // Whoever rotates it gets to know it.
-        within(&caller, found.scopes)?;
-        return answer(&rotation::rotate(&service, found, change.overlap, &caller, context).await?);
+        // The answer holds the new key.
+        spare_other_administrators(&service, &caller, &found.owner).await?;
+        let rotation = Rotation::of(&service, found, change.overlap).await?;
+        let (pattern, below) = (rotation.pattern(), format!("/{id}"));
+        let owner = pattern.owner.clone();
+        let wanted = (pattern.scopes, Scopes::NONE);
+        let scopes = grant(&service, (&caller, &context), &owner, wanted, (&below, &change)).await?;
+        return answer(&rotation::rotate(&service, rotation, scopes, &caller, context).await?);
     }
-    may_change(&service, &caller, &found, &change).await?;
+    may_change(&service, (&caller, &context), &found, &change).await?;
     let now = service.clock.now();
     let (status, kind) = match change.action {
         None | Some(ApiKeyAction::Rotate) => (None, "apikey.changed"),
@@ -160,18 +191,23 @@ fn check(change: &ChangeApiKey) -> Result<(), Refusal> {
 
 /// To disable, revoke and narrow is the safe direction and open to everybody here; what makes a key do more is not.
 async fn may_change(
-    service: &Service,
-    caller: &Caller,
+    service: &App,
+    by: (&Caller, &Context),
     found: &CredentialRecord,
     change: &ChangeApiKey,
 ) -> Result<(), Refusal> {
-    if change.action == Some(ApiKeyAction::Enable) || change.cidr.is_some() {
-        over(caller, found.scopes)?;
-    }
     let added = change.scopes.unwrap_or(Scopes::NONE).beyond(found.scopes);
+    let loosens = change.action == Some(ApiKeyAction::Enable) || change.cidr.is_some();
+    if loosens || !added.is_empty() {
+        spare_other_administrators(service, by.0, &found.owner).await?;
+    }
+    if loosens {
+        require_outranks(by.0, found.scopes)?;
+    }
     if !added.is_empty() {
         only_of(&found.owner, added, scopes_of(service, &found.owner).await?)?;
-        within(caller, added)?;
+        let below = format!("/{}", found.id);
+        grant(service, by, &found.owner, (added, Scopes::NONE), (&below, change)).await?;
     }
     Ok(())
 }

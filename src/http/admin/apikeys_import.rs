@@ -8,10 +8,11 @@ use axum::http::Response;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::access::{ApiKeyInfo, IMPORT_BATCH, ImportApiKeys, ImportedApiKeys};
-use signet_api::scope::Scope;
+use signet_api::scope::{Scope, Scopes};
+use signet_pki::Fingerprint;
 
 use super::Asked;
-use super::apikeys::scopes;
+use super::apikeys::{grant, scopes};
 use crate::credentials::apikeys::{IMPORTED, Plan};
 use crate::credentials::keys::LegacyKey;
 use crate::http::refusal::Refusal;
@@ -29,13 +30,15 @@ pub(super) async fn import(State(service): State<App>, incoming: Request) -> Res
         return Err(Refusal::told(ErrorCode::InvalidArgument, format!("an import has 1 to {IMPORT_BATCH} keys")));
     }
     let owner = Owner::Account(order.account.clone());
-    let scopes = scopes(&service, &owner, order.scopes, &caller).await?;
+    let wanted = scopes(&service, &owner, order.scopes).await?;
     let keys = parsed(&order)?;
-    let (actor, now) = (caller.actor(), service.clock.now());
+    let (held, whole) = (Scopes::NONE, without_secrets(&order));
+    let scopes = grant(&service, (&caller, &context), &owner, (wanted, held), ("/import", &whole)).await?;
+    let (actor, name, now) = (caller.actor(), caller.name(), service.clock.now());
     let mut records: Vec<Placed> = Vec::with_capacity(keys.len());
     for (place, (key, wanted)) in (1..).zip(keys.iter().zip(&order.keys)) {
         let plan = Plan::new(owner.clone(), &wanted.name, scopes, None, order.lifetime, IMPORTED)?;
-        let record = plan.adopt(key, &actor, now, &service.authorizer.pepper, service.random.as_ref())?;
+        let record = plan.adopt(key, &name, now, &service.authorizer.pepper, service.random.as_ref())?;
         records.push((place, record));
     }
     twice(&records)?;
@@ -44,12 +47,21 @@ pub(super) async fn import(State(service): State<App>, incoming: Request) -> Res
         actor,
         subject: format!("account:{}", order.account),
         request_id: context.request_id,
-        detail: json!({ "scopes": scopes }),
+        detail: json!({ "scopes": scopes.scopes() }),
         at: now,
     };
     let (stored, known) = store(&service, records, draft, order.skip_known).await?;
     let keys: Vec<ApiKeyInfo> = stored.into_iter().map(|record| rotation::info(record, now)).collect();
     answer(&ImportedApiKeys { keys, known })
+}
+
+/// What a second person sees and agrees to: everything but the keys, which a hash stands for.
+fn without_secrets(order: &ImportApiKeys) -> serde_json::Value {
+    let listed: String = order.keys.iter().map(|wanted| format!("{}\n{}\n", wanted.key, wanted.name)).collect();
+    json!({
+        "account": order.account, "scopes": order.scopes, "lifetime": order.lifetime, "keys": order.keys.len(),
+        "keys_sha256": Fingerprint::of(listed.as_bytes()).to_string(),
+    })
 }
 
 /// All of them, or those that are not known yet. What is known is never changed.

@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use signet_api::ErrorCode;
 use signet_api::approvals::{ApprovalAction, ApprovalDecision, ApprovalInfo, ApprovalQuery};
 use signet_api::scope::Scope;
-use signet_pki::name::PrincipalKind;
-use signet_pki::{Fingerprint, UnixTime};
+use signet_pki::{DeviceId, Fingerprint, UnixTime};
 
 use super::{Asked, not_found};
-use crate::authorize::{Caller, Context};
+use crate::authorize::{Caller, Context, Person};
 use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
@@ -21,25 +20,27 @@ use crate::store::{
     Approval, ApprovalConflict, ApprovalRecord, ApprovalStatus, AskApproval, AuditDraft, DecideApproval, Guarded,
 };
 
-/// Something that may need two.
-pub(super) struct Act<'a, T> {
+/// An operation that may need two persons.
+pub(super) struct Guard<'a, T> {
     pub(super) guarded: Guarded,
     pub(super) path: String,
     pub(super) body: &'a T,
-    /// A sentence for who approves.
+    /// A sentence for the person who approves.
     pub(super) summary: String,
 }
 
-/// Lets the request on when nobody else has to agree, or somebody has; an approval is good for one.
-pub(super) async fn second<T: serde::Serialize>(
+/// Lets the request on when no second person has to agree, or one has; an approval is good for one request of the person who
+/// asked. Rejects a request of a caller who is no person: a key may be in the hands of the one who would approve.
+pub(super) async fn require_approval<T: serde::Serialize>(
     service: &App,
     (caller, context): (&Caller, &Context),
-    act: Act<'_, T>,
+    act: Guard<'_, T>,
 ) -> Result<(), Refusal> {
     let settings = &service.config.raw.approval;
     if !settings.required_for.contains(&act.guarded) {
         return Ok(());
     }
+    let person = person(caller, "needs a second administrator, so it is asked for")?;
     let body = serde_json::to_string(act.body).map_err(|e| Refusal::new(ErrorCode::Internal, e.to_string()))?;
     if body.len() > MOST_TEXT {
         let told = format!("what needs a second administrator has at most {MOST_TEXT} octets; send it in parts");
@@ -57,7 +58,7 @@ pub(super) async fn second<T: serde::Serialize>(
         path: act.path,
         body,
         status: ApprovalStatus::Pending,
-        requested_by: caller.actor(),
+        requested_by: person.id().clone(),
         requested_at: now,
         expires_at: now.plus(i64::from(settings.lifetime_hours) * 3600),
         decided_by: None,
@@ -76,12 +77,12 @@ pub(super) async fn second<T: serde::Serialize>(
             Err(Refusal::told(ErrorCode::ApprovalNeeded, told))
         }
         Approval::Denied(record) => {
-            let by = record.decided_by.unwrap_or_default();
+            let by = record.decided_by.map(|by| named(&by)).unwrap_or_default();
             let why = record.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
             Err(Refusal::told(ErrorCode::ApprovalDenied, format!("Request {} was denied by {by}{why}", record.id)))
         }
         Approval::TooMany => {
-            let told = format!("{} has {MOST_PENDING} requests that wait for another administrator", caller.actor());
+            let told = format!("{} has {MOST_PENDING} requests that wait for another administrator", caller.name());
             Err(Refusal::told(ErrorCode::TooManyRequests, told))
         }
     }
@@ -112,10 +113,7 @@ pub(super) async fn decide(
 ) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::RequestsApprove).await?;
     let (caller, context, decision) = asked.json::<ApprovalDecision>(&service).await?;
-    // A key that somebody made for himself is not a second person.
-    if !caller.identity().is_some_and(|own| own.record().principal.kind == PrincipalKind::Admin) {
-        return Err(Refusal::told(ErrorCode::Forbidden, "approvals are given with an administrator's certificate"));
-    }
+    let person = person(&caller, "an approval is given")?;
     let digest = Fingerprint::parse(&decision.digest);
     let digest = digest.ok_or_else(|| Refusal::told(ErrorCode::InvalidArgument, "digest is 64 hexadecimal digits"))?;
     let reason = decision.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned);
@@ -128,7 +126,7 @@ pub(super) async fn decide(
     };
     let now = service.clock.now();
     let draft = draft(&caller, &context, now);
-    let order = DecideApproval { id, to, by: caller.actor(), reason, digest: digest.0, now, draft };
+    let order = DecideApproval { id, to, by: person.id().clone(), reason, digest: digest.0, now, draft };
     let decided = service.store.decide_approval(order).await?.ok_or_else(|| not_found("request for approval"))?;
     let record = decided.map_err(|conflict| match conflict {
         ApprovalConflict::Own => Refusal::told(ErrorCode::Forbidden, "nobody approves his own request"),
@@ -141,6 +139,17 @@ pub(super) async fn decide(
         }
     })?;
     answer(&info(record, now))
+}
+
+fn person(caller: &Caller, what: &str) -> Result<Person, Refusal> {
+    caller.person().ok_or_else(|| {
+        let told = format!("{what} with an administrator's own certificate alone, without a key or token");
+        Refusal::told(ErrorCode::Forbidden, told)
+    })
+}
+
+fn named(person: &DeviceId) -> String {
+    format!("admin:{person}")
 }
 
 fn draft(caller: &Caller, context: &Context, now: UnixTime) -> AuditDraft {
@@ -166,10 +175,10 @@ fn info(record: ApprovalRecord, now: UnixTime) -> ApprovalInfo {
         body: serde_json::from_str(&record.body).unwrap_or(Value::Null),
         digest: data_encoding::HEXLOWER.encode(&record.digest),
         id: record.id,
-        requested_by: record.requested_by,
+        requested_by: named(&record.requested_by),
         requested_at: record.requested_at.to_string(),
         expires_at: record.expires_at.to_string(),
-        decided_by: record.decided_by,
+        decided_by: record.decided_by.map(|by| named(&by)),
         decided_at: record.decided_at.map(|at| at.to_string()),
         reason: record.reason,
     }

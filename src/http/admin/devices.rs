@@ -12,21 +12,20 @@ use signet_api::admin::{
 use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
-use signet_pki::{DeviceId, Serial, UnixTime};
+use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
-use super::approvals::{Act, second};
+use super::approvals::{Guard, require_approval};
+use super::grants::{Grant, authorize_grant};
 use super::{Asked, not_found, segment, views};
-use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder, held};
+use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder};
 use crate::credentials::order::check_groups;
 use crate::enrollment::Outcome;
 use crate::http::App;
 use crate::http::native;
 use crate::http::refusal::Refusal;
-use crate::http::request::{answer, over, require, within};
+use crate::http::request::{answer, require, require_can_grant, require_outranks};
 use crate::revocation::Wish;
-use crate::store::{
-    AuditDraft, ChangeDevice, Conflict, Guarded, Mode, PrincipalRecord, RevokeTarget, Step, TokenRecord, TokenStatus,
-};
+use crate::store::{AuditDraft, ChangeDevice, Conflict, Guarded, Mode, PrincipalRecord, RevokeTarget, SeenClaim, Step};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::DevicesRead).await?;
@@ -87,10 +86,7 @@ pub(super) async fn change(
     let found = service.store.principal(&device).await?.ok_or_else(|| not_found("device"))?;
     spare_administrators(&caller, &found)?;
     if change.permissions.is_some() || change.account.is_some() {
-        over(&caller, held(&found))?;
-    }
-    if change.permissions.as_ref().is_some_and(|given| !given.scopes().beyond(held(&found)).is_empty()) {
-        nobody_waits_to_become(&service, &caller, &device).await?;
+        require_outranks(&caller, found.scopes())?;
     }
     if let Some(name) = &change.profile {
         let profile = service.authorizer.profiles.for_devices(name).filter(|p| p.kind == found.kind);
@@ -104,24 +100,23 @@ pub(super) async fn change(
     if let Some(groups) = &change.groups {
         check_groups(groups)?;
     }
-    if let (PrincipalKind::Admin, Some(permissions)) = (found.kind, &change.permissions) {
-        let summary = format!("Let the administrator {device} do from now on: {permissions}");
-        let path = format!("/v1/admin/devices/{device}");
-        let act = Act { guarded: Guarded::Administrators, path, body: &change, summary };
-        second(&service, (&caller, &context), act).await?;
+    if let Some(permissions) = &change.permissions {
+        let (by, path) = ((&caller, &context), format!("/v1/admin/devices/{device}"));
+        let summary = format!("Let the {} {device} do from now on: {permissions}", found.kind.as_str());
+        if found.kind == PrincipalKind::Admin {
+            let guard = Guard { guarded: Guarded::Administrators, path, body: &change, summary };
+            require_approval(&service, by, guard).await?;
+        } else {
+            let (scopes, held) = (permissions.scopes(), found.scopes());
+            authorize_grant(&service, by, Grant { scopes, held, path, body: &change, summary }).await?;
+        }
     }
-    let order = order(device, change, &caller, &context, service.clock.now())?;
+    let order = order(device.clone(), change, &caller, &context, service.clock.now())?;
     if matches!(order.step, Some(Step::Suspend | Step::Retire)) {
         service.latency.begin(&context.request_id, received);
     }
     let changed = service.revocation.change(order, &context).await?.ok_or_else(|| not_found("device"))?;
-    let record = changed.map_err(|conflict| match conflict {
-        Conflict::Status(status) => Refusal::told(ErrorCode::Conflict, format!("the device is {}", status.as_str())),
-        Conflict::NoAccount => {
-            Refusal::told(ErrorCode::InvalidArgument, "there is no such account, or it is not active")
-        }
-        other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
-    })?;
+    let record = changed.map_err(|conflict| refused(&device, conflict))?;
     service.hub.has_told().await;
     answer(&views::principal(record, None))
 }
@@ -143,8 +138,41 @@ fn may_change(caller: &Caller, change: &DeviceChange) -> Result<(), Refusal> {
         require(caller, Scope::AccountsWrite)?;
     }
     match &change.permissions {
-        Some(given) => within(caller, given.scopes()),
+        Some(given) => require_can_grant(caller, given.scopes()).map(|_| ()),
         None => Ok(()),
+    }
+}
+
+fn refused(device: &DeviceId, conflict: Conflict) -> Refusal {
+    let told = |sentence: String| Refusal::told(ErrorCode::Conflict, sentence);
+    match conflict {
+        Conflict::Status(status) => told(format!("the device is {}", status.as_str())),
+        Conflict::NoAccount => {
+            Refusal::told(ErrorCode::InvalidArgument, "there is no such account, or it is not active")
+        }
+        Conflict::Outranked(beyond) => {
+            let sentence =
+                format!("{device} may do what the caller may not, so it is not for the caller to decide: {beyond}");
+            Refusal::told(ErrorCode::Forbidden, sentence)
+        }
+        Conflict::OpenToken { token, by } => told(format!(
+            "{by} has made a token with which anybody becomes {device}; revoke it first: ca token revoke {token}"
+        )),
+        Conflict::UnusedCertificate(serial) => told(format!(
+            "a certificate of {device} that was never used waits beside the one in use, and its holder would get the \
+             permissions too: revoke it first ('ca revoke {serial}'), or let the device use it"
+        )),
+        Conflict::Generation(newest) => told(format!(
+            "{device} has another certificate by now, of generation {newest}: look again with 'ca device show {device}'"
+        )),
+        Conflict::Claims(waiting) => {
+            let listed = waiting.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+            told(format!(
+                "these claims on {device} wait, each with a key of its own: {listed}; look at them with 'ca device show \
+                 {device}', then name one: ca device approve {device} --token ID"
+            ))
+        }
+        other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
     }
 }
 
@@ -153,39 +181,35 @@ fn spare_administrators(caller: &Caller, principal: &PrincipalRecord) -> Result<
     match principal.kind {
         PrincipalKind::Admin | PrincipalKind::Server => {
             require(caller, Scope::AccountsWrite)?;
-            over(caller, held(principal))
+            require_outranks(caller, principal.scopes())
         }
         PrincipalKind::Device | PrincipalKind::Service => Ok(()),
     }
 }
 
-/// Whoever redeems an open token of the device becomes it, with all that it may do from now on (T30).
-async fn nobody_waits_to_become(service: &App, caller: &Caller, device: &DeviceId) -> Result<(), Refusal> {
-    let (query, now) =
-        (TokenQuery { device: Some(device.clone()), limit: Some(1000), ..TokenQuery::default() }, service.clock.now());
-    let tokens = service.store.tokens(query, now).await?.items;
-    let actor = caller.actor();
-    let open = |token: &&TokenRecord| {
-        let open = matches!(token.status, TokenStatus::Active | TokenStatus::Pending | TokenStatus::Approved);
-        open && now < token.expires_at && token.created_by != actor
-    };
-    let Some(token) = tokens.iter().find(open) else { return Ok(()) };
-    let sentence = format!(
-        "{} has made a token with which anybody becomes {device}; revoke it first: ca token revoke {}",
-        token.created_by, token.id
-    );
-    Err(Refusal::told(ErrorCode::Conflict, sentence))
-}
-
-/// Whoever makes a token or a certificate of a device can become it.
-pub(super) async fn may_become(service: &App, caller: &Caller, device: &DeviceId) -> Result<(), Refusal> {
-    if caller.scopes() == Scopes::all() {
+/// A token or a certificate of a device makes its holder the device: rejects one for a device that holds more than the caller, and
+/// waits for a second person when what it holds is guarded.
+pub(super) async fn authorize_becoming<T: serde::Serialize>(
+    service: &App,
+    by: (&Caller, &Context),
+    devices: impl Iterator<Item = &DeviceId>,
+    (path, body): (&str, &T),
+) -> Result<(), Refusal> {
+    let (mut scopes, mut named) = (Scopes::NONE, Vec::new());
+    for device in devices {
+        let found = service.store.principal(device).await?;
+        if let Some(found) = found.filter(|found| found.permissions.is_some()) {
+            require_outranks(by.0, found.scopes())?;
+            scopes = scopes.with(found.scopes());
+            named.push(device.as_str());
+        }
+    }
+    if named.is_empty() {
         return Ok(());
     }
-    match service.store.principal(device).await? {
-        Some(found) if found.permissions.is_some() => over(caller, held(&found)),
-        _ => Ok(()),
-    }
+    let summary = format!("Let the holder of a new token or certificate become {}, with: {scopes}", named.join(", "));
+    let grant = Grant { scopes, held: Scopes::NONE, path: path.into(), body, summary };
+    authorize_grant(service, by, grant).await.map(|_| ())
 }
 
 fn order(
@@ -226,8 +250,33 @@ fn order(
             Some(Some(parsed.map_err(|e| Refusal::told(ErrorCode::InvalidArgument, e.to_string()))?))
         }
     };
-    let DeviceChange { groups, profile, recoveries, permissions, .. } = change;
-    Ok(ChangeDevice { device, step, groups, profile, recoveries, account, permissions, now, draft })
+    let DeviceChange { groups, profile, recoveries, permissions, generation, token, spki, .. } = change;
+    let claim = match (token, spki) {
+        (None, None) => None,
+        (None, Some(_)) => {
+            return Err(Refusal::told(ErrorCode::InvalidArgument, "spki goes with the token that it claims"));
+        }
+        (Some(token), spki) => {
+            let invalid = || Refusal::told(ErrorCode::InvalidArgument, "spki is 64 hexadecimal digits");
+            let spki = spki.map(|text| Fingerprint::parse(&text).ok_or_else(invalid)).transpose()?;
+            Some(SeenClaim { token, spki })
+        }
+    };
+    let outranked_by = Some(caller.scopes());
+    Ok(ChangeDevice {
+        device,
+        step,
+        groups,
+        profile,
+        recoveries,
+        account,
+        permissions,
+        outranked_by,
+        generation,
+        claim,
+        now,
+        draft,
+    })
 }
 
 pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -281,8 +330,8 @@ async fn agree(
         RevokeTarget::Device(_) | RevokeTarget::Serial(_) => String::new(),
     };
     let summary = format!("Revoke {what}: {devices} devices now");
-    let act = Act { guarded: Guarded::Batches, path: "/v1/admin/revocations".into(), body: order, summary };
-    second(service, (caller, context), act).await
+    let guard = Guard { guarded: Guarded::Batches, path: "/v1/admin/revocations".into(), body: order, summary };
+    require_approval(service, (caller, context), guard).await
 }
 
 async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result<RevokeTarget, Refusal> {
@@ -305,10 +354,8 @@ async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result
         (None, None, None, Some(account)) => {
             require(caller, Scope::AccountsWrite)?;
             if caller.scopes() != Scopes::all() {
-                for device in service.store.devices_of(account).await? {
-                    if let Some(found) = service.store.principal(&device).await? {
-                        spare_administrators(caller, &found)?;
-                    }
+                for found in service.store.administrators_of(account).await? {
+                    spare_administrators(caller, &found)?;
                 }
             }
             Ok(RevokeTarget::Account(account.clone()))
@@ -321,7 +368,8 @@ pub(super) async fn issue(State(service): State<App>, incoming: Request) -> Resu
     let asked = Asked::with(&service, incoming, Scope::CertificatesIssue).await?;
     let (admin, context, request) = asked.json::<IssueRequest>(&service).await?;
     check_groups(&request.groups)?;
-    may_become(&service, &admin, &request.device).await?;
+    let path = "/v1/admin/issue";
+    authorize_becoming(&service, (&admin, &context), std::iter::once(&request.device), (path, &request)).await?;
     let order = ManualOrder {
         device: request.device,
         profile: request.profile,

@@ -10,7 +10,7 @@ use signet_api::admin::{IssuerAction, IssuerChange, IssuerInfo, ResponderInfo};
 use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 
-use super::approvals::{Act, second};
+use super::approvals::{Guard, require_approval};
 use super::{Asked, not_found};
 use crate::authorize::{Caller, Context};
 use crate::config::OCSP_PROFILE;
@@ -59,8 +59,8 @@ pub(super) async fn step(
     };
     let summary = format!("{verb} the issuer {id}, {}", issuer.certificate().view().subject_text);
     let path = format!("/v1/admin/issuers/{id}");
-    let act = Act { guarded: Guarded::Issuers, path, body: &change, summary };
-    second(&service, (&admin, &context), act).await?;
+    let guard = Guard { guarded: Guarded::Issuers, path, body: &change, summary };
+    require_approval(&service, (&admin, &context), guard).await?;
     let mut order = order(&record, &change, waits_for, (&admin, &context), service.clock.now());
     // In DER: open connections are found by it.
     order.draft.detail["name"] = HEXLOWER.encode(issuer.certificate().subject()).into();

@@ -6,6 +6,7 @@ mod apikeys;
 mod apikeys_import;
 pub(super) mod approvals;
 mod devices;
+mod grants;
 mod issuers;
 mod oauth;
 mod policy;

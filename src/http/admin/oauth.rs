@@ -35,7 +35,7 @@ pub(super) async fn revoke(
 ) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::RevocationsWrite).await?;
     let id = segment(CredentialId::parse(&id))?;
-    let revoked = service.oauth.end_session(&id, &asked.caller.actor(), &asked.context).await?;
+    let revoked = service.oauth.end_session(&id, asked.caller.actor(), &asked.context).await?;
     if revoked.is_empty() {
         return Err(not_found("session that is open"));
     }

@@ -16,7 +16,7 @@ use signet_api::scope::Scope;
 use signet_pki::UnixTime;
 use signet_policy::{Change, Policy};
 
-use super::approvals::{Act, second};
+use super::approvals::{Guard, require_approval};
 use super::{Asked, not_found};
 use crate::http::App;
 use crate::http::refusal::Refusal;
@@ -80,8 +80,8 @@ pub(super) async fn apply(State(service): State<App>, incoming: Request) -> Resu
     // What would be refused, or is done already, needs nobody's approval.
     if next.revision() != in_force.revision() && order.instead_of == in_force.revision() {
         let summary = format!("Apply the policy {} in place of {}", next.revision(), order.instead_of);
-        let act = Act { guarded: Guarded::Policy, path: POLICY_PATH.into(), body: &order, summary };
-        second(&service, (&caller, &context), act).await?;
+        let guard = Guard { guarded: Guarded::Policy, path: POLICY_PATH.into(), body: &order, summary };
+        require_approval(&service, (&caller, &context), guard).await?;
     }
     let expected = Some(order.instead_of).filter(|revision| revision != Policy::empty().revision());
     let draft = AuditDraft {

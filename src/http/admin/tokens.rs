@@ -7,20 +7,21 @@ use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::json;
 use signet_api::admin::{CreateTokens, CreatedTokens, Page, RevokedTokens, TokenInfo, TokenKind, TokenQuery};
-use signet_api::scope::Scope;
+use signet_api::scope::{Scope, Scopes};
 use signet_api::{CredentialId, ErrorCode};
 use signet_pki::name::PrincipalKind;
 use signet_pki::profile::Profile;
 
-use super::approvals::{Act, second};
-use super::devices::may_become;
+use super::approvals::{Guard, require_approval};
+use super::devices::authorize_becoming;
+use super::grants::{Grant, authorize_grant};
 use super::{Asked, not_found, segment, views};
 use crate::authorize::{Caller, Context};
 use crate::config::ADMIN_PROFILE;
 use crate::credentials::order::{self, Ordering};
 use crate::http::App;
 use crate::http::refusal::Refusal;
-use crate::http::request::{answer, require, within};
+use crate::http::request::{answer, require, require_can_grant};
 use crate::store::{self, AuditDraft, Guarded, TokenConflict, TokenSelection};
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -36,10 +37,7 @@ pub(in crate::http) async fn make(
     order: CreateTokens,
 ) -> Result<CreatedTokens, Refusal> {
     let profile = profile(service, caller, &order)?;
-    for device in order.targets.iter().filter_map(|target| target.device.as_ref()) {
-        may_become(service, caller, device).await?;
-    }
-    let actor = caller.actor();
+    let (actor, by) = (caller.name(), (caller, context));
     let root = service.publisher.root().view().fingerprint();
     let now = service.clock.now();
     let circumstances =
@@ -54,16 +52,40 @@ pub(in crate::http) async fn make(
     };
     let draft = AuditDraft {
         kind: "token.created",
-        actor: actor.clone(),
+        actor: caller.actor(),
         subject,
         request_id: context.request_id.clone(),
         detail: json!({ "tokens": ids, "devices": devices, "profile": order.profile, "groups": order.groups }),
         at: now,
     };
-    agree(service, (caller, context), &order, profile.kind).await?;
-    let permissions = order.permissions;
-    let stored = store::CreateTokens { tokens: minted.records, kind: profile.kind, permissions, draft };
-    service.store.create_tokens(stored).await?.map_err(conflict)?;
+    if profile.kind == PrincipalKind::Admin {
+        invitation(service, by, &order).await?;
+    } else {
+        let devices = order.targets.iter().filter_map(|target| target.device.as_ref());
+        authorize_becoming(service, by, devices, (PATH, &order)).await?;
+    }
+    let approval = &service.config.raw.approval;
+    let stored = store::CreateTokens {
+        tokens: minted.records,
+        kind: profile.kind,
+        permissions: order.permissions.clone(),
+        outranked_by: caller.scopes(),
+        large_batch: approval.required_for.contains(&Guarded::Batches).then_some(approval.batch_size),
+        draft,
+    };
+    let stored_at_once = service.store.create_tokens(stored.clone()).await?;
+    if let Err(TokenConflict::LargeBatch(total)) = stored_at_once {
+        let batch = order.batch.as_deref().unwrap_or_default();
+        let (count, profile) = (order.targets.len(), &order.profile);
+        let summary =
+            format!("Make {count} enrollment tokens, batch {batch}, which has {total} then, profile {profile}");
+        let guard = Guard { guarded: Guarded::Batches, path: PATH.into(), body: &order, summary };
+        require_approval(service, by, guard).await?;
+        let approved = store::CreateTokens { large_batch: None, ..stored };
+        service.store.create_tokens(approved).await?.map_err(conflict)?;
+    } else {
+        stored_at_once.map_err(conflict)?;
+    }
     Ok(CreatedTokens { batch: order.batch, root_fingerprint: root.to_string(), tokens: minted.shown })
 }
 
@@ -86,7 +108,7 @@ fn profile(service: &App, caller: &Caller, order: &CreateTokens) -> Result<Arc<P
     let Some(given) = &order.permissions else {
         return Err(invalid("say what the administrator may do, for example role:auditor".into()));
     };
-    within(caller, given.scopes())?;
+    require_can_grant(caller, given.scopes())?;
     let named = matches!(order.targets.as_slice(), [one] if one.device.is_some());
     if !named || order.kind != TokenKind::Interactive || order.replace {
         return Err(invalid("an administrator is invited alone, by name, with an interactive token".into()));
@@ -94,24 +116,17 @@ fn profile(service: &App, caller: &Caller, order: &CreateTokens) -> Result<Arc<P
     profiles.named(ADMIN_PROFILE).ok_or_else(|| invalid("there is no profile for administrators".into()))
 }
 
-/// A second administrator, where one has to agree.
-async fn agree(
-    service: &App,
-    by: (&Caller, &Context),
-    order: &CreateTokens,
-    kind: PrincipalKind,
-) -> Result<(), Refusal> {
-    let (guarded, summary) = if kind == PrincipalKind::Admin {
-        let permissions = order.permissions.as_ref().map(ToString::to_string).unwrap_or_default();
-        let name = order.targets.first().and_then(|target| target.device.as_ref()).map_or("", |id| id.as_str());
-        (Guarded::Administrators, format!("Let {name} administer, with the permissions: {permissions}"))
-    } else if order.targets.len() >= service.config.raw.approval.batch_size as usize {
-        let (count, batch) = (order.targets.len(), order.batch.as_deref().unwrap_or_default());
-        (Guarded::Batches, format!("Make {count} enrollment tokens, batch {batch}, profile {}", order.profile))
-    } else {
-        return Ok(());
-    };
-    second(service, by, Act { guarded, path: "/v1/admin/tokens".into(), body: order, summary }).await
+/// A second administrator, where one has to agree to a further one.
+async fn invitation(service: &App, by: (&Caller, &Context), order: &CreateTokens) -> Result<(), Refusal> {
+    let given = order.permissions.clone().unwrap_or_default();
+    let name = order.targets.first().and_then(|target| target.device.as_ref()).map_or("", |id| id.as_str());
+    let summary = format!("Let {name} administer, with the permissions: {given}");
+    if service.config.raw.approval.required_for.contains(&Guarded::Administrators) {
+        let guard = Guard { guarded: Guarded::Administrators, path: PATH.into(), body: order, summary };
+        return require_approval(service, by, guard).await;
+    }
+    let (scopes, held) = (given.scopes(), Scopes::NONE);
+    authorize_grant(service, by, Grant { scopes, held, path: PATH.into(), body: order, summary }).await.map(|_| ())
 }
 
 fn conflict(conflict: TokenConflict) -> Refusal {
@@ -124,6 +139,12 @@ fn conflict(conflict: TokenConflict) -> Refusal {
         TokenConflict::Ended(id) => {
             format!("the id {id} belongs to a device that was revoked, retired, or is of another kind")
         }
+        TokenConflict::Outranked(id, beyond) => {
+            let told =
+                format!("{id} may do what the caller may not, so a token for it is not the caller's to make: {beyond}");
+            return Refusal::told(ErrorCode::Forbidden, told);
+        }
+        TokenConflict::LargeBatch(total) => format!("the batch would have {total} tokens"),
     };
     Refusal::told(ErrorCode::Conflict, sentence)
 }
@@ -186,3 +207,5 @@ async fn end(service: &App, asked: Asked, which: TokenSelection, subject: String
     let tokens = service.store.revoke_tokens(store::RevokeTokens { which, now, draft }).await?;
     answer(&RevokedTokens { tokens })
 }
+
+const PATH: &str = "/v1/admin/tokens";

@@ -26,6 +26,7 @@ pub(super) fn token(record: TokenRecord, now: UnixTime) -> TokenInfo {
         expires_at: record.expires_at.to_string(),
         redeemed_at: record.redeemed_at.map(|t| t.to_string()),
         redeemed_serial: record.redeemed_serial.map(|s| s.to_string()),
+        claimed_spki: record.claimed_spki.map(|f| f.to_string()),
     }
 }
 

@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use signet_api::admin::{
-    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, Page, WhyReport,
+    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, DeviceQuery, Page, WhyReport,
 };
 use signet_api::events::{EventsInfo, OverBudget, StageInfo, SubscriberInfo};
 use signet_api::scope::Scope;
+use signet_pki::name::PrincipalKind;
 
 use super::{Asked, not_found, views};
 use crate::archive::{Health, probe};
@@ -16,6 +17,7 @@ use crate::http::App;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
 use crate::latency::Stage;
+use crate::store::{DeviceRow, PrincipalStatus};
 
 pub(super) async fn audit(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::AuditRead).await?;
@@ -131,5 +133,24 @@ pub(super) async fn events(State(service): State<App>, incoming: Request) -> Res
             seconds_ago: over.noticed.elapsed().as_secs(),
         }),
         query_secrets: service.config.raw.events.query_secrets,
+        guards: service.config.raw.approval.required_for.clone(),
+        approvers: approvers(&service).await?,
     })
+}
+
+async fn approvers(service: &App) -> Result<u64, Refusal> {
+    let (now, mut query) =
+        (service.clock.now(), DeviceQuery { kind: Some(PrincipalKind::Admin), ..DeviceQuery::default() });
+    query.status = Some(PrincipalStatus::Active.as_str().into());
+    let mut count = 0;
+    loop {
+        let page = service.store.devices(query.clone(), now).await?;
+        let able = |row: &&DeviceRow| {
+            let certified = row.certificate.as_ref().is_some_and(|certificate| now <= certificate.not_after);
+            certified && row.principal.scopes().contains(Scope::RequestsApprove)
+        };
+        count += page.items.iter().filter(able).count() as u64;
+        let Some(next) = page.next else { return Ok(count) };
+        query.after = Some(next);
+    }
 }

@@ -19,7 +19,7 @@ use crate::http::refusal::Refusal;
 use crate::http::request::{answer, require};
 use crate::random;
 use crate::store::{
-    AuditDraft, ChangeDead, ChangeWebhook, DeadDelivery, DeadSelection, MAX_WEBHOOKS, NewWebhook, Reach,
+    Actor, AuditDraft, ChangeDead, ChangeWebhook, DeadDelivery, DeadSelection, MAX_WEBHOOKS, NewWebhook, Reach,
     WebhookCreation, WebhookRecord, WebhookStatus, WebhookStep,
 };
 use crate::webhooks::{SealError, Target};
@@ -194,7 +194,7 @@ fn sealing(error: SealError) -> Refusal {
 fn draft(
     service: &App,
     kind: &'static str,
-    (actor, request_id): (String, &str),
+    (actor, request_id): (Actor, &str),
     id: &CredentialId,
     detail: Value,
 ) -> AuditDraft {

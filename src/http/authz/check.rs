@@ -48,7 +48,7 @@ async fn asker_of(service: &Service, parts: &Parts, peer: &Peer, context: &Conte
     if is_service || !caller.may(Scope::PolicyRead) {
         return registered(service, &caller).map(Who::Known);
     }
-    Ok(Who::Known(Asker::Administrator { actor: caller.actor() }))
+    Ok(Who::Known(Asker::Administrator { actor: caller.name() }))
 }
 
 async fn all(service: &Service, who: &Who, checks: Vec<Check>) -> Result<CheckAnswers, Refusal> {

@@ -54,7 +54,7 @@ async fn service_of(service: &Service, peer: &Peer, context: &Context) -> Result
 
 fn registered(service: &Service, caller: &Caller) -> Result<Asker, Refusal> {
     request::require(caller, Scope::AuthzCheck)?;
-    let refused = |what| Refusal::told(ErrorCode::Forbidden, format!("{} is {what}", caller.actor()));
+    let refused = |what| Refusal::told(ErrorCode::Forbidden, format!("{} is {what}", caller.name()));
     let service_itself = caller.principal().filter(|principal| principal.kind == PrincipalKind::Service);
     let principal = service_itself.ok_or_else(|| refused("no service"))?;
     let asker = service.permission.service(principal, caller.identity());

@@ -70,7 +70,7 @@ async fn acknowledge(State(service): State<App>, incoming: Request) -> Result<Re
     reader::scope_of(&caller)?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let Acknowledge { id } = request::json(&bytes)?;
-    take_note(&service, &caller.actor(), id)?;
+    take_note(&service, &caller.name(), id)?;
     request::answer(&Acknowledged { id })
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn open(service: &App, parts: &Parts, peer: Peer, context: Cont
     let scope = scope_of(&caller)?;
     let kinds = kinds(query.kinds.as_deref())?;
     let asked = last_event_id(&parts.headers)?.or(query.after);
-    let identity = caller.actor();
+    let identity = caller.name();
     let subscription = service.hub.subscribe(identity.clone(), peer.line.clone()).map_err(|full| match full {
         Full::All => Refusal::told(ErrorCode::Busy, "there are as many streams of events as there may be"),
         Full::Each => Refusal::told(
@@ -169,7 +169,7 @@ fn kinds(text: Option<&str>) -> Result<Vec<Kind>, Refusal> {
 fn concerns(caller: &Caller, evidence: &Evidence) -> Vec<Concern> {
     let mut all = Vec::new();
     all.extend(caller.account().map(Concern::account));
-    all.extend(caller.credential().map(Concern::credential));
+    all.extend(caller.presented().lineage().map(Concern::credential));
     match caller.who() {
         Who::Certificate(identity) => {
             all.push(Concern::principal(&identity.record().principal.id));

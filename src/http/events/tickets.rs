@@ -11,7 +11,7 @@ use signet_api::{Credential, CredentialKind, ErrorCode};
 use super::super::native::known;
 use super::super::refusal::Refusal;
 use super::super::{App, Service, limits, request};
-use crate::authorize::{AccessError, Caller, Context, Who};
+use crate::authorize::{AccessError, Caller, Context, Delegated, Who};
 use crate::random;
 use crate::store::{
     self, AccessConflict, AuditDraft, CredentialRecord, CredentialStatus, Owner, TakeTicket, TicketRecord,
@@ -30,8 +30,7 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
     let credential = Credential::from_random(CredentialKind::Ticket, &random);
     let ticket = record(&service, &caller, &credential, scopes).await?;
     let expires_at = ticket.credential.expires_at.to_string();
-    let detail =
-        json!({ "scopes": scopes.to_string(), "remote": context.remote.to_string(), "expires_at": expires_at });
+    let detail = json!({ "scopes": scopes.scopes().to_string(), "remote": context.remote.to_string(), "expires_at": expires_at });
     let draft = draft("ticket.created", &caller, &ticket.credential, &context, detail);
     service.store.create_ticket(store::CreateTicket { ticket, draft }).await?.map_err(|conflict| match conflict {
         AccessConflict::TooMany => {
@@ -40,13 +39,13 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
         }
         other => Refusal::new(ErrorCode::Conflict, format!("{other:?}")),
     })?;
-    request::answer(&Ticket { ticket: credential.expose().to_string(), expires_at, scopes })
+    request::answer(&Ticket { ticket: credential.expose().to_string(), expires_at, scopes: scopes.scopes() })
 }
 
 /// Uses the caller's ticket up. Of all who try with the same one, one gets past this.
 pub(super) async fn take(service: &Service, caller: &Caller, context: &Context) -> Result<TicketRecord, Refusal> {
     let invalid = || Refusal::from(AccessError::Invalid);
-    let id = caller.credential().ok_or_else(invalid)?;
+    let id = caller.presented().ticket().ok_or_else(invalid)?.id();
     let ticket = service.store.ticket(id).await?.ok_or_else(invalid)?;
     let detail = json!({ "remote": context.remote.to_string() });
     let draft = draft("ticket.used", caller, &ticket.credential, context, detail);
@@ -56,7 +55,7 @@ pub(super) async fn take(service: &Service, caller: &Caller, context: &Context) 
 }
 
 /// What a ticket is for, and nothing else.
-fn scopes(caller: &Caller, asked: Option<Scopes>) -> Result<Scopes, Refusal> {
+fn scopes(caller: &Caller, asked: Option<Scopes>) -> Result<Delegated, Refusal> {
     let about_events: Scopes = [Scope::EventsRead, Scope::EventsSecurity].into_iter().collect();
     let scopes = asked.unwrap_or(caller.scopes() & about_events);
     let beyond = scopes.beyond(about_events);
@@ -66,23 +65,23 @@ fn scopes(caller: &Caller, asked: Option<Scopes>) -> Result<Scopes, Refusal> {
             format!("a ticket is for {about_events}, not for {beyond}"),
         ));
     }
-    request::within(caller, scopes)?;
+    let delegated = request::require_can_grant(caller, scopes)?;
     if scopes.is_empty() {
         request::require(caller, Scope::EventsRead)?;
         return Err(Refusal::told(ErrorCode::InvalidArgument, "a ticket without a scope opens nothing"));
     }
-    Ok(scopes)
+    Ok(delegated)
 }
 
 async fn record(
     service: &Service,
     caller: &Caller,
     credential: &Credential,
-    scopes: Scopes,
+    scopes: Delegated,
 ) -> Result<TicketRecord, Refusal> {
     let now = service.clock.now();
     // A key that is bound to a network makes no ticket that is not.
-    let parent = match caller.credential() {
+    let parent = match caller.presented().lineage() {
         Some(id) => service.store.credential(id).await?,
         None => None,
     };
@@ -97,16 +96,17 @@ async fn record(
         hash: service.authorizer.pepper.hash(credential),
         owner,
         name: String::new(),
-        scopes,
+        scopes: scopes.scopes(),
         status: CredentialStatus::Active,
         family: credential.id().clone(),
-        parent: caller.credential().cloned(),
+        parent: caller.presented().lineage().cloned(),
         spki: None,
         cidr: parent.and_then(|parent| parent.cidr),
         created_at: now,
-        created_by: caller.actor(),
+        created_by: caller.name(),
         expires_at: now.plus(LIFETIME),
-        line_ends_at: None,
+        // What an access token opens does not outlive it.
+        line_ends_at: caller.presented().token().map(|token| token.ends_at()),
         used_at: None,
         successor: None,
         last_used_at: None,

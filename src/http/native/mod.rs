@@ -111,7 +111,7 @@ async fn whoami(State(service): State<App>, incoming: Request) -> Result<Respons
         renew_after: record.map(|r| answer::renew_after(&r.serial, r.not_before, r.not_after).to_string()),
         account: caller.account().cloned(),
         scopes: caller.scopes(),
-        credential: caller.credential().cloned(),
+        credential: caller.presented().public_id().cloned(),
     })
 }
 

@@ -79,8 +79,8 @@ fn wanted(form: &Form) -> Result<Wanted, Refusal> {
 /// The client is who it proves to be; if it also says so, that has to be the same.
 fn check_client(form: &Form, caller: &Caller) -> Result<(), Refusal> {
     let Some(said) = form.optional("client_id") else { return Ok(()) };
-    let is_key = caller.credential().is_some_and(|key| key.as_str() == said.as_str());
-    if is_key || caller.id() == said.as_str() || caller.actor() == said.as_str() {
+    let is_key = caller.presented().api_key().is_some_and(|key| key.id().as_str() == said.as_str());
+    if is_key || caller.id() == said.as_str() || caller.name() == said.as_str() {
         return Ok(());
     }
     Err(Refusal::told(ErrorCode::NotAuthenticated, format!("client_id does not say {}", caller.id())))

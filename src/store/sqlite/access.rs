@@ -8,7 +8,7 @@ use signet_api::{CredentialId, CredentialKind};
 use signet_pki::{DeviceId, Fingerprint, UnixTime};
 
 use super::super::*;
-use super::decode::{self, impossible, optional_text, text};
+use super::decode::{self, PRINCIPAL, impossible, optional_text, text};
 use super::reads::{Filter, many, one, page, page_size};
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore};
@@ -65,6 +65,15 @@ impl AccessStore for SqliteStore {
 
     fn credentials(&self, query: CredentialQuery, now: UnixTime) -> Answer<'_, Page<CredentialRecord>> {
         self.read_long(move |c| credentials(c, &query, now))
+    }
+
+    fn administrators_of(&self, account: &AccountId) -> Answer<'_, Vec<PrincipalRecord>> {
+        self.read(|c| {
+            let sql = format!(
+                "SELECT {PRINCIPAL} FROM principal p WHERE p.account = ?1 AND p.kind IN ('admin', 'server') ORDER BY p.id"
+            );
+            many(c, &sql, [account.as_str()], decode::principal)
+        })
     }
 
     fn devices_of(&self, account: &AccountId) -> Answer<'_, Vec<DeviceId>> {

@@ -71,7 +71,7 @@ fn close(tx: &mut WriteTx<'_>, order: &CloseAlarm) -> Result<Option<Result<Alarm
     if let Some(closed) = found.closed {
         return Ok(Some(Err(AlreadyClosed(closed))));
     }
-    let closed = Closed { at: order.draft.at, by: order.draft.actor.clone(), reason: order.reason.clone() };
+    let closed = Closed { at: order.draft.at, by: order.draft.actor.name().to_owned(), reason: order.reason.clone() };
     tx.connection
         .prepare_cached("UPDATE alarm SET closed_at = ?2, closed_by = ?3, reason = ?4 WHERE id = ?1")?
         .execute((order.id as i64, closed.at.0, &closed.by, &closed.reason))?;

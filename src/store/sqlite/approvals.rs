@@ -2,10 +2,10 @@
 
 use rusqlite::Row;
 use serde_json::json;
-use signet_pki::UnixTime;
+use signet_pki::{DeviceId, UnixTime};
 
 use super::super::*;
-use super::decode::text;
+use super::decode::{optional_text, text};
 use super::reads::{many, one};
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore};
@@ -54,7 +54,7 @@ fn ask(tx: &mut WriteTx<'_>, order: &AskApproval) -> Result<Approval, WriteError
         "SELECT {APPROVAL} FROM approval
          WHERE requested_by = ?1 AND digest = ?2 AND expires_at > ?3 AND status <> 'used' ORDER BY rowid DESC LIMIT 1"
     );
-    let params = (&wanted.requested_by, wanted.digest.as_slice(), order.now.0);
+    let params = (wanted.requested_by.as_str(), wanted.digest.as_slice(), order.now.0);
     match one(tx.connection, &sql, params, record)? {
         Some(found) if found.status == ApprovalStatus::Approved => {
             tx.connection.prepare_cached("UPDATE approval SET status = 'used' WHERE id = ?1")?.execute([&found.id])?;
@@ -70,7 +70,7 @@ fn ask(tx: &mut WriteTx<'_>, order: &AskApproval) -> Result<Approval, WriteError
         .prepare_cached(
             "SELECT count(*) FROM approval WHERE requested_by = ?1 AND status = 'pending' AND expires_at > ?2",
         )?
-        .query_row((&wanted.requested_by, order.now.0), |row| row.get(0))?;
+        .query_row((wanted.requested_by.as_str(), order.now.0), |row| row.get(0))?;
     if pending >= order.most_pending {
         return Ok(Approval::TooMany);
     }
@@ -86,7 +86,7 @@ fn ask(tx: &mut WriteTx<'_>, order: &AskApproval) -> Result<Approval, WriteError
             &wanted.path,
             &wanted.body,
             wanted.digest.as_slice(),
-            &wanted.requested_by,
+            wanted.requested_by.as_str(),
             wanted.requested_at.0,
             wanted.expires_at.0,
         ))?;
@@ -120,7 +120,7 @@ fn decide(
     }
     tx.connection
         .prepare_cached("UPDATE approval SET status = ?2, decided_by = ?3, decided_at = ?4, reason = ?5 WHERE id = ?1")?
-        .execute((&order.id, order.to.as_str(), &order.by, order.now.0, &order.reason))?;
+        .execute((&order.id, order.to.as_str(), order.by.as_str(), order.now.0, &order.reason))?;
     let decided = find(tx.connection, &order.id)?.ok_or(WriteError::Corrupt("an approval that was just decided on"))?;
     let kind = if order.to == ApprovalStatus::Approved { "approval.approved" } else { "approval.denied" };
     note(tx, kind, &decided, &order.draft)?;
@@ -131,7 +131,7 @@ fn note(tx: &mut WriteTx<'_>, kind: &'static str, of: &ApprovalRecord, draft: &A
     let digest = data_encoding::HEXLOWER.encode(&of.digest);
     let detail = json!({
         "guarded": of.guarded.as_str(), "summary": of.summary, "path": of.path, "digest": digest,
-        "requested_by": of.requested_by, "reason": of.reason,
+        "requested_by": format!("admin:{}", of.requested_by), "reason": of.reason,
     });
     tx.audit(&AuditDraft { kind, subject: format!("approval:{}", of.id), detail, ..draft.clone() })
 }
@@ -149,10 +149,10 @@ fn record(row: &Row<'_>) -> rusqlite::Result<ApprovalRecord> {
         body: row.get(4)?,
         digest: row.get(5)?,
         status: text(row, 6, ApprovalStatus::parse)?,
-        requested_by: row.get(7)?,
+        requested_by: super::decode::device_id(row, 7)?,
         requested_at: UnixTime(row.get(8)?),
         expires_at: UnixTime(row.get(9)?),
-        decided_by: row.get(10)?,
+        decided_by: optional_text(row, 10, |id| DeviceId::parse(id).ok())?,
         decided_at: row.get::<_, Option<i64>>(11)?.map(UnixTime),
         reason: row.get(12)?,
     })

@@ -4,6 +4,7 @@ mod access;
 mod alarms;
 mod approvals;
 mod archive;
+mod changing;
 mod decode;
 mod facts;
 mod issuers;

@@ -64,7 +64,7 @@ fn apply(tx: &mut WriteTx<'_>, order: &ApplyPolicy) -> Result<Result<PolicyRecor
         revision: order.revision.clone(),
         text: Some(order.text.clone()),
         origin: order.origin,
-        applied_by: order.draft.actor.clone(),
+        applied_by: order.draft.actor.name().to_owned(),
         applied_at: order.draft.at,
     };
     tx.connection

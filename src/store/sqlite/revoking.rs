@@ -7,6 +7,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::super::*;
 use super::access::{self, Whose, end_credentials};
+use super::changing;
 use super::decode;
 use super::issuing::json;
 use super::reads;
@@ -207,6 +208,9 @@ pub(super) fn change_device(
     order: &ChangeDevice,
 ) -> Result<Option<Result<PrincipalRecord, Conflict>>, WriteError> {
     let Some(found) = reads::principal(tx.connection, &order.device)? else { return Ok(None) };
+    if let Some(conflict) = changing::refused(tx.connection, &found, order)? {
+        return Ok(Some(Err(conflict)));
+    }
     let account = order.account.as_ref().unwrap_or(&found.account);
     if let (Some(id), true) = (account, order.account.is_some())
         && !access::is_active(tx.connection, id)?
@@ -258,13 +262,6 @@ fn take_step(
             .prepare_cached("UPDATE principal SET status = ?2 WHERE id = ?1")?
             .execute((found.id.as_str(), status.as_str()))
     };
-    let decide = |from: &str, to: &str| {
-        connection.prepare_cached("UPDATE token SET status = ?3 WHERE device = ?1 AND status = ?2")?.execute((
-            found.id.as_str(),
-            from,
-            to,
-        ))
-    };
     match (step, found.status) {
         (Step::Suspend, Active) => {
             set(Suspended)?;
@@ -287,17 +284,27 @@ fn take_step(
             end_device(connection, &found.id, Retired, &revocation, &mut outcome)?;
             return Ok(Ok(outcome.certificates));
         }
-        (Step::Approve, _) if decide("pending", "approved")? > 0 => 1,
-        (Step::Deny, status) if decide("pending", "denied")? > 0 => {
-            if status == Pending {
-                set(Preregistered)?
-            } else {
-                1
+        (Step::Approve, _) => match changing::decide_claims(connection, found, order, TokenStatus::Approved)? {
+            Ok(0) => return Ok(refused),
+            Ok(_) => {}
+            Err(conflict) => return Ok(Err(conflict)),
+        },
+        (Step::Deny, status) => match changing::decide_claims(connection, found, order, TokenStatus::Denied)? {
+            Ok(0) => return Ok(refused),
+            Ok(_) if status == Pending && !has_claims(connection, &found.id)? => {
+                set(Preregistered)?;
             }
-        }
+            Ok(_) => {}
+            Err(conflict) => return Ok(Err(conflict)),
+        },
         _ => return Ok(refused),
-    };
+    }
     Ok(Ok(Vec::new()))
+}
+
+fn has_claims(connection: &Connection, id: &DeviceId) -> Result<bool, WriteError> {
+    let sql = "SELECT 1 FROM token WHERE device = ?1 AND status = 'pending'";
+    Ok(connection.prepare_cached(sql)?.exists([id.as_str()])?)
 }
 
 /// Neither revoked nor expired: whoever checks offline accepts them.

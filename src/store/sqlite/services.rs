@@ -75,7 +75,7 @@ fn register(
             facts.fail_mode.as_str(),
             facts.address.map(|address| address.to_string()),
             order.serial.as_bytes(),
-            &order.draft.actor,
+            order.draft.actor.name(),
             order.draft.at.0,
         ))?;
     let kind = if before.is_some() { "service.changed" } else { order.draft.kind };

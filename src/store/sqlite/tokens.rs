@@ -22,6 +22,9 @@ impl Verdict for Vec<CredentialId> {
 }
 
 pub(super) fn create(tx: &mut WriteTx<'_>, order: &CreateTokens) -> Result<Result<(), TokenConflict>, WriteError> {
+    if let Some(conflict) = large_batch(tx.connection, order)? {
+        return Ok(Err(conflict));
+    }
     for token in &order.tokens {
         if let Err(conflict) = preregister(tx.connection, order, token)? {
             return Ok(Err(conflict));
@@ -30,6 +33,20 @@ pub(super) fn create(tx: &mut WriteTx<'_>, order: &CreateTokens) -> Result<Resul
     }
     tx.audit(&order.draft)?;
     Ok(Ok(()))
+}
+
+/// A batch is what bears its name, in however many orders.
+fn large_batch(connection: &Connection, order: &CreateTokens) -> Result<Option<TokenConflict>, WriteError> {
+    let Some(large) = order.large_batch else { return Ok(None) };
+    let batch = order.tokens.first().and_then(|token| token.batch.as_ref());
+    let made: u32 = match batch {
+        None => 0,
+        Some(name) => connection
+            .prepare_cached("SELECT count(*) FROM token WHERE batch = ?1")?
+            .query_row([name], |row| row.get(0))?,
+    };
+    let total = made.saturating_add(u32::try_from(order.tokens.len()).unwrap_or(u32::MAX));
+    Ok((total >= large).then_some(TokenConflict::LargeBatch(total)))
 }
 
 /// The principal that the token will enroll: new, or allowed to enroll again.
@@ -58,6 +75,11 @@ fn preregister(
             ))?;
         return Ok(Ok(()));
     };
+    // Who holds the token becomes the principal.
+    let beyond = found.scopes().beyond(order.outranked_by);
+    if found.permissions.is_some() && !beyond.is_empty() {
+        return Ok(Err(TokenConflict::Outranked(found.id, beyond)));
+    }
     let verdict = match found.status {
         Revoked | Retired => Err(TokenConflict::Ended(found.id)),
         _ if found.kind != order.kind => Err(TokenConflict::Ended(found.id)),

@@ -94,7 +94,7 @@ fn create(tx: &mut WriteTx<'_>, new: &NewWebhook) -> Result<WebhookCreation, Wri
             &new.url,
             events.join(" "),
             reach_text(new.reach),
-            &new.draft.actor,
+            new.draft.actor.name(),
             new.draft.at.0,
             &new.secret,
         ))?;
