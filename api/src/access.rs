@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use signet_pki::DeviceId;
+use signet_pki::crl::Reason;
 
 use crate::credential::CredentialId;
+use crate::revocations::RevokeReport;
 use crate::scope::{AccountId, Permissions, Scopes};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +108,10 @@ pub struct CredentialQuery {
     /// Only imported ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<bool>,
+    /// Only keys that were revoked without a reason while something that was made with them, or a key that took their place,
+    /// lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survived: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// 1 to 1000, default 100.
@@ -173,6 +179,9 @@ pub struct ApiKeyInfo {
     pub successor: Option<CredentialId>,
     /// Imported from another system.
     pub legacy: bool,
+    /// In the answer to its revocation: what that ended, and what lives on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<Box<RevokeReport>>,
 }
 
 /// `POST /v1/apikeys/rotate`, with the key that is to be replaced.
@@ -201,6 +210,13 @@ pub struct ChangeApiKey {
     /// An empty text takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<String>,
+    /// Of a revocation, and then without other changes. A compromise ends all that was made with the key; a key that is revoked
+    /// already may get a graver reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Of a revocation: says what would end, and changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

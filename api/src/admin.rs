@@ -5,7 +5,7 @@ use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, DnsName};
 
-pub use crate::revocations::{RevokeReport, RevokeRequest};
+pub use crate::revocations::{Descendant, DescendantKind, RevokeReport, RevokeRequest};
 
 use crate::credential::CredentialId;
 use crate::scope::{AccountId, Permissions};

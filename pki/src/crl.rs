@@ -50,6 +50,21 @@ impl Reason {
         }
     }
 
+    /// Whether the key is known or suspected to be in other hands: what descends from it ends with it, and the key for ever.
+    pub fn is_compromise(self) -> bool {
+        matches!(self, Reason::KeyCompromise | Reason::CaCompromise)
+    }
+
+    /// Whether a reason that was given before may be replaced by this one: it says more, and never takes a compromise back.
+    pub fn may_replace(self, before: Reason) -> bool {
+        let weight = |reason: Reason| match reason {
+            Reason::Unspecified => 0,
+            reason if reason.is_compromise() => 2,
+            _ => 1,
+        };
+        weight(self) > weight(before)
+    }
+
     pub fn from_code(code: u8) -> Option<Reason> {
         Self::ALL.into_iter().find(|r| r.code() == code)
     }

@@ -11,7 +11,7 @@ use signet_pki::issue::{IssueError, LeafPlan, Signed, Subject};
 use signet_pki::profile::Profile;
 
 use super::Context;
-use crate::store::{Actor, AuditEntry, IssueCommit, PrincipalRecord, Redemption};
+use crate::store::{Actor, AuditEntry, IssueCommit, Origin, PrincipalRecord, Redemption};
 
 /// Names, profile and key that were granted, and what has to be redeemed for them.
 pub struct Grant {
@@ -24,6 +24,7 @@ pub struct Grant {
 /// The part of a grant that the store gets together with the certificate.
 pub(crate) struct Promise {
     redemption: Redemption,
+    origin: Origin,
     principal: PrincipalRecord,
     kind: &'static str,
     actor: Actor,
@@ -53,6 +54,7 @@ pub(super) struct Granted {
     pub(super) csr: CheckedCsr,
     pub(super) wanted: Option<i64>,
     pub(super) redemption: Redemption,
+    pub(super) origin: Origin,
     /// The record as it shall be; its version is the one that was looked at.
     pub(super) principal: PrincipalRecord,
     pub(super) kind: &'static str,
@@ -61,14 +63,14 @@ pub(super) struct Granted {
 
 impl Grant {
     pub(super) fn new(granted: Granted, context: &Context) -> Grant {
-        let Granted { profile, csr, wanted, redemption, principal, kind, actor } = granted;
+        let Granted { profile, csr, wanted, redemption, origin, principal, kind, actor } = granted;
         let wishes = csr.wishes().subject.clone();
         let (request_id, remote) = (context.request_id.clone(), context.remote.to_string());
         Grant {
             profile,
             csr,
             wanted,
-            promise: Promise { redemption, principal, kind, actor, request_id, remote, wishes },
+            promise: Promise { redemption, origin, principal, kind, actor, request_id, remote, wishes },
         }
     }
 
@@ -115,6 +117,7 @@ impl Promise {
         };
         let names = (self.actor.name().to_owned(), self.principal.id.to_string(), self.request_id);
         let entry = AuditEntry::new(self.kind, names, now, &detail);
-        IssueCommit { signed, redemption: self.redemption, principal: self.principal, now, entry }
+        let (redemption, origin) = (self.redemption, self.origin);
+        IssueCommit { signed, redemption, origin, principal: self.principal, now, entry }
     }
 }

@@ -7,7 +7,7 @@ use signet_pki::name::PrincipalKind;
 use super::grant::Granted;
 use super::{Authorizer, Caller, Context, Decision, Grant, ManualOrder};
 use crate::enrollment::EnrollError;
-use crate::store::{PrincipalRecord, PrincipalStatus, Redemption};
+use crate::store::{Origin, PrincipalRecord, PrincipalStatus, Redemption};
 
 impl Authorizer {
     pub(super) async fn by_administrator(
@@ -46,6 +46,7 @@ impl Authorizer {
             csr,
             wanted: order.lifetime,
             redemption: Redemption::Manual,
+            origin: admin.origin(),
             principal,
             kind: "certificate.issued_manually",
             actor: admin.actor(),
@@ -70,6 +71,7 @@ impl Authorizer {
             csr,
             wanted: None,
             redemption: Redemption::Manual,
+            origin: Origin::default(),
             principal,
             kind: "certificate.issued_by_operator",
             actor: "signetd".into(),

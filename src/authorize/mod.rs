@@ -5,6 +5,7 @@ pub mod caller;
 mod grant;
 pub mod identity;
 mod manual;
+mod origin;
 mod person;
 mod presented;
 mod recovery;

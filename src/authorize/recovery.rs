@@ -9,7 +9,7 @@ use super::grant::Granted;
 use super::{Authorizer, Context, Decision, Grant};
 use crate::config::raw::RawRecovery;
 use crate::enrollment::EnrollError;
-use crate::store::{AuditDraft, CertificateRecord, CertificateStatus, PrincipalStatus, Redemption};
+use crate::store::{AuditDraft, CertificateRecord, CertificateStatus, Origin, PrincipalStatus, Redemption};
 
 /// What the request says: a certificate's serial and key, and a signature. Nothing of it is checked.
 #[derive(Debug, Clone)]
@@ -78,6 +78,7 @@ impl Authorizer {
                 true => Redemption::Recovery { parent: record.serial.clone(), allowance },
                 false => Redemption::Renewal(record.serial.clone()),
             },
+            origin: Origin::default(),
             actor: record.actor(),
             principal: record.principal,
             kind: "certificate.recovered",

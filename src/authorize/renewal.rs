@@ -10,7 +10,7 @@ use signet_pki::profile::Profile;
 use super::grant::Granted;
 use super::{Authorizer, Claims, Context, Decision, Grant, PeerCertificate};
 use crate::enrollment::EnrollError;
-use crate::store::{AuditDraft, CertificateRecord, PrincipalRecord, Redemption};
+use crate::store::{AuditDraft, CertificateRecord, Origin, PrincipalRecord, Redemption};
 
 impl Authorizer {
     pub(super) async fn by_certificate(
@@ -42,6 +42,7 @@ impl Authorizer {
             csr,
             wanted: None,
             redemption: Redemption::Renewal(record.serial.clone()),
+            origin: Origin::default(),
             principal: PrincipalRecord {
                 bundle_seen: claims.bundle.or(record.principal.bundle_seen),
                 ..record.principal.clone()

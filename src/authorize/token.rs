@@ -14,7 +14,7 @@ use super::{Authorizer, Context, Decision, Grant, Pending};
 use crate::credentials::order::is_hardware_serial;
 use crate::enrollment::EnrollError;
 use crate::store::{
-    AuditDraft, CertificateStatus, Claim, Conflict, PrincipalStatus, Redemption, TokenRecord, TokenStatus,
+    AuditDraft, CertificateStatus, Claim, Conflict, Origin, PrincipalStatus, Redemption, TokenRecord, TokenStatus,
 };
 
 /// How long the same key may fetch the same certificate again with its used token.
@@ -76,6 +76,7 @@ impl Authorizer {
             csr,
             wanted: None,
             redemption: Redemption::Token(token.id.clone()),
+            origin: Origin::default(),
             principal,
             kind: "certificate.enrolled",
             actor: format!("token:{}", token.id).into(),

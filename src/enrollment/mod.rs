@@ -91,6 +91,9 @@ fn refuse(conflict: Conflict) -> EnrollError {
         }
         Conflict::RecoveryExhausted => EnrollError::RecoveryExhausted,
         Conflict::KeyTaken => EnrollError::Key("this key belongs to another device".into()),
+        Conflict::KeyCompromised => {
+            EnrollError::Key("this key was reported as compromised and is never certified again; make a new key".into())
+        }
         Conflict::KeySpent => EnrollError::Key("the certificate for this key has ended; renew with a new key".into()),
         Conflict::PrincipalChanged
         | Conflict::SerialTaken

@@ -102,6 +102,7 @@ pub(super) fn info(key: CredentialRecord, now: UnixTime) -> ApiKeyInfo {
         last_used_at: key.last_used_at.map(|at| at.to_string()),
         successor: key.successor,
         legacy: key.legacy,
+        revocation: None,
     }
 }
 

@@ -25,8 +25,8 @@ use crate::jwt::MintError;
 use crate::oauth::device::DeviceCodes;
 use crate::random::{self, Random};
 use crate::store::{
-    AccessConflict, Actor, AuditDraft, CreateCredentials, CredentialRecord, CredentialStatus, Owner, PrincipalStatus,
-    Store, StoreError,
+    AccessConflict, Actor, AuditDraft, CreateCredentials, CredentialRecord, CredentialStatus, Origin, Owner,
+    PrincipalStatus, Store, StoreError,
 };
 
 /// Gives tokens out, and takes them back.
@@ -209,7 +209,9 @@ impl OAuth {
             "remote": context.remote.to_string(),
         });
         let draft = draft("session.opened", holder.actor(), first.id().to_string(), detail, (context, now));
-        let order = CreateCredentials { credentials: vec![record], draft };
+        let certificate = identity(&holder.who).map(|identity| identity.record().serial.clone());
+        let origin = Origin { certificate, credential: holder.key.clone() };
+        let order = CreateCredentials { credentials: vec![record], origin, draft };
         self.store.create_credentials(order).await?.map_err(OAuthError::Refused)?;
         Ok(Line { family: first.id().clone(), ends_at, next: first })
     }

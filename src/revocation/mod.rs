@@ -68,10 +68,19 @@ impl Revocation {
             RevokeTarget::Serial(serial) => serial.to_string(),
             RevokeTarget::Batch(batch) => format!("batch:{batch}"),
             RevokeTarget::Account(id) => format!("account:{id}"),
+            RevokeTarget::Credential(id) => format!("apikey:{id}"),
+            RevokeTarget::Session(family) => family.to_string(),
+        };
+        let kind = match target {
+            RevokeTarget::Credential(_) => "apikey.revoked",
+            RevokeTarget::Session(_) => "session.revoked",
+            RevokeTarget::Device(_) | RevokeTarget::Serial(_) | RevokeTarget::Batch(_) | RevokeTarget::Account(_) => {
+                "revocation"
+            }
         };
         let now = self.clock.now();
         let draft = AuditDraft {
-            kind: "revocation",
+            kind,
             actor,
             subject,
             request_id: context.request_id.clone(),
@@ -84,11 +93,11 @@ impl Revocation {
         if mode == Mode::DryRun || revoked.is_empty() {
             self.latency.forget(&context.request_id);
         } else {
-            let list = if revoked.certificates.is_empty() { List::None } else { List::Expected };
+            let list = if revoked.changes_lists() { List::Expected } else { List::None };
             self.latency.committed(&context.request_id, list);
         }
         // A repeated order whose first answer was lost changes nothing and still waits for its list.
-        let listed = revoked.certificates.is_empty() && !self.publisher.is_behind();
+        let listed = !revoked.changes_lists() && !self.publisher.is_behind();
         if mode == Mode::DryRun || listed {
             return Ok(Report { revoked, crl_number: None });
         }

@@ -13,7 +13,7 @@ use super::press::{Demand, Press, PublishError, Published};
 use super::shards::Shards;
 use crate::clock::Clock;
 use crate::issuer::Issuer;
-use crate::store::{Store, StoreError};
+use crate::store::{Extent, Store, StoreError};
 
 /// Milliseconds that the full list may follow the shards' lists before readiness minds: a look at the schedule is five
 /// seconds away, and a list of ten million takes a few more.
@@ -160,7 +160,11 @@ impl Publisher {
         let covers = self.demand.newest();
         let stamp = self.press.stamp(request_id, 1).await?;
         let delta = self.press.store.revocations_after(self.press.key(), ledger.sequence).await?;
-        let published = self.press.print(stamp, None, ledger.list.clone(), delta.entries).await?;
+        let before = match delta.extent {
+            Extent::News => ledger.list.clone(),
+            Extent::Whole => None,
+        };
+        let published = self.press.print(stamp, None, before, delta.entries).await?;
         // Whoever gives up before this point leaves everything as it was.
         *ledger = Ledger { list: Some(published.list.clone()), sequence: delta.sequence };
         self.published.store(Some(published));

@@ -8,7 +8,7 @@ use signet_pki::crl::Entries;
 use tokio::sync::Mutex;
 
 use super::press::{Demand, Press, PublishError, Published};
-use crate::store::StoreError;
+use crate::store::{Extent, StoreError};
 
 /// In so many portions an interval is divided, and in each of them a portion of the lists is made anew: a signature a second
 /// with the most shards there can be, and sixty audit entries an hour.
@@ -112,7 +112,8 @@ impl Shards {
             let number = shard as u16;
             let news = delta.shards.remove(&number);
             if news.is_some() || self.is_over(shard, now) {
-                wanted.push((number, news.unwrap_or_default()));
+                let whole = self.is_over(shard, now) || delta.replaced.contains(&number);
+                wanted.push((number, news.unwrap_or_default(), if whole { Extent::Whole } else { Extent::News }));
             }
         }
         // What is left names a shard that has no list here: it is on the full one.
@@ -125,8 +126,8 @@ impl Shards {
         if !wanted.is_empty() {
             let stamp = press.stamp(request_id, wanted.len()).await?;
             newest.number = stamp.number();
-            for (shard, news) in wanted {
-                let (continues, entries) = self.content(press, shard, news, delta.sequence, now).await?;
+            for (shard, news, extent) in wanted {
+                let (continues, entries) = self.content(press, shard, (news, extent), delta.sequence).await?;
                 let continues = continues.map(|list| list.list.clone());
                 made.push((shard, press.print(stamp, Some(shard), continues, entries).await?));
             }
@@ -134,21 +135,20 @@ impl Shards {
         Ok((Progress { sequence: delta.sequence, newest }, made))
     }
 
-    /// What a list is made of: the one before and what is new, or, when its time has come, what the store has: the retention
-    /// may have taken something away.
+    /// What a list is made of: the one before and what is new, or, when its time has come or an entry was replaced, what the
+    /// store has: the retention may have taken something away.
     async fn content(
         &self,
         press: &Press,
         shard: u16,
-        news: Entries,
+        (news, extent): (Entries, Extent),
         through: u64,
-        now: UnixTime,
     ) -> Result<(Option<Arc<Published>>, Entries), StoreError> {
-        match self.list(shard) {
-            Some(_) if self.is_over(usize::from(shard), now) => {
+        match (self.list(shard), extent) {
+            (Some(_), Extent::Whole) => {
                 Ok((None, press.store.revocations_of_shard(press.key(), shard, through).await?))
             }
-            before => Ok((before, news)),
+            (before, _) => Ok((before, news)),
         }
     }
 

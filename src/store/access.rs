@@ -7,7 +7,7 @@ use signet_api::{CredentialId, CredentialKind};
 use signet_pki::{DeviceId, Fingerprint, UnixTime};
 
 use super::records::{PrincipalRecord, text_enum};
-use super::{Answer, AuditDraft};
+use super::{Answer, AuditDraft, Origin};
 
 text_enum! {
     /// Life of an account. A revoked one never comes back.
@@ -104,6 +104,7 @@ pub struct ChangeAccount {
 #[derive(Debug, Clone)]
 pub struct CreateCredentials {
     pub credentials: Vec<CredentialRecord>,
+    pub origin: Origin,
     pub draft: AuditDraft,
 }
 

@@ -1,6 +1,6 @@
 //! What reads hand out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use signet_api::CredentialId;
@@ -273,10 +273,21 @@ pub enum Standing {
     Revoked { at: UnixTime, reason: Reason },
 }
 
+/// How entries that were read stand to those that were read before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// They follow them.
+    #[default]
+    News,
+    /// They take their place: an earlier entry was replaced.
+    Whole,
+}
+
 /// What a revocation list has to grow by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RevocationDelta {
     pub entries: Entries,
+    pub extent: Extent,
     /// Where the next delta begins.
     pub sequence: u64,
 }
@@ -285,6 +296,8 @@ pub struct RevocationDelta {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardedDelta {
     pub shards: BTreeMap<u16, Entries>,
+    /// Shards whose earlier entries were replaced: their lists are made of all that there is.
+    pub replaced: BTreeSet<u16>,
     /// Revocations of certificates that name the full list.
     pub unsharded: u64,
     /// Where the next delta begins.

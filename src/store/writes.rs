@@ -8,6 +8,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 pub use crate::audit::{Actor, AuditDraft, Entry as AuditEntry};
 
+use super::lineage::{Descendant, Origin};
 use super::records::{CertificateRecord, PrincipalRecord, PrincipalStatus, Stage, TokenRecord};
 
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub struct CreateTokens {
     pub outranked_by: Scopes,
     /// Rejects an order that makes a batch, with what it has already, as large as this.
     pub large_batch: Option<u32>,
+    pub origin: Origin,
     pub draft: AuditDraft,
 }
 
@@ -58,6 +60,8 @@ pub struct IssueCommit {
     pub redemption: Redemption,
     /// The record as it should be afterwards; `version` is the one that the decision was made on, 0 for a new one.
     pub principal: PrincipalRecord,
+    /// Of a certificate that an administrator ordered; what a token or a certificate was presented for stands in `redemption`.
+    pub origin: Origin,
     pub now: UnixTime,
     /// Written beforehand: the writer is one thread for all.
     pub entry: AuditEntry,
@@ -151,6 +155,8 @@ pub enum Conflict {
     PrincipalChanged,
     /// The public key belongs to another principal.
     KeyTaken,
+    /// The public key was reported as compromised.
+    KeyCompromised,
     /// The public key was certified in the same renewal before, and that certificate has ended.
     KeySpent,
     /// The serial number exists. Practically impossible; the caller draws again.
@@ -192,6 +198,10 @@ pub enum RevokeTarget {
     Batch(String),
     /// With everything that it owns.
     Account(AccountId),
+    /// An API key, with the sessions and tickets that were got with it.
+    Credential(CredentialId),
+    /// A session, by the family of its refresh tokens.
+    Session(CredentialId),
 }
 
 #[derive(Debug, Clone)]
@@ -223,15 +233,34 @@ pub struct Revoked {
     pub accounts: Vec<AccountId>,
     /// API keys, refresh tokens and tickets.
     pub credentials: Vec<CredentialId>,
+    /// Ended before; the reason was replaced by a graver one.
+    pub raised: Vec<Serial>,
+    pub raised_credentials: Vec<CredentialId>,
+    /// Keys that are never certified again from now on.
+    pub blocked_keys: u64,
+    /// Other devices and administrators that lose a certificate, because it was made with what was compromised.
+    pub affected: Vec<DeviceId>,
+    /// What descends from the target and lives on, at most [`DESCENDANTS_NAMED`](super::DESCENDANTS_NAMED).
+    pub living: Vec<Descendant>,
+    /// How many there are beyond those.
+    pub living_more: u64,
 }
 
 impl Revoked {
+    /// Whether a CRL has to say something else afterwards.
+    pub fn changes_lists(&self) -> bool {
+        !self.certificates.is_empty() || !self.raised.is_empty()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty()
             && self.certificates.is_empty()
             && self.tokens.is_empty()
             && self.accounts.is_empty()
             && self.credentials.is_empty()
+            && self.raised.is_empty()
+            && self.raised_credentials.is_empty()
+            && self.blocked_keys == 0
     }
 }
 

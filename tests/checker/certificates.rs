@@ -59,9 +59,24 @@ pub(super) fn check(
     for (principal, count) in active {
         report.unless(count == 1, || format!("principal {principal}: {count} active certificates"));
     }
+    compromised_keys(connection, report)?;
     let known: BTreeSet<&str> = stored.iter().map(|one| one.serial.as_str()).collect();
     for serial in log.issued.keys().chain(listed.keys()) {
         report.unless(known.contains(serial.as_str()), || format!("serial {serial}: mentioned, but not stored"));
+    }
+    Ok(())
+}
+
+/// A key that was reported once is blocked, and nothing that has it is good.
+fn compromised_keys(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let sql = "SELECT hex(serial), status, reason IN (1, 2) FROM certificate c
+               WHERE coalesce(reason IN (1, 2), 0) <> (spki IN (SELECT spki FROM compromised_key))
+                 AND (reason IN (1, 2) OR status <> 'revoked')";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (serial, status): (String, String) = (row.get(0)?, row.get(1)?);
+        report.0.push(format!("certificate {serial}: {status}, which does not fit what is known of its key"));
     }
     Ok(())
 }

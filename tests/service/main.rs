@@ -24,6 +24,7 @@ mod issuers;
 mod keys;
 mod kill_switch;
 mod leaks;
+mod lineage;
 mod lists;
 mod malleability;
 mod oauth;

@@ -60,7 +60,7 @@ fn key(owner: Owner) -> CredentialRecord {
     }
 }
 
-fn of(name: &str) -> CredentialRecord {
+pub(crate) fn of(name: &str) -> CredentialRecord {
     key(Owner::Account(account_id(name)))
 }
 
@@ -78,7 +78,11 @@ fn step_account(name: &str, status: Option<AccountStatus>) -> ChangeAccount {
     ChangeAccount { id: account_id(name), name: None, status, permissions: None, draft }
 }
 
-fn rotation(old: &CredentialRecord, new: &CredentialRecord, instead_of: Option<&CredentialRecord>) -> RotateCredential {
+pub(crate) fn rotation(
+    old: &CredentialRecord,
+    new: &CredentialRecord,
+    instead_of: Option<&CredentialRecord>,
+) -> RotateCredential {
     RotateCredential {
         old: old.id.clone(),
         new: new.clone(),
@@ -89,7 +93,7 @@ fn rotation(old: &CredentialRecord, new: &CredentialRecord, instead_of: Option<&
 }
 
 impl Bench {
-    async fn account(&self, name: &str) -> AccountRecord {
+    pub(crate) async fn account(&self, name: &str) -> AccountRecord {
         let record = account(name);
         let order = CreateAccount { account: record.clone(), draft: draft("account.created", name) };
         self.store.create_account(order).await.unwrap().unwrap();
@@ -97,7 +101,11 @@ impl Bench {
     }
 
     async fn keep(&self, keys: &[CredentialRecord]) -> Result<(), AccessConflict> {
-        let order = CreateCredentials { credentials: keys.to_vec(), draft: draft("apikey.created", "apikey") };
+        let order = CreateCredentials {
+            credentials: keys.to_vec(),
+            origin: Default::default(),
+            draft: draft("apikey.created", "apikey"),
+        };
         self.store.create_credentials(order).await.unwrap()
     }
 
@@ -107,7 +115,7 @@ impl Bench {
         key
     }
 
-    async fn credential(&self, id: &CredentialId) -> CredentialRecord {
+    pub(crate) async fn credential(&self, id: &CredentialId) -> CredentialRecord {
         self.store.credential(id).await.unwrap().unwrap()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::json;
 pub(crate) use signet::store::AuditDraft;
 use signet::store::{
-    ChangeDevice, Claim, CreateTokens, IssueCommit, Mode, PrincipalRecord, PrincipalStatus, Prune, Redemption,
+    ChangeDevice, Claim, CreateTokens, IssueCommit, Mode, Origin, PrincipalRecord, PrincipalStatus, Prune, Redemption,
     Restoration, RevokeOrder, RevokeTarget, RevokeTokens, Step, TokenRecord, TokenSelection, TokenStatus,
 };
 use signet_api::admin::TokenKind;
@@ -142,6 +142,7 @@ pub(crate) fn order(tokens: &[TokenRecord]) -> CreateTokens {
         permissions: None,
         outranked_by: Scopes::all(),
         large_batch: None,
+        origin: Origin::default(),
         draft: draft("token.created", "tokens"),
     }
 }
@@ -211,14 +212,15 @@ pub(crate) fn issue_at(
     let signed = sign(&principal, key, now, unique());
     let detail = json!({ "serial": signed.facts().serial.to_string() });
     let draft = AuditDraft { detail, at: now, ..draft("certificate.enrolled", principal.id.as_str()) };
-    IssueCommit { signed, redemption, principal, now, entry: (&draft).into() }
+    IssueCommit { signed, redemption, origin: Origin::default(), principal, now, entry: (&draft).into() }
 }
 
 /// By an administrator's word, on the list of a shard.
 pub(crate) fn issue_in_shard(principal: PrincipalRecord, shard: u16) -> IssueCommit {
     let signed = sign_in_shard(&principal, &key(), NOW, unique(), Some(shard));
     let draft = draft("certificate.issued", principal.id.as_str());
-    IssueCommit { signed, redemption: Redemption::Manual, principal, now: NOW, entry: (&draft).into() }
+    let (redemption, origin) = (Redemption::Manual, Origin::default());
+    IssueCommit { signed, redemption, origin, principal, now: NOW, entry: (&draft).into() }
 }
 
 pub(crate) fn claim(token: &TokenRecord, key: &PrivateKey) -> Claim {

@@ -14,6 +14,7 @@ mod facts;
 mod grouping;
 mod issuers;
 mod issuing;
+mod lineage;
 mod numbering;
 mod oauth;
 mod policies;
@@ -105,6 +106,16 @@ macro_rules! holds_for {
                 t11_a_key_of_another_principal_is_refused_and_burns_no_token,
                 t12_a_serial_is_used_once,
                 the_record_says_what_the_certificate_says,
+            }
+            lineage {
+                t70_what_descends_from_a_compromise_is_dead_and_everything_else_lives,
+                t70_a_compromised_key_is_never_certified_again,
+                t70_a_reason_is_raised_once_and_keeps_the_earlier_date,
+                t70_a_raised_reason_is_on_the_list_of_its_shard,
+                t70_a_device_that_was_retired_is_compromised_later,
+                what_lives_on_is_named_beyond_any_limit,
+                a_key_is_revoked_with_its_sessions_and_a_compromised_one_with_its_family,
+                a_session_ends_with_what_was_made_with_it,
             }
             numbering {
                 t32_numbers_grow_and_never_fall_below_the_floor,

@@ -46,7 +46,11 @@ fn rotation(old: &CredentialRecord, new: &CredentialRecord, after: i64) -> Rotat
 async fn opened(bench: &Bench, device: &str) -> CredentialRecord {
     bench.enrolled(device).await;
     let first = refresh(device, 1, None);
-    let order = CreateCredentials { credentials: vec![first.clone()], draft: draft("session.opened", device) };
+    let order = CreateCredentials {
+        credentials: vec![first.clone()],
+        origin: Default::default(),
+        draft: draft("session.opened", device),
+    };
     bench.store.create_credentials(order).await.unwrap().unwrap();
     first
 }

@@ -115,7 +115,11 @@ pub(crate) async fn t42_tickets_of_one_owner_are_few_and_end_with_it(bench: Benc
 pub(crate) async fn tickets_are_removed_after_their_end_and_nothing_else_is(bench: Bench) {
     let owner = acme(&bench).await;
     let key = CredentialRecord { kind: CredentialKind::ApiKey, ..ticket(&owner, 50).credential };
-    let order = CreateCredentials { credentials: vec![key.clone()], draft: draft("apikey.created", "apikey:k") };
+    let order = CreateCredentials {
+        credentials: vec![key.clone()],
+        origin: Default::default(),
+        draft: draft("apikey.created", "apikey:k"),
+    };
     bench.store.create_credentials(order).await.unwrap().unwrap();
     for n in 1..=5 {
         create(&bench, &ticket(&owner, n)).await.unwrap();

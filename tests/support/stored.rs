@@ -79,7 +79,7 @@ impl TestService {
             legacy: false,
         };
         let draft = self.stored_entry("apikey.created", format!("apikey:{}", record.id));
-        let order = CreateCredentials { credentials: vec![record], draft };
+        let order = CreateCredentials { credentials: vec![record], origin: Origin::default(), draft };
         self.running.service.store.create_credentials(order).await.unwrap().unwrap();
         Key { text: credential.expose().to_string(), id: credential.id().clone() }
     }

@@ -81,6 +81,9 @@ const ATTACKS: [&str; 73] = [
     "guesses that lock out good credentials",
 ];
 
+/// Attacks with a number that does not follow: those between them belong to what is not built yet.
+const FURTHER: &[(usize, &str)] = &[(70, "a compromise that ends one row and leaves what descends from it")];
+
 /// Attacks without a test, with the reason. Whoever writes the test removes the line.
 const OPEN: &[(usize, &str)] = &[
     (29, "keys are wiped and core dumps are off; a signer in a process of its own does not exist yet"),
@@ -124,7 +127,7 @@ fn every_attack_has_a_test_or_a_reason() {
     }
     let open: BTreeMap<usize, &str> = OPEN.iter().copied().collect();
     assert_eq!(open.len(), OPEN.len(), "an attack is open twice");
-    for (number, what) in (1..).zip(ATTACKS) {
+    for (number, what) in (1..).zip(ATTACKS).chain(FURTHER.iter().map(|(number, what)| (*number, *what))) {
         match (tests.contains_key(&number), open.contains_key(&number)) {
             (false, false) => {
                 panic!("T{number:02}, {what}: no test is named t{number:02}_…, and it is not among the open ones")
@@ -133,7 +136,10 @@ fn every_attack_has_a_test_or_a_reason() {
             _ => {}
         }
     }
-    let unknown: Vec<_> = tests.keys().filter(|n| !(1..=ATTACKS.len()).contains(n)).collect();
+    let unknown: Vec<_> = tests
+        .keys()
+        .filter(|n| !(1..=ATTACKS.len()).contains(n) && !FURTHER.iter().any(|(further, _)| further == *n))
+        .collect();
     assert!(unknown.is_empty(), "tests name attacks that are not on the list: {unknown:?}");
     assert!(open.values().all(|reason| reason.len() > 20), "a reason is a sentence");
 }

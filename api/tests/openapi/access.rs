@@ -90,6 +90,7 @@ fn keys(document: &mut Document) {
         .takes_like::<ChangeApiKey>(
             json!({
                 "action": "rotate", "overlap": 3600, "name": "nightly", "scopes": "devices:read", "cidr": "10.20.0.0/16",
+                "reason": "key-compromise", "dry_run": true,
             }),
             json!({ "action": "rotate", "overlap": 3600 }),
         )
@@ -202,14 +203,14 @@ fn key() -> Value {
     json!({
         "id": TOKEN_ID, "account": "acme", "device": "sensor-1", "name": "nightly", "scopes": "devices:read",
         "status": "active", "cidr": "10.20.0.0/16", "created_at": EARLIER, "created_by": "admin:alice", "expires_at": LATER,
-        "last_used_at": EARLIER, "successor": TOKEN_ID, "legacy": false,
+        "last_used_at": EARLIER, "successor": TOKEN_ID, "legacy": false, "revocation": crate::admin::report(),
     })
 }
 
 fn query() -> Value {
     json!({
-        "kind": "sgk", "account": "acme", "device": "sensor-1", "status": "active", "legacy": false, "after": TOKEN_ID,
-        "limit": 100,
+        "kind": "sgk", "account": "acme", "device": "sensor-1", "status": "active", "legacy": false, "survived": true,
+        "after": TOKEN_ID, "limit": 100,
     })
 }
 

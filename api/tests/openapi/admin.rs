@@ -123,11 +123,11 @@ fn devices(document: &mut Document) {
 }
 
 fn revocations(document: &mut Document) {
-    let order = json!({ "device": "sensor-1", "serial": SERIAL, "batch": "spring", "account": "acme", "reason": "key-compromise", "dry_run": true });
-    let report = json!({ "dry_run": true, "devices": ["sensor-1"], "certificates": [SERIAL], "tokens": [TOKEN_ID], "accounts": ["acme"], "credentials": [TOKEN_ID], "crl_number": 1_767_600_000_000_u64 });
+    let order = json!({ "device": "sensor-1", "serial": SERIAL, "batch": "spring", "account": "acme", "session": TOKEN_ID, "reason": "key-compromise", "dry_run": true });
+    let report = report();
     let operation = document.post("/v1/admin/revocations", "revoke", "Revokes a device, a certificate or a batch");
     operation
-        .about("Exactly one of `device`, `serial`, `batch` and `account`.")
+        .about("Exactly one of `device`, `serial`, `batch`, `account` and `session`. A compromise ends what descends from the target as well; with any other reason the answer names what lives on.")
         .with(RevocationsWrite)
         .takes_like::<RevokeRequest>(
             order,
@@ -136,6 +136,15 @@ fn revocations(document: &mut Document) {
         .answers::<RevokeReport>(report)
         .refuses(&[InvalidArgument, NotFound, Conflict, ApprovalNeeded, ApprovalDenied])
         .done();
+}
+
+pub(crate) fn report() -> Value {
+    json!({
+        "dry_run": true, "devices": ["sensor-1"], "certificates": [SERIAL], "tokens": [TOKEN_ID], "accounts": ["acme"],
+        "credentials": [TOKEN_ID], "raised": [SERIAL], "affected": ["sensor-2"], "blocked_keys": 1,
+        "living": [{ "kind": "certificate", "id": SERIAL, "device": "sensor-1" }], "living_more": 1,
+        "crl_number": 1_767_600_000_000_u64,
+    })
 }
 
 fn audit(document: &mut Document) {

@@ -146,8 +146,8 @@ fn administration(document: &mut Document) {
     operation
         .with(Scope::AccountsRead)
         .query::<CredentialQuery>(json!({
-            "kind": "sgr", "account": "acme", "device": "sensor-1", "status": "active", "legacy": false, "after": TOKEN_ID,
-            "limit": 100,
+            "kind": "sgr", "account": "acme", "device": "sensor-1", "status": "active", "legacy": false, "survived": true,
+            "after": TOKEN_ID, "limit": 100,
         }))
         .answers::<Page<SessionInfo>>(json!({ "items": [session], "next": TOKEN_ID }))
         .done();

@@ -48,7 +48,8 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         ("DeviceQuery", "search" | "group" | "status" | "after") => Some(json!({ "maxLength": 1000 })),
         ("TokenQuery", "status" | "batch" | "after") => Some(json!({ "maxLength": 1000 })),
         ("AuditQuery", "subject" | "kind" | "actor") | ("AlarmQuery", "subject") => Some(json!({ "maxLength": 1000 })),
-        ("RevokeReport", "certificates") => Some(json!({ "items": serial() })),
+        ("RevokeReport", "certificates" | "raised") => Some(json!({ "items": serial() })),
+        ("Descendant", "id") => Some(json!({ "maxLength": 64, "pattern": "^[0-9a-z]+$" })),
         ("RevokeReport" | "RevokedTokens", "tokens") => Some(json!({ "items": credential_id() })),
         // An empty one: nobody's.
         ("DeviceChange", "account") => {
@@ -57,6 +58,7 @@ fn own(owner: &str, field: &str) -> Option<Value> {
         // A policy has at most a mebioctet: `limits::TEXT_BYTES` of the policy crate.
         ("PolicyOrder" | "PolicyCandidate", "text") => Some(json!({ "maxLength": 1_048_576 })),
         ("PolicyOrder", "instead_of") => Some(revision()),
+        ("RevokeRequest", "session") => Some(credential_id()),
         ("RevokeRequest", "batch") => Some(json!({ "maxLength": 1000 })),
         ("SubjectName", "certificate") => Some(json!({ "maxLength": 32_768 })),
         // As people and proxies write them.

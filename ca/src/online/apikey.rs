@@ -7,7 +7,7 @@ use signet_api::scope::AccountId;
 use signet_pki::DeviceId;
 
 use crate::failure::Failure;
-use crate::online::apikey_change::{Change, One, Rotate};
+use crate::online::apikey_change::{Change, One, RevokeKey, Rotate};
 use crate::online::apikey_create::Create;
 use crate::online::apikey_import::Import;
 use crate::online::context::At;
@@ -27,9 +27,7 @@ pub(crate) enum ApikeyCommand {
     #[command(after_help = "Example:\n  ca apikey disable 4f7k2m9qpz")]
     Disable(One),
     Rotate(Rotate),
-    /// End a key for good
-    #[command(after_help = "Example:\n  ca apikey revoke 4f7k2m9qpz")]
-    Revoke(One),
+    Revoke(RevokeKey),
     Import(Import),
 }
 
@@ -43,7 +41,7 @@ impl ApikeyCommand {
             ApikeyCommand::Enable(one) => one.act(at, ApiKeyAction::Enable),
             ApikeyCommand::Disable(one) => one.act(at, ApiKeyAction::Disable),
             ApikeyCommand::Rotate(command) => command.run(at),
-            ApikeyCommand::Revoke(one) => one.act(at, ApiKeyAction::Revoke),
+            ApikeyCommand::Revoke(command) => command.run(at),
             ApikeyCommand::Import(command) => command.run(at),
         }
     }

@@ -3,13 +3,14 @@
 use clap::Args;
 use signet_api::CredentialId;
 use signet_api::access::{ApiKeyAction, ApiKeyInfo, ChangeApiKey, RotateApiKey};
+use signet_pki::crl::Reason;
 
 use crate::failure::Failure;
 use crate::online::apikey::{PATH, show};
 use crate::online::apikey_create::{Shown, scopes};
 use crate::online::context::At;
 use crate::online::duration::Seconds;
-use crate::online::service;
+use crate::online::{print, revoke, service};
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
@@ -24,6 +25,45 @@ pub(crate) struct One {
 impl One {
     pub(super) fn act(self, at: &At, action: ApiKeyAction) -> Result<(), Failure> {
         change(at, &self.id, &ChangeApiKey { action: Some(action), ..ChangeApiKey::default() }, self.json)
+    }
+}
+
+/// End a key for good, with its sessions and tickets
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ca apikey revoke 4f7k2m9qpz
+  ca apikey revoke 4f7k2m9qpz --reason key-compromise")]
+pub(crate) struct RevokeKey {
+    /// The id: the ten characters in the middle of the key
+    #[arg(value_parser = CredentialId::parse)]
+    id: CredentialId,
+    /// key-compromise: the keys that took its place and everything that was made with it end as well; superseded: they are meant
+    /// to live
+    #[arg(long, value_parser = revoke::reason)]
+    reason: Option<Reason>,
+    /// Show what would be revoked and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the service's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl RevokeKey {
+    pub(super) fn run(self, at: &At) -> Result<(), Failure> {
+        let action = Some(ApiKeyAction::Revoke);
+        let order = ChangeApiKey { action, reason: self.reason, dry_run: self.dry_run, ..ChangeApiKey::default() };
+        let key: ApiKeyInfo = service::post(&at.open()?, &format!("{PATH}/{}", self.id), &order)?;
+        show(&key, self.json)?;
+        let Some(done) = &key.revocation else { return Ok(()) };
+        if !self.json {
+            print::data(&revoke::lines(done))?;
+        }
+        print::note(revoke::summary(done));
+        if !done.living.is_empty() {
+            print::note(revoke::offer(done, &format!("ca apikey revoke {}", self.id)));
+        }
+        Ok(())
     }
 }
 

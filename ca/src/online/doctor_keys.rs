@@ -15,9 +15,11 @@ use crate::online::{account, apikey, print};
 /// Nothing here stops a device; who has no permission to look at it is told so.
 pub(super) fn examine(service: &dyn Service, now: UnixTime) -> Vec<Check> {
     let what = "API keys";
-    let found = keys(service).and_then(|keys| Ok((idle_accounts(service, &keys)?, keys)));
+    let found = keys(service).and_then(|keys| Ok((idle_accounts(service, &keys)?, survived(service)?, keys)));
     match found {
-        Ok((idle, keys)) => [legacy(&keys, now), ending(&keys, now), unused(&keys, now), idle].into(),
+        Ok((idle, survived, keys)) => {
+            [legacy(&keys, now), ending(&keys, now), unused(&keys, now), idle, survived].into()
+        }
         Err(CallError::Refused(problem, _)) if problem.code == ErrorCode::Forbidden => {
             vec![Check::new(Level::Ok, what, "not looked at: that needs the permission accounts:read", "")]
         }
@@ -32,6 +34,20 @@ fn keys(service: &dyn Service) -> Result<Vec<ApiKeyInfo>, CallError> {
         service::ask(service, apikey::PATH, &query)
     })?;
     Ok(page.items)
+}
+
+/// Revoked keys of which something lives on, without a reason that lets it.
+fn survived(service: &dyn Service) -> Result<Check, CallError> {
+    let page = service::pages::<ApiKeyInfo>(Paging::ALL, |after, limit| {
+        let query = CredentialQuery { survived: Some(true), after, limit, ..CredentialQuery::default() };
+        service::ask(service, apikey::PATH, &query)
+    })?;
+    let names: Vec<String> = page.items.iter().map(named).collect();
+    let hint = "see what lives on: ca apikey revoke ID --reason key-compromise --dry-run; end it without --dry-run, or let it \
+                live: ca apikey revoke ID --reason superseded";
+    let (bad, good) =
+        ("are revoked and something made with them lives", "nothing outlives the key that it was made with");
+    Ok(judge("revoked API keys", &names, bad, good, hint))
 }
 
 /// Keys of another system that are still there, and whether anybody shows them.
@@ -131,6 +147,10 @@ mod tests {
     }
 
     fn checks(keys: &[serde_json::Value]) -> Vec<Check> {
+        checks_with(keys, &[])
+    }
+
+    fn checks_with(keys: &[serde_json::Value], survived: &[serde_json::Value]) -> Vec<Check> {
         let account = |id: &str| {
             serde_json::json!({
                 "id": id, "kind": "program", "name": "", "status": "active", "permissions": "", "scopes": "",
@@ -140,6 +160,7 @@ mod tests {
         let page = |items: serde_json::Value| serde_json::json!({ "items": items, "next": null });
         let service = Fake::default()
             .with("/v1/admin/apikeys?limit=1000&status=active", &page(keys.into()))
+            .with("/v1/admin/apikeys?limit=1000&survived=true", &page(survived.into()))
             .with("/v1/admin/accounts?limit=1000&status=active", &page(vec![account("acme"), account("idle")].into()))
             .with("/v1/admin/accounts/acme", &account("acme"))
             .with("/v1/admin/accounts/idle", &account("idle"));
@@ -158,11 +179,19 @@ mod tests {
             key("3333333333", 20, None, true),
         ]);
         let detail = |n: usize| bad[n].detail.as_str();
-        assert!(bad.iter().all(|check| check.level == Level::Warn), "{bad:?}");
+        assert!(bad[..4].iter().all(|check| check.level == Level::Warn), "{bad:?}");
         assert!(detail(0).starts_with("2: 1 in use, the last on ") && detail(0).ends_with("ends in 20 d"), "{bad:?}");
         assert_eq!(detail(1), "1 end within 14 days: 0000000000 of acme");
         assert!(detail(2).starts_with("2 were not used for 90 days: 1111111111 of acme, 3333333333"), "{bad:?}");
         assert!(checks(&[])[3].detail.starts_with("2 have neither"));
+    }
+
+    #[test]
+    fn a_revoked_key_that_something_outlives_is_a_warning() {
+        let found = checks_with(&[], &[key("0000000000", 13, None, false)]);
+        assert_eq!(found[4].level, Level::Warn);
+        assert_eq!(found[4].detail, "1 are revoked and something made with them lives: 0000000000 of acme");
+        assert_eq!(checks(&[])[4].level, Level::Ok);
     }
 
     #[test]

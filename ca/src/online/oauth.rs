@@ -3,14 +3,16 @@
 use clap::{Args, Subcommand};
 use signet_api::CredentialId;
 use signet_api::access::CredentialQuery;
+use signet_api::admin::{RevokeReport, RevokeRequest};
 use signet_api::oauth::{RevokedSession, SessionInfo, TokenKeyInfo, TokenKeys};
 use signet_api::scope::AccountId;
 use signet_pki::DeviceId;
+use signet_pki::crl::Reason;
 
 use crate::failure::Failure;
 use crate::online::context::At;
-use crate::online::print;
 use crate::online::service::{self, Paging};
+use crate::online::{print, revoke};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OauthCommand {
@@ -80,11 +82,16 @@ impl Sessions {
 
 /// End a session: its refresh token and its access tokens; the certificate stays (see 'ca revoke')
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ca oauth revoke-session 4f7k2m9qpz")]
+#[command(after_help = "Examples:
+  ca oauth revoke-session 4f7k2m9qpz
+  ca oauth revoke-session 4f7k2m9qpz --reason key-compromise")]
 pub(crate) struct RevokeSession {
     /// Id of the session, from 'ca oauth sessions'
     #[arg(value_parser = CredentialId::parse)]
     id: CredentialId,
+    /// key-compromise: everything that was made with its access tokens ends as well
+    #[arg(long, value_parser = revoke::reason)]
+    reason: Option<Reason>,
     /// Print the service's answer as JSON
     #[arg(long)]
     json: bool,
@@ -92,6 +99,11 @@ pub(crate) struct RevokeSession {
 
 impl RevokeSession {
     fn run(self, at: &At) -> Result<(), Failure> {
+        if self.reason.is_some() {
+            let request = RevokeRequest { session: Some(self.id), reason: self.reason, ..RevokeRequest::default() };
+            let done: RevokeReport = service::post(&at.open()?, "/v1/admin/revocations", &request)?;
+            return revoke::show(&done, self.json);
+        }
         let path = format!("/v1/admin/oauth/sessions/{}/revoke", self.id);
         let revoked: RevokedSession = service::post(&at.open()?, &path, &serde_json::json!({}))?;
         if self.json { print::json(&revoked) } else { print::data(&format!("session {} is over\n", self.id)) }

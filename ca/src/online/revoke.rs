@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
-use signet_api::admin::{CertificateInfo, DeviceDetail, RevokeReport, RevokeRequest};
+use signet_api::admin::{CertificateInfo, Descendant, DescendantKind, DeviceDetail, RevokeReport, RevokeRequest};
 use signet_api::scope::AccountId;
 use signet_pki::crl::Reason;
 use signet_pki::{DeviceId, Serial};
@@ -95,12 +95,10 @@ impl How {
         }
         request.dry_run = self.dry_run;
         let done = report(service, &request)?;
-        if self.json {
-            print::json(&done)?;
-        } else {
-            print::data(&lines(&done))?;
+        show(&done, self.json)?;
+        if !done.living.is_empty() {
+            print::note(offer(&done, &command(&request)));
         }
-        print::note(summary(&done));
         Ok(())
     }
 }
@@ -148,7 +146,7 @@ fn report(service: &dyn Service, request: &RevokeRequest) -> Result<RevokeReport
     service::post(service, "/v1/admin/revocations", request)
 }
 
-fn reason(text: &str) -> Result<Reason, String> {
+pub(super) fn reason(text: &str) -> Result<Reason, String> {
     let all = || Reason::ALL.map(Reason::as_str).join(", ");
     Reason::parse(text).ok_or_else(|| format!("the reasons are {}", all()))
 }
@@ -163,17 +161,62 @@ fn ask(plan: &RevokeReport) -> Result<Answer, Failure> {
     Ok(if yes { Answer::Yes } else { Answer::No })
 }
 
+pub(super) fn show(done: &RevokeReport, json: bool) -> Result<(), Failure> {
+    if json {
+        print::json(done)?
+    } else {
+        print::data(&lines(done))?
+    }
+    print::note(summary(done));
+    Ok(())
+}
+
 /// One thing a line, with its kind in front.
-fn lines(report: &RevokeReport) -> String {
+pub(super) fn lines(report: &RevokeReport) -> String {
     let devices = report.devices.iter().map(|d| format!("device       {d}\n"));
     let certificates = report.certificates.iter().map(|c| format!("certificate  {}\n", print::visible(c)));
     let tokens = report.tokens.iter().map(|t| format!("token        {t}\n"));
     let accounts = report.accounts.iter().map(|a| format!("account      {a}\n"));
     let keys = report.credentials.iter().map(|c| format!("credential   {c}\n"));
-    accounts.chain(devices).chain(certificates).chain(tokens).chain(keys).collect()
+    let raised = report.raised.iter().map(|c| format!("raised       {}\n", print::visible(c)));
+    let affected = report.affected.iter().map(|d| format!("loses one    {d}\n"));
+    let ended = accounts.chain(devices).chain(certificates).chain(tokens).chain(keys).chain(raised).chain(affected);
+    ended.chain(report.living.iter().map(living)).collect()
 }
 
-fn summary(report: &RevokeReport) -> String {
+/// Something that lives on, with the command that ends it.
+fn living(found: &Descendant) -> String {
+    let id = print::visible(&found.id);
+    let (what, command) = match found.kind {
+        DescendantKind::Certificate => ("certificate", "ca revoke"),
+        DescendantKind::Token => ("token", "ca token revoke"),
+        DescendantKind::ApiKey => ("API key", "ca apikey revoke"),
+        DescendantKind::Session => ("session", "ca oauth revoke-session"),
+    };
+    let of = found.device.as_ref().map(|device| format!(" of {device}")).unwrap_or_default();
+    format!("lives on     {what} {id}{of}: {command} {id}\n")
+}
+
+/// What descends from the target and was not asked for, and how to end all of it at once.
+pub(super) fn offer(report: &RevokeReport, command: &str) -> String {
+    let count = report.living.len() as u64 + report.living_more;
+    format!("{count} that descend from it live on; when its key is in other hands: {command} --reason key-compromise")
+}
+
+/// The command that names the same target.
+fn command(request: &RevokeRequest) -> String {
+    let target = |text: &str| format!("ca revoke {}", print::visible(text));
+    match (&request.device, &request.serial, &request.batch, &request.account, &request.session) {
+        (Some(device), ..) => target(device.as_str()),
+        (_, Some(serial), ..) => target(serial),
+        (_, _, Some(batch), ..) => target(&format!("--batch {batch}")),
+        (_, _, _, Some(account), _) => format!("ca account revoke {account}"),
+        (_, _, _, _, Some(session)) => format!("ca oauth revoke-session {session}"),
+        (None, None, None, None, None) => target("TARGET"),
+    }
+}
+
+pub(super) fn summary(report: &RevokeReport) -> String {
     let verb = if report.dry_run { "would be revoked" } else { "revoked" };
     let (devices, certificates, tokens) = (report.devices.len(), report.certificates.len(), report.tokens.len());
     let counts = format!("{verb}: {devices} devices, {certificates} certificates, {tokens} tokens");
@@ -182,9 +225,18 @@ fn summary(report: &RevokeReport) -> String {
         0 => counts,
         _ => format!("{counts}, {accounts} accounts, {credentials} keys"),
     };
+    let raised = report.raised.len();
+    let counts = match raised {
+        0 => counts,
+        _ => format!("{counts}, {raised} certificates with a graver reason"),
+    };
+    let counts = match report.blocked_keys {
+        0 => counts,
+        blocked => format!("{counts}; {blocked} keys are never certified again"),
+    };
     match (report.dry_run, report.crl_number) {
         (true, _) => counts,
-        (false, None) if devices + certificates + tokens + accounts + credentials == 0 => {
+        (false, None) if report.blocked_keys == 0 && devices + certificates + tokens + accounts + credentials == 0 => {
             format!("{counts}: everything that this names was revoked before")
         }
         (false, Some(number)) => format!("{counts}; in force with CRL number {number}"),

@@ -34,6 +34,11 @@ fn report_of(dry_run: bool) -> RevokeReport {
         tokens: vec![],
         accounts: vec![],
         credentials: vec![],
+        raised: vec![],
+        affected: vec![],
+        blocked_keys: 0,
+        living: vec![],
+        living_more: 0,
         crl_number: Some(7),
     }
 }
@@ -129,6 +134,50 @@ fn the_summary_tells_a_plan_from_a_deed() {
     assert!(summary(&nothing).contains("was revoked before"));
     let account = RevokeReport { accounts: vec![AccountId::parse("acme").unwrap()], ..nothing };
     assert!(summary(&account).contains("1 accounts, 0 keys") && lines(&account).starts_with("account      acme\n"));
+}
+
+#[test]
+fn what_lives_on_comes_with_the_command_that_ends_it() {
+    let one = |kind, id: &str, device: Option<&str>| Descendant {
+        kind,
+        id: id.into(),
+        device: device.map(|id| DeviceId::parse(id).unwrap()),
+    };
+    let living = vec![
+        one(DescendantKind::Certificate, HEX, Some("sensor-1")),
+        one(DescendantKind::Token, "0123456789", Some("sensor-2")),
+        one(DescendantKind::ApiKey, "1123456789", None),
+        one(DescendantKind::Session, "2123456789", None),
+    ];
+    let report = RevokeReport { living, living_more: 3, ..report_of(true) };
+    let text = lines(&report);
+    for command in [
+        "certificate 0123456789abcdef0123 of sensor-1: ca revoke 0123456789abcdef0123\n",
+        "token 0123456789 of sensor-2: ca token revoke 0123456789\n",
+        "API key 1123456789: ca apikey revoke 1123456789\n",
+        "session 2123456789: ca oauth revoke-session 2123456789\n",
+    ] {
+        assert!(text.contains(command), "{command} is not in {text}");
+    }
+    let request = RevokeRequest { serial: Some(HEX.into()), ..RevokeRequest::default() };
+    let offered = offer(&report, &super::command(&request));
+    assert_eq!(
+        offered,
+        format!(
+            "7 that descend from it live on; when its key is in other hands: ca revoke {HEX} --reason key-compromise"
+        )
+    );
+    let batch = RevokeRequest { batch: Some("spring".into()), ..RevokeRequest::default() };
+    assert_eq!(super::command(&batch), "ca revoke --batch spring");
+}
+
+#[test]
+fn a_graver_reason_and_blocked_keys_are_told() {
+    let raised = RevokeReport { certificates: vec![], raised: vec![HEX.into()], blocked_keys: 2, ..report_of(false) };
+    assert!(summary(&raised).contains("1 certificates with a graver reason; 2 keys are never certified again"));
+    assert!(lines(&raised).contains(&format!("raised       {HEX}\n")));
+    let blocked = RevokeReport { raised: vec![], crl_number: None, ..raised };
+    assert!(!summary(&blocked).contains("was revoked before"));
 }
 
 #[test]

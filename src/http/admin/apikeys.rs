@@ -11,7 +11,7 @@ use signet_api::{CredentialId, CredentialKind, ErrorCode};
 use signet_pki::name::PrincipalKind;
 
 use super::grants::{Grant, authorize_grant};
-use super::{Asked, segment};
+use super::{Asked, revocations, segment};
 use crate::authorize::{Caller, Context, Delegated};
 use crate::credentials::apikeys::{self, Plan, YEAR};
 use crate::http::refusal::Refusal;
@@ -46,7 +46,7 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
         }),
         at: now,
     };
-    let order = CreateCredentials { credentials: vec![record.clone()], draft };
+    let order = CreateCredentials { credentials: vec![record.clone()], origin: caller.origin(), draft };
     service.store.create_credentials(order).await?.map_err(rotation::conflict)?;
     answer(&CreatedApiKey { key: key.to_string(), replaces: None, info: rotation::info(record, now) })
 }
@@ -143,13 +143,15 @@ pub(super) async fn change(
         let scopes = grant(&service, (&caller, &context), &owner, wanted, (&below, &change)).await?;
         return answer(&rotation::rotate(&service, rotation, scopes, &caller, context).await?);
     }
+    if change.action == Some(ApiKeyAction::Revoke) {
+        return revocations::revoke_key(&service, (&caller, &context), found, &change).await;
+    }
     may_change(&service, (&caller, &context), &found, &change).await?;
     let now = service.clock.now();
     let (status, kind) = match change.action {
-        None | Some(ApiKeyAction::Rotate) => (None, "apikey.changed"),
+        None | Some(ApiKeyAction::Rotate | ApiKeyAction::Revoke) => (None, "apikey.changed"),
         Some(ApiKeyAction::Enable) => (Some(CredentialStatus::Active), "apikey.enabled"),
         Some(ApiKeyAction::Disable) => (Some(CredentialStatus::Disabled), "apikey.disabled"),
-        Some(ApiKeyAction::Revoke) => (Some(CredentialStatus::Revoked), "apikey.revoked"),
     };
     let mut detail = json!({ "owner": rotation::owner(&found.owner) });
     if let Some(name) = &change.name {
@@ -182,6 +184,13 @@ fn check(change: &ChangeApiKey) -> Result<(), Refusal> {
     }
     if !rotates && change.overlap.is_some() {
         return invalid("an overlap is for rotations");
+    }
+    let revokes = change.action == Some(ApiKeyAction::Revoke);
+    if !revokes && (change.reason.is_some() || change.dry_run) {
+        return invalid("a reason and a dry run are for revocations");
+    }
+    if revokes && (change.name.is_some() || change.scopes.is_some() || change.cidr.is_some()) {
+        return invalid("a revocation changes nothing else");
     }
     if let Some(name) = &change.name {
         apikeys::check_name(name)?;

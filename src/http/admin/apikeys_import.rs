@@ -18,7 +18,7 @@ use crate::credentials::keys::LegacyKey;
 use crate::http::refusal::Refusal;
 use crate::http::request::answer;
 use crate::http::{App, rotation};
-use crate::store::{AccessConflict, AuditDraft, CreateCredentials, CredentialRecord, Owner};
+use crate::store::{AccessConflict, AuditDraft, CreateCredentials, CredentialRecord, Origin, Owner};
 
 /// A record with the place of its key in the list, from 1.
 type Placed = (usize, CredentialRecord);
@@ -50,7 +50,7 @@ pub(super) async fn import(State(service): State<App>, incoming: Request) -> Res
         detail: json!({ "scopes": scopes.scopes() }),
         at: now,
     };
-    let (stored, known) = store(&service, records, draft, order.skip_known).await?;
+    let (stored, known) = store(&service, records, caller.origin(), draft, order.skip_known).await?;
     let keys: Vec<ApiKeyInfo> = stored.into_iter().map(|record| rotation::info(record, now)).collect();
     answer(&ImportedApiKeys { keys, known })
 }
@@ -68,6 +68,7 @@ fn without_secrets(order: &ImportApiKeys) -> serde_json::Value {
 async fn store(
     service: &App,
     records: Vec<Placed>,
+    origin: Origin,
     draft: AuditDraft,
     skip_known: bool,
 ) -> Result<(Vec<CredentialRecord>, Vec<usize>), Refusal> {
@@ -79,7 +80,7 @@ async fn store(
         let credentials: Vec<_> = records.iter().map(|(_, record)| record.clone()).collect();
         let mut draft = draft.clone();
         draft.detail["apikeys"] = credentials.iter().map(|record| record.id.as_str()).collect();
-        let order = CreateCredentials { credentials: credentials.clone(), draft };
+        let order = CreateCredentials { credentials: credentials.clone(), origin: origin.clone(), draft };
         let ids = match service.store.create_credentials(order).await? {
             Ok(()) => return Ok((credentials, known)),
             Err(AccessConflict::Known(ids)) => ids,

@@ -6,8 +6,7 @@ use axum::http::Response;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::admin::{
-    DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery, IssueRequest, Page, RevokeReport, RevokeRequest,
-    TokenQuery,
+    DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery, IssueRequest, Page, RevokeRequest, TokenQuery,
 };
 use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_pki::crl::Reason;
@@ -16,7 +15,7 @@ use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::approvals::{Guard, require_approval};
 use super::grants::{Grant, authorize_grant};
-use super::{Asked, not_found, segment, views};
+use super::{Asked, not_found, revocations, segment, views};
 use crate::authorize::{Caller, Context, Enrollment, Evidence, ManualOrder};
 use crate::credentials::order::check_groups;
 use crate::enrollment::Outcome;
@@ -177,7 +176,7 @@ fn refused(device: &DeviceId, conflict: Conflict) -> Refusal {
 }
 
 /// An administrator is changed and ended only by whoever may say what administrators may do.
-fn spare_administrators(caller: &Caller, principal: &PrincipalRecord) -> Result<(), Refusal> {
+pub(super) fn spare_administrators(caller: &Caller, principal: &PrincipalRecord) -> Result<(), Refusal> {
     match principal.kind {
         PrincipalKind::Admin | PrincipalKind::Server => {
             require(caller, Scope::AccountsWrite)?;
@@ -293,18 +292,10 @@ pub(super) async fn revoke(State(service): State<App>, incoming: Request) -> Res
     service.latency.begin(&context.request_id, received);
     let report = service.revocation.revoke(wish, caller.actor(), &context).await?;
     if !report.revoked.known {
-        return Err(not_found("device, certificate, batch or account"));
+        return Err(not_found("device, certificate, batch, account or session"));
     }
     service.hub.has_told().await;
-    answer(&RevokeReport {
-        dry_run: order.dry_run,
-        devices: report.revoked.devices,
-        certificates: report.revoked.certificates.iter().map(Serial::to_string).collect(),
-        tokens: report.revoked.tokens,
-        accounts: report.revoked.accounts,
-        credentials: report.revoked.credentials,
-        crl_number: report.crl_number,
-    })
+    answer(&revocations::told(report))
 }
 
 /// A second administrator, when many devices would end. One device is never kept waiting for it.
@@ -315,19 +306,26 @@ async fn agree(
     target: &RevokeTarget,
 ) -> Result<(), Refusal> {
     let settings = &service.config.raw.approval;
-    let many = matches!(target, RevokeTarget::Batch(_) | RevokeTarget::Account(_));
-    if !many || !settings.required_for.contains(&Guarded::Batches) {
+    let reason = order.reason.unwrap_or(Reason::Unspecified);
+    let many = matches!(target, RevokeTarget::Batch(_) | RevokeTarget::Account(_)) || reason.is_compromise();
+    let guarded = many && settings.required_for.contains(&Guarded::Batches);
+    if !guarded && !reason.is_compromise() {
         return Ok(());
     }
-    let wish = Wish { target: target.clone(), reason: Reason::Unspecified, mode: Mode::DryRun };
-    let devices = service.revocation.revoke(wish, caller.actor(), context).await?.revoked.devices.len();
-    if devices < settings.batch_size as usize {
+    let wish = Wish { target: target.clone(), reason, mode: Mode::DryRun };
+    let plan = service.revocation.revoke(wish, caller.actor(), context).await?.revoked;
+    revocations::spare_affected(service, caller, &plan).await?;
+    let devices = plan.devices.len() + plan.affected.len();
+    if !guarded || devices < settings.batch_size as usize {
         return Ok(());
     }
     let what = match target {
         RevokeTarget::Account(id) => format!("the account {id}"),
         RevokeTarget::Batch(batch) => format!("the batch {batch}"),
-        RevokeTarget::Device(_) | RevokeTarget::Serial(_) => String::new(),
+        RevokeTarget::Device(id) => format!("{id} and what was made with it"),
+        RevokeTarget::Serial(serial) => format!("the certificate {serial} and what was made with it"),
+        RevokeTarget::Credential(id) => format!("the API key {id} and what was made with it"),
+        RevokeTarget::Session(id) => format!("the session {id} and what was made with it"),
     };
     let summary = format!("Revoke {what}: {devices} devices now");
     let guard = Guard { guarded: Guarded::Batches, path: "/v1/admin/revocations".into(), body: order, summary };
@@ -336,6 +334,11 @@ async fn agree(
 
 async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result<RevokeTarget, Refusal> {
     let invalid = |text: String| Refusal::told(ErrorCode::InvalidArgument, text);
+    if let Some(session) = &order.session {
+        let alone =
+            order.device.is_none() && order.serial.is_none() && order.batch.is_none() && order.account.is_none();
+        return if alone { Ok(RevokeTarget::Session(session.clone())) } else { Err(invalid(ONE_TARGET.into())) };
+    }
     match (&order.device, &order.serial, &order.batch, &order.account) {
         (Some(device), None, None, None) => {
             if let Some(found) = service.store.principal(device).await? {
@@ -360,9 +363,11 @@ async fn target(service: &App, caller: &Caller, order: &RevokeRequest) -> Result
             }
             Ok(RevokeTarget::Account(account.clone()))
         }
-        _ => Err(invalid("name exactly one of device, serial, batch and account".into())),
+        _ => Err(invalid(ONE_TARGET.into())),
     }
 }
+
+const ONE_TARGET: &str = "name exactly one of device, serial, batch, account and session";
 
 pub(super) async fn issue(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::CertificatesIssue).await?;

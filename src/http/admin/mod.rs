@@ -10,6 +10,7 @@ mod grants;
 mod issuers;
 mod oauth;
 mod policy;
+mod revocations;
 pub(super) mod tokens;
 mod trust;
 mod views;

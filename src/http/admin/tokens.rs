@@ -71,6 +71,7 @@ pub(in crate::http) async fn make(
         permissions: order.permissions.clone(),
         outranked_by: caller.scopes(),
         large_batch: approval.required_for.contains(&Guarded::Batches).then_some(approval.batch_size),
+        origin: caller.origin(),
         draft,
     };
     let stored_at_once = service.store.create_tokens(stored.clone()).await?;

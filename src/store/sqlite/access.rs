@@ -9,6 +9,7 @@ use signet_pki::{DeviceId, Fingerprint, UnixTime};
 
 use super::super::*;
 use super::decode::{self, PRINCIPAL, impossible, optional_text, text};
+use super::lineage;
 use super::reads::{Filter, many, one, page, page_size};
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore};
@@ -104,7 +105,7 @@ pub(super) enum Whose<'a> {
     Key(&'a Fingerprint),
     /// One line of refresh tokens.
     Family(&'a str),
-    /// What was got with another credential.
+    /// Sessions and tickets that were got with another credential.
     Parent(&'a str),
 }
 
@@ -117,8 +118,11 @@ pub(super) fn end_credentials(connection: &Connection, whose: Whose<'_>) -> Resu
         Whose::Family(id) => ("family", id),
         Whose::Parent(id) => ("parent", id),
     };
+    // A key that was made with another one is somebody's own.
+    let which = if matches!(whose, Whose::Parent(_)) { "kind <> 'sgk' AND " } else { "" };
     let sql = format!(
-        "UPDATE credential SET status = 'revoked' WHERE {column} = ?1 AND status IN ('active', 'disabled') RETURNING id"
+        "UPDATE credential SET status = 'revoked'
+         WHERE {which}{column} = ?1 AND status IN ('active', 'disabled') RETURNING id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let ids = statement.query_map([value], |row| text(row, 0, |t| CredentialId::parse(t).ok()))?;
@@ -207,7 +211,7 @@ fn create_credentials(
             }
         }
         match put(tx.connection, record)? {
-            Ok(()) => {}
+            Ok(()) => note_origin(tx.connection, &record.id, &order.origin)?,
             // All of them, so that whoever imports a list mends it at once.
             Err(AccessConflict::Known(ids)) => known.extend(ids),
             Err(conflict) => return Ok(Err(conflict)),
@@ -218,6 +222,17 @@ fn create_credentials(
     }
     tx.audit(&order.draft)?;
     Ok(Ok(()))
+}
+
+fn note_origin(connection: &Connection, id: &CredentialId, origin: &Origin) -> Result<(), WriteError> {
+    if *origin == Origin::default() {
+        return Ok(());
+    }
+    let sql = "UPDATE credential SET serial = ?2, parent = coalesce(parent, ?3) WHERE id = ?1";
+    let serial = origin.certificate.as_ref().map(|serial| serial.as_bytes());
+    let credential = origin.credential.as_ref().map(CredentialId::as_str);
+    connection.prepare_cached(sql)?.execute((id.as_str(), serial, credential))?;
+    Ok(())
 }
 
 /// A credential whose owner may have it.
@@ -429,6 +444,9 @@ fn credentials(c: &Connection, query: &CredentialQuery, now: UnixTime) -> Result
     }
     if let Some(legacy) = query.legacy {
         filter.and("k.legacy = ?", legacy);
+    }
+    if query.survived == Some(true) {
+        filter.and(lineage::SURVIVED, now.0);
     }
     if let Some(after) = &query.after {
         filter.and("k.id > ?", after.clone());

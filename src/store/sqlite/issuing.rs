@@ -6,6 +6,7 @@ use signet_pki::{Fingerprint, Serial, UnixTime};
 
 use super::super::*;
 use super::issuers;
+use super::lineage;
 use super::reads;
 use super::writer::{Verdict, WriteError, WriteTx};
 
@@ -32,6 +33,9 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: &IssueCommit) -> Result<Result
     let facts = issue.signed.facts();
     if issuers::is_distrusted(tx.connection, &facts.issuer_key_id)? {
         return Ok(Err(Conflict::IssuerDistrusted));
+    }
+    if lineage::is_blocked(tx.connection, &facts.spki)? {
+        return Ok(Err(Conflict::KeyCompromised));
     }
     let (connection, found) = (tx.connection, Found::read(tx.connection, issue)?);
     let redeemed = match (&issue.redemption, &found) {
@@ -250,8 +254,8 @@ fn insert_certificate(
     connection
         .prepare_cached(
             "INSERT INTO certificate (serial, issuer, principal, generation, spki, profile, status, not_before, not_after,
-                                      issued_at, parent, der, shard)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                      issued_at, parent, der, shard, minted_serial, minted_credential)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute((
             facts.serial.as_bytes(),
@@ -267,6 +271,8 @@ fn insert_certificate(
             parent,
             issue.signed.der(),
             facts.shard,
+            issue.origin.certificate.as_ref().map(Serial::as_bytes),
+            issue.origin.credential.as_ref().map(CredentialId::as_str),
         ))?;
     Ok(())
 }

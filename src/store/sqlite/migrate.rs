@@ -25,7 +25,8 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (12, include_str!("../migrations/0012_tickets.sql")),
     (13, include_str!("../migrations/0013_approvals.sql")),
     (14, include_str!("../migrations/0014_persons.sql")),
-    (15, include_str!("../migrations/0016_alarms.sql")),
+    (15, include_str!("../migrations/0015_lineage.sql")),
+    (16, include_str!("../migrations/0016_alarms.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.

@@ -130,11 +130,15 @@ pub(super) fn devices(c: &Connection, query: &DeviceQuery, now: UnixTime) -> Res
 
 pub(super) fn revocations_after(c: &Connection, issuer: &[u8], sequence: u64) -> Result<RevocationDelta, ReadError> {
     let mut statement = c.prepare_cached(
-        "SELECT sequence, entry FROM revocation WHERE sequence > ?1 AND issuer = ?2 ORDER BY sequence",
+        "SELECT sequence, entry, replaces FROM revocation WHERE sequence > ?1 AND issuer = ?2 ORDER BY sequence",
     )?;
     let mut rows = statement.query((sequence as i64, issuer))?;
     let mut delta = RevocationDelta { sequence, ..RevocationDelta::default() };
     while let Some(row) = rows.next()? {
+        if sequence > 0 && row.get(2)? {
+            let whole = revocations_after(c, issuer, 0)?;
+            return Ok(RevocationDelta { extent: Extent::Whole, ..whole });
+        }
         delta.sequence = row.get::<_, i64>(0)? as u64;
         sharding::append(&mut delta.entries, row, 1)?;
     }

@@ -4,7 +4,7 @@ use signet_pki::crl::{encode_entry, shard_of};
 
 use super::super::*;
 use super::access;
-use super::revoking::end_certificate;
+use super::ending::end_certificate;
 use super::sharding;
 use super::writer::{Verdict, WriteError, WriteTx};
 

@@ -1,15 +1,18 @@
 //! Ending things in SQL: devices, certificates, batches; and the numbers of the lists that say so.
 
 use rusqlite::{Connection, OptionalExtension};
+use signet_api::CredentialId;
 use signet_api::scope::{AccountId, Permissions};
-use signet_pki::crl::{Reason, encode_entry};
-use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
+use signet_pki::crl::Reason;
+use signet_pki::{DeviceId, Serial, UnixTime};
 
 use super::super::*;
 use super::access::{self, Whose, end_credentials};
 use super::changing;
-use super::decode;
+use super::decode::{self, text};
+use super::ending::{Entry, end_certificate, end_line, end_serial, ended, list};
 use super::issuing::json;
+use super::lineage;
 use super::reads;
 use super::tokens::end_tokens;
 use super::writer::{Verdict, WriteError, WriteTx};
@@ -34,26 +37,48 @@ impl Verdict for u64 {
 
 pub(super) fn revoke(tx: &mut WriteTx<'_>, order: &RevokeOrder) -> Result<Revoked, WriteError> {
     let mut outcome = Revoked { mode: order.mode, ..Revoked::default() };
+    let line = lineage::of(tx.connection, &order.target)?;
     match &order.target {
         RevokeTarget::Device(id) => end_device(tx.connection, id, PrincipalStatus::Revoked, order, &mut outcome)?,
-        RevokeTarget::Serial(serial) => end_certificate(tx.connection, serial, order, &mut outcome)?,
+        RevokeTarget::Serial(serial) => end_serial(tx.connection, serial, order, &mut outcome)?,
         RevokeTarget::Batch(batch) => end_batch(tx.connection, batch, order, &mut outcome)?,
         RevokeTarget::Account(id) => end_account(tx.connection, id, order, &mut outcome)?,
+        RevokeTarget::Credential(id) => end_credential(tx.connection, id, order, &mut outcome)?,
+        RevokeTarget::Session(family) => end_session(tx.connection, family, &mut outcome)?,
+    }
+    if order.reason.is_compromise() {
+        end_line(tx.connection, &line, order, &mut outcome)?;
+    } else {
+        lineage::note_living(tx.connection, &line, order.now, &mut outcome)?;
     }
     if !outcome.is_empty() {
-        let mut draft = order.draft.clone();
-        draft.detail["devices"] = outcome.devices.iter().map(|d| d.as_str()).collect();
-        draft.detail["certificates"] = outcome.certificates.iter().map(Serial::to_string).collect();
-        draft.detail["tokens"] = outcome.tokens.iter().map(|t| t.as_str()).collect();
-        if !outcome.accounts.is_empty() {
-            draft.detail["accounts"] = outcome.accounts.iter().map(|a| a.as_str()).collect();
-        }
-        if !outcome.credentials.is_empty() {
-            draft.detail["credentials"] = outcome.credentials.iter().map(|c| c.as_str()).collect();
-        }
-        tx.audit(&draft)?;
+        tx.audit(&with_outcome(&order.draft, &outcome))?;
     }
     Ok(outcome)
+}
+
+fn with_outcome(draft: &AuditDraft, outcome: &Revoked) -> AuditDraft {
+    let mut draft = draft.clone();
+    draft.detail["devices"] = outcome.devices.iter().map(|d| d.as_str()).collect();
+    draft.detail["certificates"] = outcome.certificates.iter().map(Serial::to_string).collect();
+    draft.detail["tokens"] = outcome.tokens.iter().map(|t| t.as_str()).collect();
+    if !outcome.accounts.is_empty() {
+        draft.detail["accounts"] = outcome.accounts.iter().map(|a| a.as_str()).collect();
+    }
+    if !outcome.credentials.is_empty() {
+        draft.detail["credentials"] = outcome.credentials.iter().map(|c| c.as_str()).collect();
+    }
+    if !outcome.raised.is_empty() {
+        draft.detail["raised"] = outcome.raised.iter().map(Serial::to_string).collect();
+    }
+    if outcome.blocked_keys > 0 {
+        draft.detail["blocked_keys"] = outcome.blocked_keys.into();
+    }
+    let living = outcome.living.len() as u64 + outcome.living_more;
+    if living > 0 {
+        draft.detail["living"] = living.into();
+    }
+    draft
 }
 
 /// A device with its live certificates and open tokens, and nobody else's.
@@ -81,7 +106,7 @@ fn end_device(
     )?;
     for one in statement.query_map((id.as_str(), order.now.0, order.reason.code()), ended)? {
         let one = one?;
-        list(connection, &one, order)?;
+        list(connection, &one, (order.now, order.reason), Entry::First)?;
         outcome.certificates.push(one.serial);
     }
     outcome.tokens.extend(end_tokens(connection, "device", id.as_str())?);
@@ -117,29 +142,42 @@ fn end_account(
     Ok(())
 }
 
-pub(super) fn end_certificate(
+/// A credential with the sessions and tickets that were got with it. One that is over has its reason raised.
+fn end_credential(
     connection: &Connection,
-    serial: &Serial,
+    id: &CredentialId,
     order: &RevokeOrder,
     outcome: &mut Revoked,
 ) -> Result<(), WriteError> {
-    if reads::certificate(connection, serial)?.is_none() {
-        return Ok(());
-    }
-    outcome.known = true;
-    let changed = connection
-        .prepare_cached(
-            "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3
-             WHERE serial = ?1 AND status <> 'revoked' RETURNING serial, issuer, not_after, shard, spki",
-        )?
-        .query_row((serial.as_bytes(), order.now.0, order.reason.code()), |row| {
-            Ok((ended(row)?, Fingerprint(row.get(4)?)))
+    let found = connection
+        .prepare_cached("SELECT status, coalesce(reason, 0) FROM credential WHERE id = ?1")?
+        .query_row([id.as_str()], |row| {
+            let reason = Reason::from_code(row.get(1)?).ok_or_else(|| decode::impossible(1))?;
+            Ok((text(row, 0, CredentialStatus::parse)?, reason))
         })
         .optional()?;
-    if let Some((one, spki)) = changed {
-        list(connection, &one, order)?;
-        outcome.credentials.extend(end_credentials(connection, Whose::Key(&spki))?);
-        outcome.certificates.push(one.serial);
+    let Some((status, before)) = found else { return Ok(()) };
+    outcome.known = true;
+    let (changes, told) = match status {
+        CredentialStatus::Active | CredentialStatus::Disabled => (true, &mut outcome.credentials),
+        CredentialStatus::Revoked => (order.reason.may_replace(before), &mut outcome.raised_credentials),
+        CredentialStatus::Used => return Ok(()),
+    };
+    if changes {
+        connection
+            .prepare_cached("UPDATE credential SET status = 'revoked', reason = nullif(?2, 0) WHERE id = ?1")?
+            .execute((id.as_str(), order.reason.code()))?;
+        told.push(id.clone());
+        outcome.credentials.extend(end_credentials(connection, Whose::Parent(id.as_str()))?);
+    }
+    Ok(())
+}
+
+fn end_session(connection: &Connection, family: &CredentialId, outcome: &mut Revoked) -> Result<(), WriteError> {
+    let sql = "SELECT 1 FROM credential WHERE family = ?1 AND kind = 'sgr'";
+    outcome.known = connection.prepare_cached(sql)?.exists([family.as_str()])?;
+    if outcome.known {
+        outcome.credentials.extend(end_credentials(connection, Whose::Family(family.as_str()))?);
     }
     Ok(())
 }
@@ -159,28 +197,6 @@ pub(super) fn quarantine(tx: &mut WriteTx<'_>, serial: &Serial, draft: &AuditDra
         return Ok(());
     }
     super::issuing::alarm(tx, Some(serial), draft)
-}
-
-/// A certificate that was just revoked.
-struct Ended {
-    serial: Serial,
-    issuer: Vec<u8>,
-    not_after: i64,
-    shard: Option<u16>,
-}
-
-fn ended(row: &rusqlite::Row<'_>) -> rusqlite::Result<Ended> {
-    Ok(Ended { serial: decode::serial(row, 0)?, issuer: row.get(1)?, not_after: row.get(2)?, shard: row.get(3)? })
-}
-
-/// Puts a revocation where the next list finds it.
-fn list(connection: &Connection, one: &Ended, order: &RevokeOrder) -> Result<(), WriteError> {
-    let mut entry = Vec::with_capacity(64);
-    encode_entry(&one.serial, order.now, order.reason, &mut entry);
-    connection
-        .prepare_cached("INSERT INTO revocation (issuer, not_after, entry, shard) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((&one.issuer, one.not_after, entry, one.shard))?;
-    Ok(())
 }
 
 fn end_batch(

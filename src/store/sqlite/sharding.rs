@@ -61,13 +61,17 @@ pub(super) fn configured(connection: &Connection, issuer: &[u8]) -> Result<u16, 
 
 pub(super) fn revocations_after(c: &Connection, issuer: &[u8], sequence: u64) -> Result<ShardedDelta, ReadError> {
     let mut statement = c.prepare_cached(
-        "SELECT sequence, shard, entry FROM revocation WHERE sequence > ?1 AND issuer = ?2 ORDER BY sequence",
+        "SELECT sequence, shard, entry, replaces FROM revocation WHERE sequence > ?1 AND issuer = ?2 ORDER BY sequence",
     )?;
     let mut rows = statement.query((sequence as i64, issuer))?;
     let mut delta = ShardedDelta { sequence, ..ShardedDelta::default() };
     while let Some(row) = rows.next()? {
         delta.sequence = row.get::<_, i64>(0)? as u64;
         match row.get::<_, Option<u16>>(1)? {
+            Some(shard) if row.get(3)? => {
+                delta.replaced.insert(shard);
+                append(delta.shards.entry(shard).or_default(), row, 2)?;
+            }
             Some(shard) => append(delta.shards.entry(shard).or_default(), row, 2)?,
             None => delta.unsharded += 1,
         }

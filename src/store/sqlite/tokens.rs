@@ -29,7 +29,7 @@ pub(super) fn create(tx: &mut WriteTx<'_>, order: &CreateTokens) -> Result<Resul
         if let Err(conflict) = preregister(tx.connection, order, token)? {
             return Ok(Err(conflict));
         }
-        insert(tx.connection, token)?;
+        insert(tx.connection, token, &order.origin)?;
     }
     tx.audit(&order.draft)?;
     Ok(Ok(()))
@@ -106,12 +106,13 @@ fn preregister(
     Ok(verdict)
 }
 
-fn insert(connection: &Connection, token: &TokenRecord) -> Result<(), WriteError> {
+fn insert(connection: &Connection, token: &TokenRecord, origin: &Origin) -> Result<(), WriteError> {
     connection
         .prepare_cached(
             "INSERT INTO token (id, kind, hash, status, batch, device, profile, groups, dns_names, hardware_serial, spki,
-                                cidr, approval, replace, created_at, created_by, expires_at)
-             VALUES (?1, ?2, ?3, 'active', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                                cidr, approval, replace, created_at, created_by, expires_at, minted_serial,
+                                minted_credential)
+             VALUES (?1, ?2, ?3, 'active', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(rusqlite::params![
             token.id.as_str(),
@@ -130,6 +131,8 @@ fn insert(connection: &Connection, token: &TokenRecord) -> Result<(), WriteError
             token.created_at.0,
             &token.created_by,
             token.expires_at.0,
+            origin.certificate.as_ref().map(|serial| serial.as_bytes().to_vec()),
+            origin.credential.as_ref().map(CredentialId::as_str),
         ])?;
     Ok(())
 }
