@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod approvals;
+pub mod continuity;
 pub mod facts;
 pub mod oauth;
 pub mod policy;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 
 pub use access::*;
 pub use approvals::*;
+pub use continuity::*;
 pub use facts::*;
 pub use oauth::*;
 pub use policy::*;
@@ -47,11 +49,22 @@ pub enum StoreError {
     Busy,
     #[error("the store holds something that cannot be read: {0}")]
     Corrupt(String),
+    /// Nothing is read or written any more, and nothing that was read before is to be believed.
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
 pub trait Store:
-    AccessStore + ApprovalStore + FactStore + OAuthStore + PolicyStore + ServiceStore + TicketStore + WebhookStore
+    AccessStore
+    + ApprovalStore
+    + ContinuityStore
+    + FactStore
+    + OAuthStore
+    + PolicyStore
+    + ServiceStore
+    + TicketStore
+    + WebhookStore
 {
     /// Registers tokens and the devices that they will enroll.
     fn create_tokens(&self, order: CreateTokens) -> Answer<'_, Result<(), TokenConflict>>;

@@ -322,6 +322,26 @@ impl ServiceStore for FaultyStore {
     }
 }
 
+impl ContinuityStore for FaultyStore {
+    forward! {
+        holds(position: Position) -> bool;
+        is_guarded() -> bool;
+        note_guard() -> ();
+    }
+
+    fn position(&self) -> Position {
+        self.inner.position()
+    }
+
+    fn displaced(&self) -> Option<Displaced> {
+        self.inner.displaced()
+    }
+
+    fn displace(&self, reason: Displaced) {
+        self.inner.displace(reason);
+    }
+}
+
 impl FactStore for FaultyStore {
     forward! {
         present(id: &DeviceId) -> Option<DeviceRow>;

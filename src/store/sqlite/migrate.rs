@@ -24,6 +24,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (11, include_str!("../migrations/0011_oauth.sql")),
     (12, include_str!("../migrations/0012_tickets.sql")),
     (13, include_str!("../migrations/0013_approvals.sql")),
+    (18, include_str!("../migrations/0018_rollback_guard.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.
