@@ -9,6 +9,7 @@ mod help;
 mod lists;
 mod oauth;
 mod refusals;
+mod restore;
 mod rollover;
 mod scripts;
 mod services;

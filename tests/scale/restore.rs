@@ -1,10 +1,12 @@
 //! T31: a database that was rolled back.
 
+use signet::store::Adopted;
 use signet_api::ErrorCode;
 use signet_api::admin::AuditEntry;
 use signet_pki::crl::CrlView;
 
-use crate::support::{Installation, TestKey, TestService, code};
+use crate::support::installation::open_store;
+use crate::support::{Installation, TestKey, TestService, code, device_id};
 
 /// The database file alone: after a stop, its log has been folded into it.
 fn copy_of(installation: &Installation) -> Vec<u8> {
@@ -34,6 +36,62 @@ async fn t31_a_rolled_back_database_is_noticed_and_nothing_is_served_from_it() {
     assert!(error.hint().contains("signetd restored"));
 }
 
+/// As on a new host: everything is put back but the guard, which no backup holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn t31_a_database_whose_rollback_guard_is_missing_is_refused_until_the_restore_is_accepted() {
+    let service = TestService::start().await;
+    let (device, token) = (service.device("sensor-1").await, service.token("sensor-2").await.token);
+    let installation = service.stop().await;
+    let backup = copy_of(&installation);
+    let service = TestService::builder().start_in(installation).await;
+    service.revoke_device("sensor-1").await;
+    let newest = service.plain("/crl/all.pem").await.body;
+    let installation = service.stop().await;
+    put_back(&installation, &backup);
+    let guard = guard_of(&installation);
+    std::fs::remove_file(&guard).unwrap();
+
+    let Err((installation, error)) = TestService::builder().try_start_in(installation).await else {
+        panic!("it started")
+    };
+    assert!(error.to_string().contains("rollback guard") && error.to_string().contains("missing"), "{error}");
+    assert!(error.hint().contains("signetd restored --config FILE --crl"), "{}", error.hint());
+    assert!(!guard.exists() && copy_of(&installation) == backup, "nothing was written");
+
+    installation.accept_restore(Some(&newest)).await;
+    assert!(guard.exists());
+    let service = TestService::builder().start_in(installation).await;
+    assert_eq!(service.local("/readyz").await.status, 200);
+    assert_eq!(code(service.enroll(&token, &TestKey::p256()).await), ErrorCode::TokenRevoked);
+    assert_eq!(code(service.as_device(&device).whoami().await), ErrorCode::DeviceRevoked);
+    let installation = service.stop().await;
+    TestService::builder().start_in(installation).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t31_a_first_start_makes_the_rollback_guard_and_a_damaged_one_is_refused() {
+    let installation = Installation::new().await;
+    let guard = guard_of(&installation);
+    assert!(!guard.exists());
+    let service = TestService::builder().start_in(installation).await;
+    assert!(guard.exists());
+    let installation = service.stop().await;
+    let good = std::fs::read(&guard).unwrap();
+    for bad in ["", "{", "{\"sequence\":3}", "{\"sequence\":3,\"leaf_hash\":\"zz\"}"] {
+        std::fs::write(&guard, bad).unwrap();
+        let refused = installation.config().anchor().check(&open_store(&installation.database())).await.unwrap_err();
+        assert!(refused.to_string().contains("cannot be read"), "{bad}: {refused}");
+        assert_eq!(std::fs::read(&guard).unwrap(), bad.as_bytes());
+    }
+    std::fs::write(&guard, good).unwrap();
+    TestService::builder().start_in(installation).await;
+}
+
+fn guard_of(installation: &Installation) -> std::path::PathBuf {
+    let config = installation.config();
+    config.path(&config.raw.store.anchor)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t31_after_an_accepted_restore_no_token_lives_again_and_no_revocation_is_lost() {
     let service = TestService::start().await;
@@ -53,7 +111,13 @@ async fn t31_after_an_accepted_restore_no_token_lives_again_and_no_revocation_is
 
     let adopted = installation.accept_restore(Some(&newest)).await;
     assert_eq!((adopted.voided_tokens, adopted.revoked_again, adopted.unknown), (1, 1, 1));
+    assert_eq!(adopted.revoked_devices, [device_id("sensor-2")]);
+    let again = installation.accept_restore(Some(&newest)).await;
+    assert_eq!(again, Adopted::default(), "the second time nothing is new");
     let service = TestService::builder().start_in(installation).await;
+    assert_eq!(service.show("sensor-2").await.device.status, "revoked");
+    let told = service.audit_of("revocation").await;
+    assert!(told.iter().any(|e| e.subject == "sensor-2" && e.detail["adopted_from"] == "crl"), "{told:?}");
     assert_eq!(code(service.enroll(&token, &TestKey::p256()).await), ErrorCode::TokenRevoked);
     let list = service.crl().await;
     assert!(list.number > before.number);
@@ -61,11 +125,11 @@ async fn t31_after_an_accepted_restore_no_token_lives_again_and_no_revocation_is
         assert!(service.is_on_crl(serial).await, "{serial}");
     }
     let entries: Vec<AuditEntry> = service.audit_of("store.restored").await;
-    assert_eq!(entries.len(), 1);
+    assert_eq!(entries.len(), 2);
     assert_eq!(entries[0].detail["unknown"], 1);
     assert_eq!(
         code(service.as_device(&known).get_json::<serde_json::Value>("/v1/whoami").await),
-        ErrorCode::CertificateRevoked
+        ErrorCode::DeviceRevoked
     );
 }
 

@@ -7,6 +7,7 @@ use signet::app::{self, Surroundings};
 use signet::clock::{Clock, ManualClock, SystemClock};
 use signet::config::Config;
 use signet::random::SystemRandom;
+use signet::restored::ListFile;
 use signet::server_identity;
 use signet::store::sqlite::{SqliteStore, migrate};
 use signet_api::client::Identity;
@@ -300,24 +301,22 @@ impl Installation {
     pub(crate) async fn try_accept_restore(
         &self,
         crl: Option<&[u8]>,
-    ) -> Result<signet::store::Adopted, signet::config::ConfigError> {
+    ) -> Result<signet::restored::Accepted, signet::config::ConfigError> {
         let config = self.config();
-        let anchor = config.anchor();
         let surroundings = Surroundings {
             clock: self.clock.clone(),
             random: Arc::new(SystemRandom),
             store: Arc::new(open_store(&self.database())),
         };
         let service = app::assemble(config, surroundings).await?;
-        let adopted = signet::restored::accept(&service, crl).await;
-        if adopted.is_ok() {
-            anchor.advance(service.store.as_ref(), &mut None).await.unwrap();
-        }
+        let files: Vec<_> =
+            crl.map(|bytes| ListFile { name: "lists".into(), bytes: bytes.to_vec() }).into_iter().collect();
+        let accepted = signet::restored::accept(&service, &files).await;
         service.store.close().await.unwrap();
-        adopted
+        accepted
     }
 
     pub(crate) async fn accept_restore(&self, crl: Option<&[u8]>) -> signet::store::Adopted {
-        self.try_accept_restore(crl).await.unwrap()
+        self.try_accept_restore(crl).await.unwrap().adopted
     }
 }
