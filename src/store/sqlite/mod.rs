@@ -8,6 +8,7 @@ mod decode;
 mod facts;
 mod issuers;
 mod issuing;
+mod listing;
 mod migrate;
 mod oauth;
 mod policy;
@@ -333,7 +334,7 @@ impl Store for SqliteStore {
         self.read(|c| Ok(reads::renewed(c, parent, spki)?.filter(CertificateRecord::can_be_repeated).map(Issued::from)))
     }
 
-    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Vec<CertificateRecord>> {
+    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Listed<CertificateRecord>> {
         self.read(|c| reads::certificates_of(c, id))
     }
 
@@ -362,6 +363,10 @@ impl Store for SqliteStore {
 
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>> {
         self.read_long(move |c| reads::audit(c, &query))
+    }
+
+    fn audit_page(&self, query: AuditQuery) -> Answer<'_, Page<AuditRow>> {
+        self.read_long(move |c| reads::audit_page(c, &query))
     }
 
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>> {
