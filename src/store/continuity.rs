@@ -21,12 +21,15 @@ pub enum Displaced {
     OtherFile,
     #[error("the write-ahead log of the open database was removed or replaced")]
     OtherLog,
+    /// What stands in the log belongs to another file: both together are no database.
+    #[error("another database was copied into the open file")]
+    OtherContent,
     #[error("the rollback guard names an audit entry that the open database does not hold")]
     OtherGuard,
 }
 
-/// The first three reasons of [`Displaced`] are found by the store itself: at every read and write that its log still ends
-/// where it was left, and after every write that its files still stand at their paths.
+/// All reasons of [`Displaced`] but the last are found by the store itself: at every read and write that its log still ends
+/// where it was left, and after every write that its files still stand at their paths and hold what they held.
 pub trait ContinuityStore: Send + Sync {
     /// The newest entry that was committed here, or found when the database was opened.
     fn position(&self) -> Position;

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use signet::store::Store;
 use signet_api::ErrorCode;
 use signet_pki::ocsp::{Status, Unsuccessful};
 
 use crate::auditor::assert_clean;
 use crate::daemon::Daemon;
+use crate::support::installation::open_store;
 use crate::support::ocsp::{about, fetch, id, now, post, read, refusal};
 use crate::support::{Device, Installation, TestKey, TestService, code};
 
@@ -125,6 +127,47 @@ async fn t31_a_file_that_was_moved_over_the_open_database_stops_the_service() {
     let installation = assert_refused(installation, "rolled back or replaced").await;
     installation.accept_restore(None).await;
     assert_clean(&TestService::builder().start_in(installation).await.stop().await);
+}
+
+/// `cp`: the same file with other content, and the log of before.
+#[tokio::test(flavor = "multi_thread")]
+async fn t31_a_copy_that_was_written_into_the_open_file_stops_the_service() {
+    let service = TestService::start().await;
+    let known = service.device("sensor-1").await;
+    let installation = service.stop().await;
+    let (database, old) = (installation.database(), installation.path("old.db"));
+    std::fs::copy(&database, &old).unwrap();
+    let service = TestService::builder().start_in(installation).await;
+    service.revoke_device("sensor-1").await;
+    // A restart folds the log into the file: the revocation is there and nowhere else.
+    let service = TestService::builder().start_in(service.stop().await).await;
+    std::fs::copy(&old, &database).unwrap();
+    assert_eq!(code(service.create_tokens(&crate::support::order("sensor-2")).await), ErrorCode::StoreUnavailable);
+    let ready = service.local("/readyz").await;
+    assert!(ready.status == 503 && ready.text().contains("database: another database was copied"), "{}", ready.text());
+    assert_eq!(code(service.as_device(&known).whoami().await), ErrorCode::StoreUnavailable);
+    let installation = assert_refused(service.stop().await, "rolled back or replaced").await;
+    // Until the start that was refused has let go of the files.
+    open_store(&database).close().await.unwrap();
+    for tail in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{tail}", database.display()));
+    }
+    std::fs::copy(&old, &database).unwrap();
+    installation.accept_restore(None).await;
+    assert_clean(&TestService::builder().start_in(installation).await.stop().await);
+}
+
+/// Folding the log into the file is nothing that changes what it says, whoever does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn t31_a_checkpoint_by_another_program_stops_nobody() {
+    let service = TestService::start().await;
+    for n in 0..3 {
+        service.device(&format!("sensor-{n}")).await;
+        let other = Connection::open(service.installation.database()).unwrap();
+        other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        assert_eq!(service.local("/readyz").await.status, 200);
+    }
+    assert_clean(&service.stop().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::super::*;
 use super::writer::{WriteError, WriteTx};
@@ -74,6 +74,8 @@ pub(super) fn require(c: &Connection, position: Position) -> Result<(), ReadErro
 pub(super) struct Continuity {
     position: Mutex<Position>,
     files: Files,
+    /// Held while something is written: the file changes then.
+    content: Mutex<Content>,
     displaced: OnceLock<Displaced>,
 }
 
@@ -83,7 +85,8 @@ impl Continuity {
         // A read, so that the write-ahead log is there.
         let position = newest(open).map_err(|cause| sqlite_error(path, cause))?;
         let files = Files::of(path, before, open).map_err(|cause| OpenError::Io { path: path.to_owned(), cause })?;
-        Ok(Continuity { position: Mutex::new(position), files, displaced: OnceLock::new() })
+        let content = Mutex::new(Content::of(open.path().unwrap_or_default()));
+        Ok(Continuity { position: Mutex::new(position), files, content, displaced: OnceLock::new() })
     }
 
     pub(super) fn position(&self) -> Position {
@@ -94,8 +97,19 @@ impl Continuity {
         *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
     }
 
+    /// Whoever writes holds this until it has looked.
+    pub(super) fn writing(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// While something is written, the writer itself looks at the content.
     pub(super) fn moved(&self) -> Option<Displaced> {
-        self.files.look()
+        let content = || self.content.try_lock().ok().is_some_and(|mut content| content.is_other());
+        self.files.look().or_else(|| content().then_some(Displaced::OtherContent))
+    }
+
+    pub(super) fn moved_after(&self, content: &mut Content) -> Option<Displaced> {
+        self.files.look().or_else(|| content.is_other().then_some(Displaced::OtherContent))
     }
 
     /// Whether this is the first reason.
@@ -150,6 +164,57 @@ impl Files {
         }
         log.is_some_and(is_other).then_some(Displaced::OtherLog)
     }
+}
+
+/// The database file without its log. It changes when the log is folded into it and at no other time, and then it holds
+/// whatever it held before.
+pub(super) struct Content {
+    path: String,
+    stamp: Option<(i64, i64, u64)>,
+    position: Position,
+}
+
+impl Content {
+    fn of(path: &str) -> Content {
+        let stamp = stamp(path);
+        let position = alone(path).and_then(|file| newest(&file));
+        Content {
+            path: path.to_owned(),
+            stamp,
+            position: position.unwrap_or(Position { sequence: 0, leaf_hash: GENESIS }),
+        }
+    }
+
+    /// Reads the file when it has changed, which costs a millisecond for thousands of writes. What cannot be read now, because
+    /// it is just being written, is looked at again.
+    fn is_other(&mut self) -> bool {
+        let found = stamp(&self.path);
+        if found.is_none() || found == self.stamp {
+            return false;
+        }
+        let Ok((known, position)) = alone(&self.path).and_then(|file| {
+            let archived = archive::newest(&file).ok().flatten().is_some_and(|s| self.position.sequence <= s.name.last);
+            Ok((archived || holds(&file, self.position)?, newest(&file)?))
+        }) else {
+            return false;
+        };
+        if known {
+            (self.stamp, self.position) = (found, position);
+        }
+        !known
+    }
+}
+
+/// Time of the last change and size.
+fn stamp(path: &str) -> Option<(i64, i64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.mtime(), found.mtime_nsec(), found.len()))
+}
+
+/// The file as if it had no log. By way of SQLite, which knows of the locks that this process holds on it.
+fn alone(path: &str) -> rusqlite::Result<Connection> {
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
 }
 
 /// Without opening it: closing it again would end the locks that SQLite holds on it.

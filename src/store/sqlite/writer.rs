@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{Answer, AuditDraft, Displaced, Position, StoreCounters, StoreError};
-use super::continuity::{Continuity, holds};
+use super::continuity::{Content, Continuity, holds};
 use crate::audit::Entry;
 
 /// What a request may do inside the transaction.
@@ -170,6 +171,13 @@ impl Shared {
         }
     }
 
+    fn look_after(&self, content: &mut Content) -> Result<(), Displaced> {
+        if let Some(reason) = self.continuity.moved_after(content) {
+            self.displace(reason);
+        }
+        self.continuity.require()
+    }
+
     /// Whether the files still stand at their paths and the log still goes on, as far as is known.
     fn look(&self) -> Result<(), Displaced> {
         if let Some(reason) = self.continuity.moved() {
@@ -319,8 +327,13 @@ fn run(
     }
     // What was queued behind the close request is dropped here, and told "closed" by its sender's absence.
     drop(jobs);
-    // Folds the log into the file, so that after an orderly stop a copy of the one file is a whole backup.
-    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    if shared.look().err() == Some(Displaced::OtherContent) {
+        // What is in the log must not be mixed with what somebody put into the file.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    } else {
+        // Folds the log into the file, so that after an orderly stop a copy of the one file is a whole backup.
+        let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
     let _ = connection.close();
     closing
 }
@@ -332,6 +345,7 @@ fn commit_group(connection: &Connection, state: &mut State, group: Vec<Box<dyn J
     if let Err(reason) = shared.continuity.require() {
         return answer(group, Err(reason.into()));
     }
+    let mut content = shared.continuity.writing();
     let mut outcome = run_group(connection, &mut state.chain, &mut group, Guard::Transaction);
     if matches!(outcome, Ok(Ran::Spoiled)) {
         state.chain = before;
@@ -351,7 +365,7 @@ fn commit_group(connection: &Connection, state: &mut State, group: Vec<Box<dyn J
     }
     let fate = match outcome {
         // A commit into a file that has lost its path is nobody's.
-        Ok(_) => shared.look().map_err(StoreError::from),
+        Ok(_) => shared.look_after(&mut content).map_err(StoreError::from),
         Err(error) => {
             state.chain = before;
             // Harmless when no transaction is open any more.
