@@ -1,5 +1,6 @@
 //! T31: a database that was rolled back.
 
+use signet::restored::ListFile;
 use signet::store::Adopted;
 use signet_api::ErrorCode;
 use signet_api::admin::AuditEntry;
@@ -144,4 +145,42 @@ async fn t31_a_list_of_another_issuer_is_not_adopted() {
     assert_eq!(copy_of(&installation), before, "nothing was changed");
     let service = TestService::builder().start_in(installation).await;
     service.enroll(&token, &TestKey::p256()).await.unwrap();
+}
+
+/// What a verifier holds that fetches the lists of shards, beside the root's, and in two files.
+#[tokio::test(flavor = "multi_thread")]
+async fn t31_lists_of_shards_are_adopted_from_several_files_and_none_is_counted_twice() {
+    let service = TestService::builder().toml("crl_shards = 2").start().await;
+    let mut devices = Vec::new();
+    for n in 0..6 {
+        devices.push(service.device(&format!("sensor-{n}")).await);
+    }
+    let installation = service.stop().await;
+    let backup = copy_of(&installation);
+    let service = TestService::builder().start_in(installation).await;
+    devices.push(service.device("sensor-6").await);
+    for n in 0..7 {
+        service.revoke_device(&format!("sensor-{n}")).await;
+    }
+    let id = service.issuer.short_id();
+    let mut files = Vec::new();
+    for path in [format!("/crl/{id}/0.pem"), format!("/crl/{id}/1.pem"), "/crl/all.pem".into()] {
+        let text = service.plain("/crl/root.pem").await.text().to_owned() + service.plain(&path).await.text();
+        files.push(ListFile { name: path, bytes: text.into_bytes() });
+    }
+    let installation = service.stop().await;
+    put_back(&installation, &backup);
+    let full = files.pop().unwrap();
+    let accepted = installation.try_accept_lists(&files).await.unwrap();
+    assert_eq!(accepted.ignored.len(), 2, "{:?}", accepted.ignored);
+    assert!(accepted.ignored[0].contains(".pem: list 1 is of the root CN=Test Root CA"), "{:?}", accepted.ignored);
+    let adopted = accepted.adopted;
+    assert_eq!((adopted.revoked_again, adopted.revoked_devices.len(), adopted.unknown), (6, 6, 1));
+    let again = installation.try_accept_lists(&[full]).await.unwrap().adopted;
+    assert_eq!((again.revoked_again, again.unknown), (0, 0));
+    let service = TestService::builder().start_in(installation).await;
+    for device in &devices {
+        assert!(service.is_on_crl(device.serial()).await, "{}", device.serial());
+    }
+    assert_eq!(service.crl().await.entries().unwrap().len(), 7);
 }

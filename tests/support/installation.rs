@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use signet::app::{self, Surroundings};
 use signet::clock::{Clock, ManualClock, SystemClock};
-use signet::config::Config;
+use signet::config::{Config, ConfigError};
 use signet::random::SystemRandom;
-use signet::restored::ListFile;
+use signet::restored::{Accepted, ListFile};
 use signet::server_identity;
 use signet::store::sqlite::{SqliteStore, migrate};
 use signet_api::client::Identity;
@@ -298,10 +298,12 @@ base_url = "http://localhost:8080"
 
 impl Installation {
     /// What `signetd restored` does.
-    pub(crate) async fn try_accept_restore(
-        &self,
-        crl: Option<&[u8]>,
-    ) -> Result<signet::restored::Accepted, signet::config::ConfigError> {
+    pub(crate) async fn try_accept_restore(&self, crl: Option<&[u8]>) -> Result<Accepted, ConfigError> {
+        let one = |bytes: &[u8]| ListFile { name: "lists".into(), bytes: bytes.to_vec() };
+        self.try_accept_lists(&crl.map(one).into_iter().collect::<Vec<_>>()).await
+    }
+
+    pub(crate) async fn try_accept_lists(&self, files: &[ListFile]) -> Result<Accepted, ConfigError> {
         let config = self.config();
         let surroundings = Surroundings {
             clock: self.clock.clone(),
@@ -309,9 +311,7 @@ impl Installation {
             store: Arc::new(open_store(&self.database())),
         };
         let service = app::assemble(config, surroundings).await?;
-        let files: Vec<_> =
-            crl.map(|bytes| ListFile { name: "lists".into(), bytes: bytes.to_vec() }).into_iter().collect();
-        let accepted = signet::restored::accept(&service, &files).await;
+        let accepted = signet::restored::accept(&service, files).await;
         service.store.close().await.unwrap();
         accepted
     }
