@@ -119,6 +119,12 @@ pub async fn assemble(config: Config, surroundings: Surroundings) -> Result<Arc<
     }))
 }
 
+/// The same, on a database that its rollback guard knows.
+pub async fn assemble_guarded(config: Config, surroundings: Surroundings) -> Result<Arc<Service>, ConfigError> {
+    config.anchor().check(surroundings.store.as_ref()).await?;
+    assemble(config, surroundings).await
+}
+
 /// A running service. Dropping it does not stop it; [`stop`](Running::stop) does, in order.
 pub struct Running {
     pub service: Arc<Service>,
@@ -131,8 +137,7 @@ pub struct Running {
 
 /// Binds, publishes a first list, and serves.
 pub async fn start(config: Config, surroundings: Surroundings) -> Result<Running, ConfigError> {
-    config.anchor().check(surroundings.store.as_ref()).await?;
-    let service = assemble(config, surroundings).await?;
+    let service = assemble_guarded(config, surroundings).await?;
     let identity = ServerIdentity::load(&service)?;
     if service.config.raw.events.query_secrets {
         tracing::warn!(
@@ -179,16 +184,16 @@ impl Running {
         let _ = self.shutdown.send(true);
         while self.tasks.join_next().await.is_some() {}
         if let Err(error) = close(&self.service).await {
-            tracing::warn!(%error, "the mark beside the database could not be moved");
+            tracing::warn!(%error, "the rollback guard could not be moved");
         }
     }
 }
 
-/// Moves the mark beside the database to where it has come, and closes it.
+/// Moves the rollback guard to where the database has come, and closes it.
 pub async fn close(service: &Service) -> Result<(), ConfigError> {
     let moved = service.config.anchor().advance(service.store.as_ref(), &mut None).await;
     let _ = service.store.close().await;
-    moved.map_err(|e| ConfigError::new(e.to_string(), "check store.anchor in the configuration"))
+    Ok(moved?)
 }
 
 /// Works until the service stops.

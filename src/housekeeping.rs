@@ -11,6 +11,7 @@ use signet_pki::UnixTime;
 pub use policy_file::{PolicyWatch, read as read_policy};
 pub use root_lists::RootWatch;
 
+use crate::anchor::AnchorError;
 use crate::app::own_context;
 use crate::archive::Worked;
 use crate::http::tls::TlsState;
@@ -86,8 +87,10 @@ pub(crate) async fn run(
             }
         }
         renew_responder(&service).await;
-        if let Err(error) = anchor.advance(service.store.as_ref(), &mut marked).await {
-            tracing::error!(%error, "the mark beside the database could not be moved");
+        match anchor.advance(service.store.as_ref(), &mut marked).await {
+            // Said once, when it was found.
+            Ok(()) | Err(AnchorError::Store(StoreError::Displaced(_))) => {}
+            Err(error) => tracing::error!(%error, "the rollback guard could not be moved; it will be tried again"),
         }
         if now.since(noted_at) >= NOTE_INTERVAL {
             noted_at = now;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use signet::app::{self, Surroundings};
 use signet::clock::{Clock, SystemClock};
 use signet::config::{Config, ConfigError};
+use signet::restored::{Accepted, ListFile};
 use signet::server_identity;
 use signet::store::sqlite::migrate;
 use signet::telemetry::start_logging;
@@ -49,7 +50,7 @@ enum Command {
     #[command(after_help = "Example:\n  signetd accept-clock --config /etc/signet/signet.toml")]
     AcceptClock(Common),
     /// Accept a database that was put back from a backup: voids open tokens, adopts revocations
-    #[command(after_help = "Example:\n  signetd restored --config signet.toml --crl newest.crl")]
+    #[command(after_help = "Example:\n  signetd restored --config signet.toml --crl all.pem")]
     Restored(Restored),
 }
 
@@ -57,9 +58,10 @@ enum Command {
 struct Restored {
     #[command(flatten)]
     common: Common,
-    /// The newest CRL of the issuer that anybody still has (PEM or DER): its revocations are taken over
+    /// The newest lists that a mirror or a verifier still has: one CRL in DER, or any number in PEM, as in all.pem. Their
+    /// revocations are taken over. Can be given several times
     #[arg(long, value_name = "FILE")]
-    crl: Option<PathBuf>,
+    crl: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -190,8 +192,7 @@ async fn set_up(setup: Setup) -> Result<(), ConfigError> {
         println!("made:     {}", path.display());
     }
     let surroundings = Surroundings::real(&config)?;
-    config.anchor().check(surroundings.store.as_ref()).await?;
-    let service = app::assemble(config, surroundings).await?;
+    let service = app::assemble_guarded(config, surroundings).await?;
     for path in server_identity::set_up(&service).await? {
         println!("made:     {}", path.display());
     }
@@ -206,25 +207,25 @@ async fn set_up(setup: Setup) -> Result<(), ConfigError> {
 
 async fn accept_restored(restored: Restored) -> Result<(), ConfigError> {
     let config = Config::load(&restored.common.config)?;
-    let crl = match &restored.crl {
-        None => None,
-        Some(path) => {
-            let read = signet_keys::files::read_limited(path, 256 << 20);
-            let bytes = read.map_err(|e| ConfigError::new(e.to_string(), "name the file with --crl"))?;
-            let named = |e: signet_pki::pem::PemError| {
-                ConfigError::new(format!("{}: {e}", path.display()), "one CRL in PEM or DER; 'all.pem' has several")
-            };
-            Some(signet_pki::pem::pem_or_der(signet_pki::pem::Label::Crl, &bytes).map_err(named)?)
-        }
+    let read = |path: &PathBuf| {
+        let bytes = signet_keys::files::read_limited(path, 256 << 20)
+            .map_err(|e| ConfigError::new(e.to_string(), "name the file with --crl"))?;
+        Ok(ListFile { name: path.display().to_string(), bytes })
     };
+    let lists: Vec<ListFile> = restored.crl.iter().map(read).collect::<Result<_, ConfigError>>()?;
     let surroundings = Surroundings::real(&config)?;
+    // Without a look at the rollback guard, which is made anew.
     let service = app::assemble(config, surroundings).await?;
-    let adopted = signet::restored::accept(&service, crl.as_deref()).await?;
+    let Accepted { adopted, ignored } = signet::restored::accept(&service, &lists).await?;
     app::close(&service).await?;
+    for sentence in ignored {
+        eprintln!("signetd: note: {sentence}; it was left out");
+    }
     println!("tokens voided:              {}", adopted.voided_tokens);
     println!("certificates revoked again: {}", adopted.revoked_again);
+    println!("devices revoked again:      {}", adopted.revoked_devices.len());
     println!("revocations adopted:        {}", adopted.unknown);
-    if crl.is_none() {
+    if lists.is_empty() {
         println!("without --crl, revocations made after the backup are lost");
     }
     Ok(())
@@ -233,9 +234,9 @@ async fn accept_restored(restored: Restored) -> Result<(), ConfigError> {
 async fn accept_clock(common: Common) -> Result<(), ConfigError> {
     let config = Config::load(&common.config)?;
     let surroundings = Surroundings::real(&config)?;
-    let service = app::assemble(config, surroundings).await?;
+    let service = app::assemble_guarded(config, surroundings).await?;
     let accepted = signet::restored::accept_clock(&service).await;
-    let _ = service.store.close().await;
+    app::close(&service).await?;
     println!("the clock is accepted: {}", accepted?);
     Ok(())
 }

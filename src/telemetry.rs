@@ -72,6 +72,7 @@ pub struct Metrics {
     crl_behind: Gauge,
     crl_shards: Gauge,
     crl_oldest_shard: Gauge,
+    displaced: Gauge,
     directory_failing: Gauge,
     directory_writes: Gauge<u64, AtomicU64>,
     commits: Gauge<u64, AtomicU64>,
@@ -101,6 +102,8 @@ impl Metrics {
         let crl_shards = gauge(r, "crl_shards", "Published lists of shards");
         let help = "Seconds since thisUpdate of the oldest list of a shard";
         let crl_oldest_shard = gauge(r, "crl_oldest_shard_age_seconds", help);
+        let help = "Whether issuing has stopped because the open database was rolled back or replaced";
+        let displaced = gauge(r, "database_displaced", help);
         let help = "Whether the publication directory could not be written";
         let directory_failing = gauge(r, "publication_directory_failing", help);
         let help = "Times that the publication directory was brought up to date";
@@ -135,6 +138,7 @@ impl Metrics {
             crl_behind,
             crl_shards,
             crl_oldest_shard,
+            displaced,
             directory_failing,
             directory_writes,
             commits,
@@ -162,6 +166,10 @@ impl Metrics {
     pub fn alarms_are(&self, counts: AlarmCounts) {
         self.alarms_open.set(counts.open);
         self.alarms_raised.set(counts.times);
+    }
+
+    pub fn database_displaced(&self, displaced: bool) {
+        self.displaced.set(i64::from(displaced));
     }
 
     pub fn ocsp_said(&self, outcome: OcspOutcome) {

@@ -5,6 +5,7 @@ use signet_pki::crl::Reason;
 use signet_pki::name::PrincipalKind;
 use signet_pki::{DeviceId, DnsName};
 
+pub use crate::page::{Damaged, HEADER_DAMAGED, Page};
 pub use crate::revocations::{Descendant, DescendantKind, RevokeReport, RevokeRequest};
 
 use crate::credential::CredentialId;
@@ -134,6 +135,9 @@ pub struct DeviceDetail {
     /// Newest first.
     pub certificates: Vec<CertificateInfo>,
     pub tokens: Vec<TokenInfo>,
+    /// Certificates, by serial number, and tokens that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,13 +198,6 @@ pub struct TokenQuery {
     pub after: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    /// Pass as `after` for the next page; absent on the last.
-    pub next: Option<String>,
 }
 
 /// `POST /v1/admin/tokens/{id}/revoke` and `/v1/admin/batches/{batch}/revoke`: tokens only, no certificates.

@@ -17,6 +17,7 @@ pub mod events;
 pub mod jwt;
 pub mod link;
 pub mod oauth;
+pub mod page;
 pub mod policy;
 pub mod problem;
 pub mod revocations;

@@ -15,7 +15,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 use rustix::fs::{Advice, fadvise};
 use serde::Serialize;
-use signet_pki::crl::{Reason, encode_entry};
+use signet_api::{Credential, CredentialKind};
+use signet_pki::crl::{Reason, encode_entry, shard_of};
 use signet_pki::{Serial, UnixTime};
 
 use crate::crl::{random, serial};
@@ -99,6 +100,8 @@ struct Template {
     next: u64,
     now: UnixTime,
     lists_revocations: bool,
+    /// Into so many shards certificates are divided; 0 for none.
+    shards: u16,
 }
 
 impl Template {
@@ -125,6 +128,12 @@ impl Template {
             audit: Audit::read(transaction, &serial)?,
             der,
             serial_at,
+            shards: transaction
+                .query_row("SELECT shards FROM crl_shards WHERE issuer = ?1 AND ended_at IS NULL", [&issuer], |row| {
+                    row.get(0)
+                })
+                .optional()?
+                .unwrap_or(0),
             issuer,
             next: highest as u64,
             now: now(),
@@ -141,7 +150,8 @@ impl Template {
         self.principal.insert(transaction)?;
         let principal = transaction.last_insert_rowid();
         self.add_certificate(transaction, fate, principal, &serial, spki)?;
-        self.token.set("id", data_encoding::BASE32_DNSCURVE.encode(&random::<7>()?)[..10].to_owned())?;
+        let token = Credential::from_random(CredentialKind::Enrollment, &random()?);
+        self.token.set("id", token.id().to_string())?;
         self.token.set("hash", random::<32>()?.to_vec())?;
         self.token.set("device", device.clone())?;
         self.token.set("redeemed_serial", serial.as_bytes().to_vec())?;
@@ -164,6 +174,8 @@ impl Template {
         row.set("principal", principal)?;
         row.set("spki", spki.to_vec())?;
         row.set("not_after", end.0)?;
+        let shard = shard_of(serial, self.shards).map(i64::from);
+        row.set("shard", shard.map_or(Value::Null, Value::Integer))?;
         row.set("der", self.der.clone())?;
         match fate {
             Fate::Live => row.set("status", "active".to_owned())?,
@@ -178,8 +190,8 @@ impl Template {
             let mut entry = Vec::with_capacity(64);
             encode_entry(serial, self.now, Reason::KeyCompromise, &mut entry);
             transaction
-                .prepare_cached("INSERT INTO revocation (issuer, not_after, entry) VALUES (?1, ?2, ?3)")?
-                .execute((&self.issuer, end.0, entry))?;
+                .prepare_cached("INSERT INTO revocation (issuer, not_after, entry, shard) VALUES (?1, ?2, ?3, ?4)")?
+                .execute((&self.issuer, end.0, entry, shard))?;
         }
         if fate == Fate::Revoked {
             row.set("revoked_at", Value::Null)?;

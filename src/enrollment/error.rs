@@ -153,7 +153,7 @@ fn issue_code(error: &IssueError) -> ErrorCode {
 
 pub(super) fn store_code(error: &StoreError) -> ErrorCode {
     match error {
-        StoreError::Unavailable(_) => ErrorCode::StoreUnavailable,
+        StoreError::Unavailable(_) | StoreError::Displaced(_) => ErrorCode::StoreUnavailable,
         StoreError::Busy => ErrorCode::Busy,
         StoreError::Corrupt(_) => ErrorCode::Internal,
     }

@@ -5,8 +5,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
 use axum::routing::{get, post};
-use signet_api::access::{ApiKeyInfo, CredentialQuery, RotateApiKey};
-use signet_api::admin::Page;
+use signet_api::access::{CredentialQuery, RotateApiKey};
 use signet_api::{CredentialKind, ErrorCode};
 
 use super::native::known;
@@ -35,8 +34,7 @@ async fn list(State(service): State<App>, incoming: Request) -> Result<Response<
     let kind = Some(CredentialKind::ApiKey.prefix().to_owned());
     let now = service.clock.now();
     let page = service.store.credentials(CredentialQuery { kind, account, device, ..asked.0 }, now).await?;
-    let items: Vec<ApiKeyInfo> = page.items.into_iter().map(|key| rotation::info(key, now)).collect();
-    request::answer(&Page { items, next: page.next })
+    request::answer(&page.map(|key| rotation::info(key, now)))
 }
 
 /// So that a program needs no administrator once a year.

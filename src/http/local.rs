@@ -8,6 +8,7 @@ use axum::routing::get;
 
 use super::App;
 use crate::revocation::{Lists, Standing};
+use crate::store::StoreError;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/metrics", get(metrics)).route("/healthz", get(healthy)).route("/readyz", get(ready))
@@ -21,8 +22,10 @@ async fn healthy() -> &'static str {
 /// Whether certificates can be issued: a write works, the clock is right, a list is published, the responder can answer.
 async fn ready(State(service): State<App>) -> impl IntoResponse {
     let mut failing = Vec::new();
-    if let Err(error) = service.store.health().await {
-        failing.push(format!("store: {error}"));
+    match service.store.health().await {
+        Ok(()) => {}
+        Err(StoreError::Displaced(reason)) => failing.push(format!("database: {reason}")),
+        Err(error) => failing.push(format!("store: {error}")),
     }
     match service.road.issuers.active() {
         None => failing.push("issuer: none is active".to_owned()),
@@ -80,6 +83,7 @@ async fn metrics(State(service): State<App>) -> impl IntoResponse {
     if let Ok(counts) = service.store.alarm_counts().await {
         service.metrics.alarms_are(counts);
     }
+    service.metrics.database_displaced(service.store.displaced().is_some());
     let text = service.metrics.render(&service.publisher, counters, archive, &watchers, service.clock.now());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCod
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use http_body_util::{BodyExt, Limited};
+use signet_api::admin::{Damaged, HEADER_DAMAGED};
 use signet_api::credential::{Credential, CredentialKind};
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
@@ -22,6 +23,7 @@ use crate::authorize::{AccessError, Beyond, Caller, Context, Delegated, Secret, 
 use crate::credentials::keys::PresentedKey;
 use crate::events::Ending;
 use crate::random;
+use crate::store::Listed;
 
 /// The id of the request, known to handlers, the answer, the log and the audit.
 #[derive(Debug, Clone)]
@@ -300,6 +302,25 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Re
     serde_json::from_slice(bytes).map_err(|e| Refusal::told(ErrorCode::MalformedRequest, format!("the JSON body: {e}")))
 }
 
+/// A list as an array. Rows that cannot be read are named in a header: an array has no place for them.
+pub(super) fn answer_list<T, U: serde::Serialize>(
+    listed: Listed<T>,
+    view: impl FnMut(T) -> U,
+) -> Result<Response<Body>, Refusal> {
+    let mut response = answer(&listed.items.into_iter().map(view).collect::<Vec<_>>())?;
+    if let Some(value) = damaged_header(&listed.damaged) {
+        response.headers_mut().insert(HEADER_DAMAGED, value);
+    }
+    Ok(response)
+}
+
+fn damaged_header(damaged: &[Damaged]) -> Option<HeaderValue> {
+    let first = &damaged[..damaged.len().min(DAMAGED_NAMED)];
+    let text = serde_json::to_string(first).ok().filter(|_| !first.is_empty())?;
+    let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+    HeaderValue::try_from(ascii).ok()
+}
+
 pub(super) fn answer<T: serde::Serialize>(value: &T) -> Result<Response<Body>, Refusal> {
     // Room for a certificate with its chain: growing to it would copy it several times.
     let mut body = Vec::with_capacity(2048);
@@ -307,3 +328,6 @@ pub(super) fn answer<T: serde::Serialize>(value: &T) -> Result<Response<Body>, R
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((StatusCode::OK, headers, body).into_response())
 }
+
+/// Rows that the header names: a few hundred octets each at most would still fit what clients take for a header.
+const DAMAGED_NAMED: usize = 20;

@@ -16,7 +16,7 @@ use super::App;
 use super::limits;
 use super::native::known;
 use super::refusal::Refusal;
-use super::request::{self, answer};
+use super::request::{self, answer, answer_list};
 use crate::authorize::Context;
 use crate::services::{Application, Registrant, Registrar, ServiceError};
 use crate::store::ServiceRecord;
@@ -78,8 +78,7 @@ impl Asked {
 
 async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::ServicesRead).await?;
-    let services: Vec<ServiceInfo> = service.store.services().await?.into_iter().map(info).collect();
-    answer(&services)
+    answer_list(service.store.services().await?, info)
 }
 
 async fn show(

@@ -71,6 +71,11 @@ impl Issuers {
         self.stages.load().known.get(key_id).cloned()
     }
 
+    /// Of every issuer that is or was configured.
+    pub fn certificates(&self) -> Vec<IssuerCert> {
+        self.stages.load().known.values().map(|known| known.certificate.clone()).collect()
+    }
+
     /// Takes over what the store says now. Whoever depends on it hears of a change.
     pub fn update(&self, records: Vec<IssuerRecord>) {
         if self.stages.load().records != records {

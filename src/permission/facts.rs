@@ -57,7 +57,7 @@ impl Permission {
             By::Serial(serial) => self.parts.store.certificate(serial).await?,
             By::Fingerprint(wanted) => match named.id() {
                 Some(id) => {
-                    let all = self.parts.store.certificates_of(id).await?;
+                    let all = self.parts.store.certificates_of(id).await?.items;
                     all.into_iter().find(|record| Fingerprint::of(&record.der) == *wanted)
                 }
                 None => self.fingerprints.find(self.parts.store.as_ref(), wanted, now).await?,

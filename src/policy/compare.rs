@@ -33,22 +33,25 @@ impl Policies {
         let old = self.current();
         let mut comparison = Comparison::new(old.clone(), new.clone(), at, source);
         let mut groups: HashSet<String> = HashSet::new();
-        let (mut row, mut seen) = (0, 0);
+        let (mut row, mut seen, mut is_readable) = (0, 0, true);
         let is_whole = loop {
             let stretch = store.inventory_after(row, STRETCH).await?;
-            let Some(last) = stretch.last() else { break true };
-            row = last.row;
-            seen += stretch.len();
-            for entry in &stretch {
+            let damaged = stretch.damaged.iter().filter_map(|damaged| damaged.id.parse().ok()).max();
+            let Some(last) = stretch.items.last().map(|last| last.row).max(damaged) else { break true };
+            row = last;
+            is_readable &= stretch.damaged.is_empty();
+            seen += stretch.items.len() + stretch.damaged.len();
+            for entry in &stretch.items {
                 if let Some(entity) = entity(entry) {
                     comparison.add(&entity);
                 }
             }
-            groups.extend(stretch.into_iter().flat_map(|entry| entry.groups));
+            groups.extend(stretch.items.into_iter().flat_map(|entry| entry.groups));
             if seen >= PRINCIPALS {
                 break false;
             }
         };
+        let is_whole = is_whole && is_readable;
         let finished = tokio::task::spawn_blocking(move || comparison.finish()).await;
         let mut difference = finished.map_err(|e| StoreError::Unavailable(e.to_string()))?;
         difference.is_complete &= is_whole;

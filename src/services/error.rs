@@ -65,7 +65,7 @@ impl ServiceError {
             ServiceError::Busy | ServiceError::Tls(TlsError::NoLists) => ErrorCode::Busy,
             ServiceError::Tls(TlsError::Build(_)) => ErrorCode::Internal,
             ServiceError::Store(StoreError::Busy) => ErrorCode::Busy,
-            ServiceError::Store(StoreError::Unavailable(_)) => ErrorCode::StoreUnavailable,
+            ServiceError::Store(StoreError::Unavailable(_) | StoreError::Displaced(_)) => ErrorCode::StoreUnavailable,
             ServiceError::Store(StoreError::Corrupt(_)) => ErrorCode::Internal,
         }
     }

@@ -117,7 +117,7 @@ impl Registrar {
         let now = self.clock.now();
         let good =
             |c: &CertificateRecord| c.can_be_repeated() && c.not_after >= now && !self.issuers.is_distrusted(&c.issuer);
-        Ok(self.store.certificates_of(id).await?.into_iter().find(good))
+        Ok(self.store.certificates_of(id).await?.items.into_iter().find(good))
     }
 
     /// Registered names that a certificate does not have.

@@ -76,7 +76,8 @@ impl Registry {
         let _alone = self.reading.lock().await;
         let read = self.store.services().await.inspect_err(|_| self.is_behind.store(true, Ordering::SeqCst))?;
         let entry = |record: ServiceRecord| (record.id.clone(), Arc::new(Registered { record }));
-        self.services.store(Arc::new(read.into_iter().map(entry).collect()));
+        // One that cannot be read is none: nothing is permitted for it.
+        self.services.store(Arc::new(read.items.into_iter().map(entry).collect()));
         self.is_behind.store(false, Ordering::SeqCst);
         Ok(())
     }

@@ -4,7 +4,7 @@ pub use signet_api::approvals::Guarded;
 use signet_pki::{DeviceId, UnixTime};
 
 use super::records::text_enum;
-use super::{Answer, AuditDraft};
+use super::{Answer, AuditDraft, Listed};
 
 text_enum! {
     ApprovalStatus {
@@ -91,5 +91,5 @@ pub trait ApprovalStore: Send + Sync {
     fn decide_approval(&self, order: DecideApproval) -> Answer<'_, Option<Result<ApprovalRecord, ApprovalConflict>>>;
     fn approval(&self, id: &str) -> Answer<'_, Option<ApprovalRecord>>;
     /// Newest first, at most 100; only those that wait, or all.
-    fn approvals(&self, waiting_at: Option<UnixTime>) -> Answer<'_, Vec<ApprovalRecord>>;
+    fn approvals(&self, waiting_at: Option<UnixTime>) -> Answer<'_, Listed<ApprovalRecord>>;
 }

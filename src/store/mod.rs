@@ -3,6 +3,7 @@
 pub mod access;
 pub mod alarms;
 pub mod approvals;
+pub mod continuity;
 pub mod facts;
 pub mod lineage;
 pub mod oauth;
@@ -18,8 +19,8 @@ pub mod writes;
 use std::future::Future;
 use std::pin::Pin;
 
-use signet_api::admin::{AuditQuery, DeviceQuery, TokenQuery};
-use signet_api::{CredentialId, admin};
+use signet_api::CredentialId;
+use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
 use signet_pki::crl::Entries;
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 use thiserror::Error;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 pub use access::*;
 pub use alarms::*;
 pub use approvals::*;
+pub use continuity::*;
 pub use facts::*;
 pub use lineage::*;
 pub use oauth::*;
@@ -51,6 +53,9 @@ pub enum StoreError {
     Busy,
     #[error("the store holds something that cannot be read: {0}")]
     Corrupt(String),
+    /// Nothing is read or written any more, and nothing that was read before is to be believed.
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
 }
 
 /// Every write is one transaction together with its audit entry, and is durable before it is answered.
@@ -58,6 +63,7 @@ pub trait Store:
     AccessStore
     + AlarmStore
     + ApprovalStore
+    + ContinuityStore
     + FactStore
     + OAuthStore
     + PolicyStore
@@ -113,16 +119,19 @@ pub trait Store:
     /// The certificate that a renewal with `parent` for `spki` produced before.
     fn renewed(&self, parent: &Serial, spki: &Fingerprint) -> Answer<'_, Option<Issued>>;
     /// Newest first, at most 100.
-    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Vec<CertificateRecord>>;
-    fn tokens(&self, query: TokenQuery, now: UnixTime) -> Answer<'_, admin::Page<TokenRecord>>;
-    fn devices(&self, query: DeviceQuery, now: UnixTime) -> Answer<'_, admin::Page<DeviceRow>>;
+    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Listed<CertificateRecord>>;
+    fn tokens(&self, query: TokenQuery, now: UnixTime) -> Answer<'_, Page<TokenRecord>>;
+    fn devices(&self, query: DeviceQuery, now: UnixTime) -> Answer<'_, Page<DeviceRow>>;
     /// Encoded CRL entries of an issuer after a sequence, in order. Sequence 0 asks for all.
     fn revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, RevocationDelta>;
     /// The same by shard.
     fn sharded_revocations_after(&self, issuer: &[u8], sequence: u64) -> Answer<'_, ShardedDelta>;
     /// All entries of one shard up to a sequence, that one included.
     fn revocations_of_shard(&self, issuer: &[u8], shard: u16, through: u64) -> Answer<'_, Entries>;
+    /// For what follows the log: an entry that cannot be read is an error.
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>>;
+    /// For people: the same as a page, which has no next one when it is the newest entries.
+    fn audit_page(&self, query: AuditQuery) -> Answer<'_, Page<AuditRow>>;
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>>;
     /// Devices and services with a certificate that is good now, by the trust bundle that they hold, newest first.
     fn bundle_holders(&self, now: UnixTime) -> Answer<'_, Vec<BundleHolders>>;

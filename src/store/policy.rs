@@ -4,7 +4,7 @@ use signet_pki::UnixTime;
 use signet_pki::name::PrincipalKind;
 
 use super::records::text_enum;
-use super::{Answer, AuditDraft, PrincipalStatus};
+use super::{Answer, AuditDraft, Listed, PrincipalStatus};
 
 text_enum! {
     /// Where a policy came from.
@@ -86,7 +86,7 @@ pub trait PolicyStore: Send + Sync {
     /// The newest of a revision, with its text if that is kept.
     fn policy_of(&self, revision: &str) -> Answer<'_, Option<PolicyRecord>>;
     /// The newest first, without texts, at most `limit`.
-    fn policies(&self, limit: u32) -> Answer<'_, Vec<PolicyRecord>>;
-    /// Devices, services and administrators after a row, in order, at most `limit`.
-    fn inventory_after(&self, row: u64, limit: u32) -> Answer<'_, Vec<InventoryRow>>;
+    fn policies(&self, limit: u32) -> Answer<'_, Listed<PolicyRecord>>;
+    /// Devices, services and administrators after a row, in order, at most `limit`. Damaged ones by their row.
+    fn inventory_after(&self, row: u64, limit: u32) -> Answer<'_, Listed<InventoryRow>>;
 }

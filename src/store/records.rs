@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use signet_api::CredentialId;
-use signet_api::admin::TokenKind;
+use signet_api::admin::{Damaged, TokenKind};
 use signet_api::scope::{AccountId, Permissions, Role, Scope, Scopes};
 use signet_pki::crl::{Entries, Reason};
 use signet_pki::name::PrincipalKind;
@@ -309,6 +309,26 @@ pub struct ShardedDelta {
 pub struct Sharding {
     /// Shards 0 up to this one, exclusive, need a list: some certificate may still name it.
     pub lists: u16,
+}
+
+/// The rows of a list that can be read, in order, and those that cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    pub damaged: Vec<Damaged>,
+}
+
+impl<T> FromIterator<Result<T, Damaged>> for Listed<T> {
+    fn from_iter<I: IntoIterator<Item = Result<T, Damaged>>>(rows: I) -> Listed<T> {
+        let mut listed = Listed { items: Vec::new(), damaged: Vec::new() };
+        for row in rows {
+            match row {
+                Ok(item) => listed.items.push(item),
+                Err(damaged) => listed.damaged.push(damaged),
+            }
+        }
+        listed
+    }
 }
 
 /// Since the store was opened. Requests beyond commits shared a transaction with another.

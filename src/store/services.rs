@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use signet_api::services::FailMode;
 use signet_pki::{DeviceId, DnsName, Serial, UnixTime};
 
-use super::{Answer, AuditDraft, PrincipalStatus, Resource};
+use super::{Answer, AuditDraft, Listed, PrincipalStatus, Resource};
 
 /// A registration has no life of its own: it counts while its principal is active, which every read says.
 pub trait ServiceStore: Send + Sync {
@@ -16,7 +16,7 @@ pub trait ServiceStore: Send + Sync {
     fn service(&self, id: &DeviceId) -> Answer<'_, Option<ServiceRecord>>;
     /// By id, without those whose principal has ended: a suspended service comes back to what it had, they do not. At most
     /// [`MAX_SERVICES`].
-    fn services(&self) -> Answer<'_, Vec<ServiceRecord>>;
+    fn services(&self) -> Answer<'_, Listed<ServiceRecord>>;
 }
 
 /// Registrations at one time. All of them are kept in memory: at their largest 25 KiB each, together 50 MiB.

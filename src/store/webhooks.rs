@@ -5,7 +5,7 @@ use signet_api::admin::Page;
 use signet_api::webhooks::{DeadAction, DeadQuery, WebhookEvent};
 use signet_pki::{DeviceId, UnixTime};
 
-use super::{Answer, AuditDraft};
+use super::{Answer, AuditDraft, Listed};
 
 /// At most so many endpoints: every one of them costs a look at each event.
 pub const MAX_WEBHOOKS: u64 = 64;
@@ -19,7 +19,7 @@ pub trait WebhookStore: Send + Sync {
     /// The endpoint as it is now, or was before it was deleted; `None` when there is none.
     fn change_webhook(&self, order: ChangeWebhook) -> Answer<'_, Option<WebhookRecord>>;
     /// Oldest first.
-    fn webhooks(&self) -> Answer<'_, Vec<WebhookRecord>>;
+    fn webhooks(&self) -> Answer<'_, Listed<WebhookRecord>>;
     /// Puts deliveries into the queue and moves the position, together.
     fn feed_webhook(&self, feed: Feed) -> Answer<'_, Feeding>;
     /// Of each enabled endpoint that is not paused the oldest delivery that is due.

@@ -361,20 +361,29 @@ pub enum SegmentConflict {
 
 #[derive(Debug, Clone)]
 pub struct Restoration {
-    pub issuer: Vec<u8>,
-    /// From the newest list that was published before the restore.
-    pub revocations: Vec<(Serial, UnixTime, Reason)>,
-    /// The number of that list; the next one is greater, whatever the clock says.
-    pub crl_number: Option<u64>,
+    /// Published before the restore, the newest first.
+    pub lists: Vec<RestoredList>,
     pub now: UnixTime,
     pub draft: AuditDraft,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A list of one issuer, full or of a shard.
+#[derive(Debug, Clone)]
+pub struct RestoredList {
+    /// The issuer's key identifier.
+    pub issuer: Vec<u8>,
+    /// The next list has a greater one, whatever the clock says.
+    pub number: u64,
+    pub revocations: Vec<(Serial, UnixTime, Reason)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Adopted {
     pub voided_tokens: u64,
     /// Certificates of the database that are revoked again.
     pub revoked_again: u64,
+    /// Devices, services and administrators that are revoked again, because no live certificate is left to them.
+    pub revoked_devices: Vec<DeviceId>,
     /// Revocations of certificates that the database never saw; they stay on the list.
     pub unknown: u64,
 }

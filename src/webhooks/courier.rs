@@ -34,7 +34,7 @@ impl Webhooks {
     /// Looks whether there are endpoints; without any nothing is read later on either.
     pub async fn look(&self) {
         // Unknown is as good as some: the courier looks again.
-        let any = self.store.webhooks().await.map_or(true, |all| !all.is_empty());
+        let any = self.store.webhooks().await.map_or(true, |all| !all.items.is_empty());
         self.any.store(any, Ordering::SeqCst);
     }
 
@@ -72,7 +72,7 @@ impl Webhooks {
         if !self.any.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
-        let mut all = self.store.webhooks().await?;
+        let mut all = self.store.webhooks().await?.items;
         all.retain(|one| one.status == WebhookStatus::Enabled);
         round.read.retain(|id, _| all.iter().any(|one| one.id == *id));
         if all.is_empty() {

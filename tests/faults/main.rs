@@ -24,6 +24,7 @@ mod fleet;
 mod flush;
 mod issuers;
 mod kill;
+mod live;
 mod ocsp;
 mod permission;
 mod policy;

@@ -23,6 +23,17 @@ pub(crate) fn path(name: &str) -> PathBuf {
     dir().join(name)
 }
 
+/// The benchmark, which is built for the one test that asks for it.
+pub(crate) fn bench() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "-p", "signet-bench"]);
+    if dir().ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success(), "signet-bench could not be built");
+    path("signet-bench")
+}
+
 fn build(dir: &Path) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root()).args(["build", "--quiet", "--locked", "-p", "signet-ca", "-p", "signet-agent"]);

@@ -4,11 +4,13 @@
 mod apikeys;
 mod archive;
 mod binaries;
+mod damaged;
 mod events;
 mod help;
 mod lists;
 mod oauth;
 mod refusals;
+mod restore;
 mod rollover;
 mod scripts;
 mod services;

@@ -33,11 +33,11 @@ async fn the_service_renews_its_own_certificate_at_half_of_its_life() {
     let on_disk = signet_pki::pem::certificates(&file).unwrap();
     assert_eq!(on_disk[0], second.der);
     assert_eq!(issued_before, 1);
-    assert_eq!(service.running.service.store.certificates_of(&id()).await.unwrap().len(), 2);
+    assert_eq!(service.running.service.store.certificates_of(&id()).await.unwrap().items.len(), 2);
 }
 
 async fn issued_for_the_service(service: &TestService) -> usize {
-    service.running.service.store.certificates_of(&id()).await.unwrap().len()
+    service.running.service.store.certificates_of(&id()).await.unwrap().items.len()
 }
 
 fn id() -> signet_pki::DeviceId {

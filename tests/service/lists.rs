@@ -66,10 +66,11 @@ async fn t32_a_restored_database_does_not_publish_an_older_number() {
     for (path, bytes) in saved {
         std::fs::write(path, bytes).unwrap();
     }
-    // A new host, where no mark shows that the database was further once.
+    // A new host, where no guard shows how far the database was once.
     let config = installation.config();
     std::fs::remove_file(config.path(&config.raw.store.anchor)).unwrap();
     installation.clock.advance(1);
+    installation.accept_restore(None).await;
     let service = TestService::builder().start_in(installation).await;
     let restored = service.crl().await;
     assert!(restored.is_empty(), "this is the older database");

@@ -91,7 +91,7 @@ impl Bench {
     }
 
     pub(crate) async fn certificates(&self, device: &str) -> Vec<CertificateRecord> {
-        self.store.certificates_of(&id(device)).await.unwrap()
+        self.store.certificates_of(&id(device)).await.unwrap().items
     }
 
     pub(crate) async fn revoke(&self, target: RevokeTarget) -> Revoked {

@@ -7,7 +7,7 @@ use serde_json::json;
 pub(crate) use signet::store::AuditDraft;
 use signet::store::{
     ChangeDevice, Claim, CreateTokens, IssueCommit, Mode, Origin, PrincipalRecord, PrincipalStatus, Prune, Redemption,
-    Restoration, RevokeOrder, RevokeTarget, RevokeTokens, Step, TokenRecord, TokenSelection, TokenStatus,
+    Restoration, RestoredList, RevokeOrder, RevokeTarget, RevokeTokens, Step, TokenRecord, TokenSelection, TokenStatus,
 };
 use signet_api::admin::TokenKind;
 use signet_api::credential::{Credential, CredentialKind};
@@ -190,10 +190,9 @@ fn locations(shard: Option<u16>) -> Locations {
 
 /// The revocations of a list that somebody still had.
 pub(crate) fn restoration(issuer: &[u8], serials: &[Serial]) -> Restoration {
+    let revocations = serials.iter().map(|serial| (serial.clone(), NOW, Reason::KeyCompromise)).collect();
     Restoration {
-        issuer: issuer.to_vec(),
-        revocations: serials.iter().map(|serial| (serial.clone(), NOW, Reason::KeyCompromise)).collect(),
-        crl_number: None,
+        lists: vec![RestoredList { issuer: issuer.to_vec(), number: 1, revocations }],
         now: NOW,
         draft: draft("store.restored", "store"),
     }

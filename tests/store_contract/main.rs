@@ -193,6 +193,9 @@ macro_rules! holds_for {
                 a_spoiled_entry_is_corrupt_and_on_no_list,
             }
             spoiled {
+                a_damaged_row_is_named_in_its_place_and_the_rest_is_listed,
+                a_damaged_entry_is_named_in_a_page_of_the_log_and_stops_who_follows,
+                a_damaged_token_keeps_nobody_from_revoking_its_device,
                 a_spoiled_principal_is_corrupt,
                 a_spoiled_certificate_is_corrupt,
                 a_spoiled_token_is_corrupt,

@@ -35,7 +35,7 @@ pub(crate) async fn one_policy_is_in_force_and_takes_the_place_of_the_one_that_w
     store.apply_policy(order("b", only("a"))).await.unwrap().unwrap();
     assert_eq!(store.policy().await.unwrap().unwrap().text.as_deref(), Some("b"));
     store.apply_policy(order("a", InsteadOf::Any)).await.unwrap().unwrap();
-    let history: Vec<_> = store.policies(10).await.unwrap().into_iter().map(|r| (r.number, r.revision)).collect();
+    let history: Vec<_> = store.policies(10).await.unwrap().items.into_iter().map(|r| (r.number, r.revision)).collect();
     assert_eq!(history, [(3, "rev-a".into()), (2, "rev-b".into()), (1, "rev-a".into())]);
     assert_eq!(store.policy_of("rev-a").await.unwrap().unwrap().number, 3);
     assert_eq!(store.policy_of("rev-c").await.unwrap(), None);
@@ -59,7 +59,7 @@ pub(crate) async fn old_texts_are_taken_away_and_their_rows_stay(bench: Bench) {
     let text = async |number: u64| bench.store.policy_of(&format!("rev-{number}")).await.unwrap().unwrap().text;
     assert_eq!((text(0).await, text(1).await), (None, None));
     assert_eq!((text(2).await, text(all - 1).await), (Some("2".into()), Some((all - 1).to_string())));
-    assert_eq!(bench.store.policies(500).await.unwrap().len() as u64, all);
+    assert_eq!(bench.store.policies(500).await.unwrap().items.len() as u64, all);
 }
 
 pub(crate) async fn the_inventory_comes_whole_in_stretches_with_the_newest_certificate(bench: Bench) {
@@ -71,7 +71,7 @@ pub(crate) async fn the_inventory_comes_whole_in_stretches_with_the_newest_certi
     bench.store.revoke(revocation).await.unwrap();
     let (mut all, mut row): (Vec<InventoryRow>, _) = (Vec::new(), 0);
     loop {
-        let stretch = bench.store.inventory_after(row, 2).await.unwrap();
+        let stretch = bench.store.inventory_after(row, 2).await.unwrap().items;
         let Some(last) = stretch.last() else { break };
         assert!(stretch.len() <= 2 && last.row > row);
         row = last.row;

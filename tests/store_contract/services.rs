@@ -51,7 +51,7 @@ pub(crate) async fn a_service_is_registered_once_and_the_same_again_is_no_change
     assert_eq!(again, Ok(first.clone()));
     let changed = register(&bench, "broker", broker.serial(), &["service:broker", "mqtt:*"]).await.unwrap();
     assert_eq!((changed.registered_at, changed.facts.resources.len()), (first.registered_at, 2));
-    assert_eq!(bench.store.services().await.unwrap(), std::slice::from_ref(&changed));
+    assert_eq!(bench.store.services().await.unwrap().items, std::slice::from_ref(&changed));
     let kinds: Vec<String> = bench.audit().await.into_iter().map(|row| row.kind).collect();
     assert_eq!(kinds[kinds.len() - 2..], ["service.registered", "service.changed"]);
 
@@ -94,7 +94,7 @@ pub(crate) async fn a_registration_is_as_good_as_its_principal(bench: Bench) {
     assert!(matches!(taken, RegisterConflict::Taken { by, .. } if by == id("broker")), "it comes back to what it had");
     bench.store.revoke(revocation(target_device("broker"), Mode::Apply)).await.unwrap();
     assert_eq!(status().await, PrincipalStatus::Revoked);
-    assert_eq!(bench.store.services().await.unwrap(), []);
+    assert_eq!(bench.store.services().await.unwrap().items, []);
     register(&bench, "other", other.serial(), &["mqtt:topic/a"]).await.unwrap();
 }
 
@@ -127,7 +127,7 @@ pub(crate) async fn nothing_belongs_to_two(bench: Bench) {
 }
 
 pub(crate) async fn a_spoiled_registration_is_corrupt(bench: Bench) {
-    let broker = service(&bench, "broker").await;
+    let (broker, other) = (service(&bench, "broker").await, service(&bench, "other").await);
     for spoil in [
         "UPDATE service SET resources = '[\"*\"]'",
         "UPDATE service SET dns_names = '[\"*.example\"]'",
@@ -140,7 +140,12 @@ pub(crate) async fn a_spoiled_registration_is_corrupt(bench: Bench) {
         bench.backend.spoil(spoil);
         let read = bench.store.service(&id("broker")).await;
         assert!(matches!(read, Err(StoreError::Corrupt(_))), "{spoil}: {read:?}");
-        assert!(bench.store.services().await.is_err());
+        let listed = bench.store.services().await.unwrap();
+        assert!(listed.items.is_empty() && listed.damaged[0].id == "broker", "{listed:?}");
+        // Whose resources the damaged one has is not known.
+        let taken =
+            bench.unchanged_by(bench.store.register_service(order("other", other.serial(), &["service:other"]))).await;
+        assert!(matches!(taken, Err(StoreError::Corrupt(_))), "{spoil}: {taken:?}");
         bench.backend.spoil("DELETE FROM service");
     }
 }

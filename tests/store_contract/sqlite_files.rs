@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use signet::store::Store;
 use signet::store::sqlite::{OpenError, SqliteStore, migrate};
+use signet::store::{ContinuityStore, Store};
 
 use crate::factory::draft;
 
@@ -92,6 +92,27 @@ fn a_file_that_is_no_database_is_refused_untouched() {
     let path = directory.path().join("notes.txt");
     fs::write(&path, "these are notes and no database at all, long enough to have a header\n".repeat(20)).unwrap();
     refused_untouched(&path, |error| matches!(error, OpenError::NotOurs(_)));
+}
+
+/// T31: databases of before had a rollback guard as well, and their backups are put back on new hosts.
+#[tokio::test]
+async fn a_database_with_a_history_remembers_its_rollback_guard_after_the_migration() {
+    let migration = include_str!("../../src/store/migrations/0017_rollback_guard.sql");
+    for history in [false, true] {
+        let (_directory, path) = migrated();
+        let store = SqliteStore::open(&path).unwrap();
+        if history {
+            store.alarm(None, draft("alarm.test", "a")).await.unwrap();
+        }
+        assert!(!store.is_guarded().await.unwrap());
+        store.close().await.unwrap();
+        Connection::open(&path).unwrap().execute_batch(migration).unwrap();
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.is_guarded().await.unwrap(), history);
+        store.note_guard().await.unwrap();
+        assert!(store.is_guarded().await.unwrap());
+        store.close().await.unwrap();
+    }
 }
 
 #[test]

@@ -238,7 +238,7 @@ impl ApprovalStore for FaultyStore {
         ask_approval(order: AskApproval) -> Approval;
         decide_approval(order: DecideApproval) -> Option<Result<ApprovalRecord, ApprovalConflict>>;
         approval(id: &str) -> Option<ApprovalRecord>;
-        approvals(waiting_at: Option<UnixTime>) -> Vec<ApprovalRecord>;
+        approvals(waiting_at: Option<UnixTime>) -> Listed<ApprovalRecord>;
     }
 }
 
@@ -247,8 +247,8 @@ impl PolicyStore for FaultyStore {
         apply_policy(order: ApplyPolicy) -> Result<PolicyRecord, PolicyConflict>;
         policy() -> Option<PolicyRecord>;
         policy_of(revision: &str) -> Option<PolicyRecord>;
-        policies(limit: u32) -> Vec<PolicyRecord>;
-        inventory_after(row: u64, limit: u32) -> Vec<InventoryRow>;
+        policies(limit: u32) -> Listed<PolicyRecord>;
+        inventory_after(row: u64, limit: u32) -> Listed<InventoryRow>;
     }
 }
 
@@ -256,7 +256,7 @@ impl WebhookStore for FaultyStore {
     forward! {
         create_webhook(new: NewWebhook) -> WebhookCreation;
         change_webhook(order: ChangeWebhook) -> Option<WebhookRecord>;
-        webhooks() -> Vec<WebhookRecord>;
+        webhooks() -> Listed<WebhookRecord>;
         feed_webhook(feed: Feed) -> Feeding;
         due_deliveries(now: UnixTime) -> Vec<Delivery>;
         settle_delivery(settled: Settled) -> ();
@@ -297,13 +297,14 @@ impl Store for FaultyStore {
         principal(id: &DeviceId) -> Option<PrincipalRecord>;
         key_owner(spki: &Fingerprint) -> Option<DeviceId>;
         renewed(parent: &Serial, spki: &Fingerprint) -> Option<Issued>;
-        certificates_of(id: &DeviceId) -> Vec<CertificateRecord>;
+        certificates_of(id: &DeviceId) -> Listed<CertificateRecord>;
         tokens(query: TokenQuery, now: UnixTime) -> Page<TokenRecord>;
         devices(query: DeviceQuery, now: UnixTime) -> Page<DeviceRow>;
         revocations_after(issuer: &[u8], sequence: u64) -> RevocationDelta;
         sharded_revocations_after(issuer: &[u8], sequence: u64) -> ShardedDelta;
         revocations_of_shard(issuer: &[u8], shard: u16, through: u64) -> Entries;
         audit(query: AuditQuery) -> Vec<AuditRow>;
+        audit_page(query: AuditQuery) -> Page<AuditRow>;
         audit_of_request(request_id: &str) -> Vec<AuditRow>;
         bundle_holders(now: UnixTime) -> Vec<BundleHolders>;
         last_issued_at() -> Option<UnixTime>;
@@ -329,7 +330,27 @@ impl ServiceStore for FaultyStore {
         register_service(order: RegisterOrder) -> Result<ServiceRecord, RegisterConflict>;
         deregister_service(id: &DeviceId, draft: AuditDraft) -> Option<ServiceRecord>;
         service(id: &DeviceId) -> Option<ServiceRecord>;
-        services() -> Vec<ServiceRecord>;
+        services() -> Listed<ServiceRecord>;
+    }
+}
+
+impl ContinuityStore for FaultyStore {
+    forward! {
+        holds(position: Position) -> bool;
+        is_guarded() -> bool;
+        note_guard() -> ();
+    }
+
+    fn position(&self) -> Position {
+        self.inner.position()
+    }
+
+    fn displaced(&self) -> Option<Displaced> {
+        self.inner.displaced()
+    }
+
+    fn displace(&self, reason: Displaced) {
+        self.inner.displace(reason);
     }
 }
 

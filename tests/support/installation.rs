@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use signet::app::{self, Surroundings};
 use signet::clock::{Clock, ManualClock, SystemClock};
-use signet::config::Config;
+use signet::config::{Config, ConfigError};
 use signet::random::SystemRandom;
+use signet::restored::{Accepted, ListFile};
 use signet::server_identity;
 use signet::store::sqlite::{SqliteStore, migrate};
 use signet_api::client::Identity;
@@ -297,27 +298,25 @@ base_url = "http://localhost:8080"
 
 impl Installation {
     /// What `signetd restored` does.
-    pub(crate) async fn try_accept_restore(
-        &self,
-        crl: Option<&[u8]>,
-    ) -> Result<signet::store::Adopted, signet::config::ConfigError> {
+    pub(crate) async fn try_accept_restore(&self, crl: Option<&[u8]>) -> Result<Accepted, ConfigError> {
+        let one = |bytes: &[u8]| ListFile { name: "lists".into(), bytes: bytes.to_vec() };
+        self.try_accept_lists(&crl.map(one).into_iter().collect::<Vec<_>>()).await
+    }
+
+    pub(crate) async fn try_accept_lists(&self, files: &[ListFile]) -> Result<Accepted, ConfigError> {
         let config = self.config();
-        let anchor = config.anchor();
         let surroundings = Surroundings {
             clock: self.clock.clone(),
             random: Arc::new(SystemRandom),
             store: Arc::new(open_store(&self.database())),
         };
         let service = app::assemble(config, surroundings).await?;
-        let adopted = signet::restored::accept(&service, crl).await;
-        if adopted.is_ok() {
-            anchor.advance(service.store.as_ref(), &mut None).await.unwrap();
-        }
+        let accepted = signet::restored::accept(&service, files).await;
         service.store.close().await.unwrap();
-        adopted
+        accepted
     }
 
     pub(crate) async fn accept_restore(&self, crl: Option<&[u8]>) -> signet::store::Adopted {
-        self.try_accept_restore(crl).await.unwrap()
+        self.try_accept_restore(crl).await.unwrap().adopted
     }
 }

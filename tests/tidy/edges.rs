@@ -34,7 +34,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("enrollment", &["authorize", "clock", "issuer", "random", "store"]),
     ("events", &["latency", "store"]),
     ("hooks", &["config"]),
-    ("housekeeping", &["archive", "config", "policy", "server_identity", "store"]),
+    ("housekeeping", &["anchor", "archive", "config", "policy", "server_identity", "store"]),
     (
         "http",
         &[

@@ -27,7 +27,7 @@ fn accounts(document: &mut Document) {
     operation
         .with(AccountsRead)
         .query::<AccountQuery>(json!({ "status": "active", "after": "acme", "limit": 100 }))
-        .answers::<Page<AccountInfo>>(json!({ "items": [account()], "next": "acme" }))
+        .answers::<Page<AccountInfo>>(json!({ "items": [account()], "damaged": [damaged()], "next": "acme" }))
         .done();
     let operation = document.post("/v1/admin/accounts", "createAccount", "A further account");
     operation
@@ -62,7 +62,7 @@ fn keys(document: &mut Document) {
     operation
         .with(AccountsRead)
         .query::<CredentialQuery>(query())
-        .answers::<Page<ApiKeyInfo>>(json!({ "items": [key()], "next": TOKEN_ID }))
+        .answers::<Page<ApiKeyInfo>>(json!({ "items": [key()], "damaged": [damaged()], "next": TOKEN_ID }))
         .done();
     let operation = document.post("/v1/admin/apikeys", "createApiKey", "A key of an account, a device or a service");
     operation
@@ -119,7 +119,7 @@ fn own_keys(document: &mut Document) {
     operation
         .by_anyone()
         .query::<CredentialQuery>(query())
-        .answers::<Page<ApiKeyInfo>>(json!({ "items": [key()], "next": TOKEN_ID }))
+        .answers::<Page<ApiKeyInfo>>(json!({ "items": [key()], "damaged": [damaged()], "next": TOKEN_ID }))
         .done();
     let operation =
         document.post("/v1/apikeys/rotate", "rotateOwnApiKey", "A new key in place of the one that is shown");

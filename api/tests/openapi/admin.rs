@@ -27,7 +27,7 @@ fn tokens(document: &mut Document) {
         .query::<TokenQuery>(
             json!({ "status": "active", "batch": "spring", "device": "sensor-1", "after": "7q2m8kx41d", "limit": 100 }),
         )
-        .answers::<Page<TokenInfo>>(json!({ "items": [token()], "next": TOKEN_ID }))
+        .answers::<Page<TokenInfo>>(json!({ "items": [token()], "damaged": [damaged()], "next": TOKEN_ID }))
         .refuses(&[InvalidArgument])
         .done();
     let target = json!({ "device": "sensor-1", "serial_number": "SN-0001", "spki": SHA256, "dns_names": ["sensor-1.acme.example"] });
@@ -72,14 +72,16 @@ fn devices(document: &mut Document) {
     operation
         .with(DevicesRead)
         .query::<DeviceQuery>(query)
-        .answers::<Page<DeviceInfo>>(json!({ "items": [device()], "next": "sensor-1" }))
+        .answers::<Page<DeviceInfo>>(json!({ "items": [device()], "damaged": [damaged()], "next": "sensor-1" }))
         .refuses(&[InvalidArgument])
         .done();
     let operation = document.get("/v1/admin/devices/{id}", "showDevice", "A device with its certificates and tokens");
     operation
         .with(DevicesRead)
         .in_path("id", texts::device_id(), "sensor-1")
-        .answers::<DeviceDetail>(json!({ "device": device(), "certificates": [certificate()], "tokens": [token()] }))
+        .answers::<DeviceDetail>(
+            json!({ "device": device(), "certificates": [certificate()], "tokens": [token()], "damaged": [damaged()] }),
+        )
         .done();
     let change = json!({ "action": "suspend", "groups": ["line-4"], "profile": "device", "recoveries": 2, "account": "acme", "permissions": "role:auditor events:read", "generation": 3, "token": TOKEN_ID, "spki": SHA256 });
     let operation = document.post(
@@ -154,7 +156,7 @@ fn audit(document: &mut Document) {
         .query::<AuditQuery>(
             json!({ "after": 17, "limit": 100, "subject": "sensor-1", "kind": "alarm.", "actor": "admin:alice" }),
         )
-        .answers::<Page<AuditEntry>>(json!({ "items": [entry()], "next": "18" }))
+        .answers::<Page<AuditEntry>>(json!({ "items": [entry()], "damaged": [damaged()], "next": "18" }))
         .done();
     let verdict =
         json!({ "entries": 18, "archived": 1, "anchor": SHA256, "intact": false, "broken_at": 19, "head": SHA256 });

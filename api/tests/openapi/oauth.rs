@@ -10,7 +10,7 @@ use signet_api::oauth::{Introspection, Metadata, RevokedSession, SessionInfo, To
 use signet_api::scope::Scope;
 
 use crate::document::{Document, Operation};
-use crate::samples::{EARLIER, LATER, TOKEN_ID};
+use crate::samples::{EARLIER, LATER, TOKEN_ID, damaged};
 use crate::schema::Direction;
 use crate::texts;
 
@@ -149,7 +149,7 @@ fn administration(document: &mut Document) {
             "kind": "sgr", "account": "acme", "device": "sensor-1", "status": "active", "legacy": false, "survived": true,
             "after": TOKEN_ID, "limit": 100,
         }))
-        .answers::<Page<SessionInfo>>(json!({ "items": [session], "next": TOKEN_ID }))
+        .answers::<Page<SessionInfo>>(json!({ "items": [session], "damaged": [damaged()], "next": TOKEN_ID }))
         .done();
 
     let operation = document.post("/v1/admin/oauth/sessions/{id}/revoke", "revokeSession", "End a session");

@@ -10,6 +10,10 @@ iAVwrYJ7K0nhKiUQfyAASA==\n\
 -----END CERTIFICATE REQUEST-----\n\
 ";
 
+pub(crate) fn damaged() -> serde_json::Value {
+    serde_json::json!({ "id": TOKEN_ID, "what": "status" })
+}
+
 pub(crate) const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n";
 pub(crate) const SERIAL: &str = "5f2a9c0d4be7813366f0a1c2d3e4f5061728394a";
 pub(crate) const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";

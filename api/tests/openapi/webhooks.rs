@@ -70,7 +70,7 @@ fn dead_letters(document: &mut Document) {
         .about("Bodies of endpoints that are told about security are for who may `events:security`.")
         .with(WebhooksRead)
         .query::<DeadQuery>(json!({ "webhook": TOKEN_ID, "after": "7", "limit": 100 }))
-        .answers::<Page<DeadLetter>>(json!({ "items": [letter], "next": "7" }))
+        .answers::<Page<DeadLetter>>(json!({ "items": [letter], "damaged": [damaged()], "next": "7" }))
         .done();
     let operation = document.post(path, "changeDeadLetters", "Delivers them anew, or drops them");
     operation

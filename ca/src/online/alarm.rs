@@ -171,7 +171,7 @@ mod tests {
             }))
             .unwrap()
         };
-        Page { items: (1..=count).map(alarm).collect(), next: None }
+        Page { items: (1..=count).map(alarm).collect(), next: None, damaged: Vec::new() }
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Tail {
             actor: self.actor,
         };
         let page: Page<AuditEntry> = service::ask(&at.open()?, AUDIT, &query)?;
+        service::note_damaged(&page.damaged);
         if self.json { print::json(&page) } else { print::data(&table(&page.items)) }
     }
 }
@@ -84,6 +85,7 @@ impl Export {
             let page: Page<AuditEntry> = service::ask(service, AUDIT, &query)?;
             let lines = page.items.iter().map(|entry| format!("{}\n", entry.canonical));
             print::data(&lines.collect::<String>())?;
+            service::note_damaged(&page.damaged);
             match page.items.last().map(|entry| entry.sequence) {
                 Some(last) if page.next.is_some() && last > after => after = last,
                 Some(last) if page.next.is_some() => {

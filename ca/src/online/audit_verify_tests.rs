@@ -13,10 +13,10 @@ fn path(after: usize) -> String {
 fn service(entries: &[AuditEntry], verdict: &AuditVerdict) -> Fake {
     let pages = entries.chunks(3).enumerate().map(|(at, chunk)| {
         let next = (at * 3 + chunk.len() < entries.len()).then(|| chunk[chunk.len() - 1].sequence.to_string());
-        (path(at * 3), Page { items: chunk.to_vec(), next })
+        (path(at * 3), Page { items: chunk.to_vec(), next, damaged: Vec::new() })
     });
     let nothing = archive_page(&[]);
-    let empty = Fake::default().with(&path(0), &Page::<AuditEntry> { items: vec![], next: None });
+    let empty = Fake::default().with(&path(0), &Page::<AuditEntry> { items: vec![], next: None, damaged: Vec::new() });
     let fake = pages.fold(empty, |fake, (path, page)| fake.with(&path, &page));
     fake.with("/v1/admin/audit/verify", verdict).with("/v1/admin/audit/archive?after=0&limit=1000", &nothing)
 }
@@ -105,7 +105,7 @@ impl Meeting {
         let verdict = AuditVerdict { archived: last, anchor, ..verdict(&self.rest) };
         let recorded: Vec<_> = self.recorded.iter().map(|(first, last, hash)| (*first, *last, hash.as_str())).collect();
         let after = |n: u64| format!("/v1/admin/audit/archive?after={n}&limit=1000");
-        let rest = Page { items: self.rest.clone(), next: None };
+        let rest = Page { items: self.rest.clone(), next: None, damaged: Vec::new() };
         let service = Fake::default()
             .with("/v1/admin/audit/verify", &verdict)
             .with(&path(last as usize), &rest)
@@ -159,7 +159,7 @@ fn what_is_archived_during_the_walk_is_no_gap() {
     let verdict = AuditVerdict { archived: 3, anchor: hash(3), ..verdict(&rest) };
     let service = Fake::default()
         .with("/v1/admin/audit/verify", &verdict)
-        .with(&path(3), &Page { items: rest, next: None })
+        .with(&path(3), &Page { items: rest, next: None, damaged: Vec::new() })
         .with("/v1/admin/audit/archive?after=3&limit=1000", &archive_page(&[(4, 6, &hash(6))]));
     assert!(against(&service, None).unwrap_err().contains("entry 4 is missing"));
     assert_eq!(service.asked.borrow().iter().filter(|p| p.ends_with("/verify")).count(), ATTEMPTS);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use signet_api::admin::{Damaged, HEADER_DAMAGED};
 use signet_api::client::{
     Answer, ApiKey, Client, ClientConfig, ClientError, Clock, Identity, Method, Trust, fetch_plain,
 };
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::online::admin_dir::{self, AdminDir};
-use crate::online::service::{Call, CallError, Service};
+use crate::online::service::{Call, CallError, Service, note_damaged};
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct At {
@@ -186,7 +187,11 @@ impl Context {
 
 impl Service for Context {
     fn call(&self, request: Call<'_>) -> Result<Vec<u8>, CallError> {
-        Ok(self.send(request)?.body.to_vec())
+        let answer = self.send(request)?;
+        // Of a list that is an array.
+        let damaged = answer.header(HEADER_DAMAGED).and_then(|text| serde_json::from_str::<Vec<Damaged>>(text).ok());
+        note_damaged(&damaged.unwrap_or_default());
+        Ok(answer.body.to_vec())
     }
 }
 

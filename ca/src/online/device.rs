@@ -105,6 +105,7 @@ pub(crate) struct Show {
 impl Show {
     fn run(self, at: &At) -> Result<(), Failure> {
         let detail: DeviceDetail = service::get(&at.open()?, &path(&self.id))?;
+        service::note_damaged(&detail.damaged);
         if self.json {
             return print::json(&detail);
         }

@@ -14,7 +14,7 @@ use crate::online::context::{self, At, Context, NEW_ADMIN};
 use crate::online::crl_file::{self, List};
 use crate::online::duration::{self, DAY};
 use crate::online::service::{self, Call, Service};
-use crate::online::{alarm, bundle, doctor_keys, print};
+use crate::online::{alarm, bundle, doctor_keys, doctor_rows, print};
 
 /// Check the administrator's files, the service, the clocks, the CRLs and all ends of validity
 #[derive(Debug, Args)]
@@ -146,6 +146,7 @@ fn remote(context: &Context, now: UnixTime) -> Vec<Check> {
     checks.push(archive(context));
     checks.push(policy(context));
     checks.extend(doctor_keys::examine(context, now));
+    checks.push(doctor_rows::examine(context));
     checks
 }
 

@@ -28,6 +28,7 @@ mod device_csv;
 mod device_permit;
 mod doctor;
 mod doctor_keys;
+mod doctor_rows;
 mod duration;
 mod events;
 mod files;

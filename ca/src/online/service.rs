@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use signet_api::admin::Page;
+use signet_api::admin::{Damaged, Page};
 pub(super) use signet_api::client::escape;
 use signet_api::{ErrorCode, Problem};
 
@@ -114,13 +114,14 @@ pub(super) fn pages<T>(
     mut fetch: impl FnMut(Option<String>, Option<u32>) -> Result<Page<T>, CallError>,
 ) -> Result<Page<T>, CallError> {
     let wanted = if paging.all { u64::MAX } else { paging.limit };
-    let mut items = Vec::new();
+    let (mut items, mut damaged) = (Vec::new(), Vec::new());
     let mut after: Option<String> = None;
     loop {
         let missing = wanted.saturating_sub(items.len() as u64).min(PAGE);
         let page = fetch(after.clone(), u32::try_from(missing).ok())?;
-        let got = page.items.len();
+        let got = page.items.len() + page.damaged.len();
         items.extend(page.items);
+        damaged.extend(page.damaged);
         let enough = items.len() as u64 >= wanted;
         match page.next {
             // A cursor that stands still would ask for ever.
@@ -128,7 +129,7 @@ pub(super) fn pages<T>(
                 return Err(CallError::Failed(Failure::internal("the service's paging does not move on")));
             }
             Some(next) if !enough => after = Some(next),
-            next => return Ok(Page { items, next }),
+            next => return Ok(Page { items, next, damaged }),
         }
     }
 }
@@ -148,7 +149,18 @@ pub(super) fn show_page<T: Serialize>(
     Ok(())
 }
 
+/// Names rows that the service's database holds and that cannot be read.
+pub(super) fn note_damaged(damaged: &[Damaged]) {
+    for row in damaged {
+        print::note(format!(
+            "warning: the row of {} is damaged and not shown: its {} cannot be read",
+            row.id, row.what
+        ));
+    }
+}
+
 fn note_more<T>(page: &Page<T>) {
+    note_damaged(&page.damaged);
     if page.next.is_some() {
         print::note(format!("the first {} are shown, there is more: use --all or a larger --limit", page.items.len()));
     }

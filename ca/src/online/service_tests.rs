@@ -40,7 +40,7 @@ pub(in crate::online) fn refused(code: ErrorCode) -> CallError {
 }
 
 fn page(items: std::ops::Range<u32>, next: Option<&str>) -> Page<u32> {
-    Page { items: items.collect(), next: next.map(str::to_owned) }
+    Page { items: items.collect(), next: next.map(str::to_owned), damaged: Vec::new() }
 }
 
 const ALL: Paging = Paging { limit: 100, all: true };

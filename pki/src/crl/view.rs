@@ -42,6 +42,21 @@ impl CrlView {
         if found.distribution_point.is_some() {
             return Err(CrlError::Partial);
         }
+        CrlView::checked(parts, found, issuer)
+    }
+
+    /// The same for a list that may cover a part of its issuer's certificates only: what stands on it is revoked, and what does
+    /// not may be. A list that names another key than this issuer's is another issuer's.
+    pub fn full_or_shard(bytes: &[u8], issuer: &IssuerCert) -> Result<CrlView, CrlError> {
+        let parts = SignedParts::split(bytes)?;
+        let found = CrlFields::read(parts.tbs)?;
+        if found.authority_key_id.is_some_and(|id| id != issuer.key_identifier()) {
+            return Err(CrlError::Issuer(issuer.view().subject_text.clone()));
+        }
+        CrlView::checked(parts, found, issuer)
+    }
+
+    fn checked(parts: SignedParts<'_>, found: CrlFields<'_>, issuer: &IssuerCert) -> Result<CrlView, CrlError> {
         if found.issuer != issuer.subject() {
             return Err(CrlError::Issuer(issuer.view().subject_text.clone()));
         }

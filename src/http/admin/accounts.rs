@@ -6,7 +6,6 @@ use axum::http::Response;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::access::{AccountAction, AccountInfo, AccountQuery, ChangeAccount, CreateAccount};
-use signet_api::admin::Page;
 use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_pki::DeviceId;
 
@@ -66,8 +65,7 @@ pub(super) async fn create(State(service): State<App>, incoming: Request) -> Res
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::AccountsRead).await?;
     let page = service.store.accounts(asked.query::<AccountQuery>()?).await?;
-    let items: Vec<AccountInfo> = page.items.into_iter().map(|account| info(account, None)).collect();
-    answer(&Page { items, next: page.next })
+    answer(&page.map(|account| info(account, None)))
 }
 
 pub(super) async fn show(

@@ -5,7 +5,6 @@ use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::Value;
 use signet_api::ErrorCode;
-use signet_api::admin::Page;
 use signet_api::alarms::{ALARM_CLOSED, AlarmInfo, AlarmQuery, CloseAlarm, explain};
 use signet_api::scope::Scope;
 
@@ -18,7 +17,7 @@ use crate::store::{self, AlarmRecord, AuditDraft};
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::EventsSecurity).await?;
     let page = service.store.alarms(asked.query::<AlarmQuery>()?).await?;
-    answer(&Page { items: page.items.into_iter().map(info).collect::<Vec<_>>(), next: page.next })
+    answer(&page.map(info))
 }
 
 pub(super) async fn show(

@@ -4,8 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::json;
-use signet_api::access::{ApiKeyAction, ApiKeyInfo, ChangeApiKey, CreateApiKey, CreatedApiKey, CredentialQuery};
-use signet_api::admin::Page;
+use signet_api::access::{ApiKeyAction, ChangeApiKey, CreateApiKey, CreatedApiKey, CredentialQuery};
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{CredentialId, CredentialKind, ErrorCode};
 use signet_pki::name::PrincipalKind;
@@ -109,8 +108,7 @@ pub(super) async fn list(State(service): State<App>, incoming: Request) -> Resul
     let kind = Some(CredentialKind::ApiKey.prefix().to_owned());
     let now = service.clock.now();
     let page = service.store.credentials(CredentialQuery { kind, ..query }, now).await?;
-    let items: Vec<ApiKeyInfo> = page.items.into_iter().map(|key| rotation::info(key, now)).collect();
-    answer(&Page { items, next: page.next })
+    answer(&page.map(|key| rotation::info(key, now)))
 }
 
 pub(super) async fn show(

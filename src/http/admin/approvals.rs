@@ -14,7 +14,7 @@ use super::{Asked, not_found};
 use crate::authorize::{Caller, Context, Person};
 use crate::http::App;
 use crate::http::refusal::Refusal;
-use crate::http::request::answer;
+use crate::http::request::{answer, answer_list};
 use crate::random;
 use crate::store::{
     Approval, ApprovalConflict, ApprovalRecord, ApprovalStatus, AskApproval, AuditDraft, DecideApproval, Guarded,
@@ -92,8 +92,7 @@ pub(super) async fn list(State(service): State<App>, incoming: Request) -> Resul
     let asked = Asked::with(&service, incoming, Scope::AuditRead).await?;
     let now = service.clock.now();
     let waiting_at = (!asked.query::<ApprovalQuery>()?.all).then_some(now);
-    let records = service.store.approvals(waiting_at).await?;
-    answer(&records.into_iter().map(|record| info(record, now)).collect::<Vec<_>>())
+    answer_list(service.store.approvals(waiting_at).await?, |record| info(record, now))
 }
 
 pub(super) async fn show(

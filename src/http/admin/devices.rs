@@ -6,7 +6,7 @@ use axum::http::Response;
 use serde_json::json;
 use signet_api::ErrorCode;
 use signet_api::admin::{
-    DeviceAction, DeviceChange, DeviceDetail, DeviceInfo, DeviceQuery, IssueRequest, Page, RevokeRequest, TokenQuery,
+    DeviceAction, DeviceChange, DeviceDetail, DeviceQuery, IssueRequest, RevokeRequest, TokenQuery,
 };
 use signet_api::scope::{AccountId, Scope, Scopes};
 use signet_pki::crl::Reason;
@@ -24,7 +24,9 @@ use crate::http::native;
 use crate::http::refusal::Refusal;
 use crate::http::request::{answer, require, require_can_grant, require_outranks};
 use crate::revocation::Wish;
-use crate::store::{AuditDraft, ChangeDevice, Conflict, Guarded, Mode, PrincipalRecord, RevokeTarget, SeenClaim, Step};
+use crate::store::{
+    AuditDraft, ChangeDevice, Conflict, Guarded, Listed, Mode, PrincipalRecord, RevokeTarget, SeenClaim, Step,
+};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::DevicesRead).await?;
@@ -34,8 +36,7 @@ pub(super) async fn list(State(service): State<App>, incoming: Request) -> Resul
         require(&asked.caller, Scope::AccountsRead)?;
     }
     let page = service.store.devices(query, now).await?;
-    let items: Vec<DeviceInfo> = page.items.into_iter().map(|d| views::device(d, now)).collect();
-    answer(&Page { items, next: page.next })
+    answer(&page.map(|d| views::device(d, now)))
 }
 
 pub(super) async fn show(
@@ -47,14 +48,16 @@ pub(super) async fn show(
     let id = segment(DeviceId::parse(&id))?;
     let now = service.clock.now();
     let principal = service.store.principal(&id).await?.ok_or_else(|| not_found("device"))?;
-    let certificates = service.store.certificates_of(&id).await?;
+    let Listed { items: certificates, mut damaged } = service.store.certificates_of(&id).await?;
     let query = TokenQuery { device: Some(id), limit: Some(100), ..TokenQuery::default() };
     let tokens = service.store.tokens(query, now).await?;
+    damaged.extend(tokens.damaged);
     let newest = certificates.iter().find(|c| c.status_is_live()).cloned().map(|c| views::certificate(c, now));
     answer(&DeviceDetail {
         device: views::principal(principal, newest),
         certificates: certificates.into_iter().map(|c| views::certificate(c, now)).collect(),
         tokens: tokens.items.into_iter().map(|t| views::token(t, now)).collect(),
+        damaged,
     })
 }
 

@@ -5,7 +5,6 @@ use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use signet_api::CredentialId;
 use signet_api::access::CredentialQuery;
-use signet_api::admin::Page;
 use signet_api::oauth::{RevokedSession, SessionInfo, TokenKeyInfo, TokenKeys};
 use signet_api::scope::Scope;
 
@@ -25,7 +24,7 @@ pub(super) async fn keys(State(service): State<App>, incoming: Request) -> Resul
 pub(super) async fn sessions(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::AccountsRead).await?;
     let page = service.oauth.sessions(asked.query::<CredentialQuery>()?).await?;
-    answer(&Page { items: page.items.into_iter().map(session_info).collect(), next: page.next })
+    answer(&page.map(session_info))
 }
 
 pub(super) async fn revoke(

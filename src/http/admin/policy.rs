@@ -20,7 +20,7 @@ use super::approvals::{Guard, require_approval};
 use super::{Asked, not_found};
 use crate::http::App;
 use crate::http::refusal::Refusal;
-use crate::http::request::{self, answer};
+use crate::http::request::{self, answer, answer_list};
 use crate::policy::{Candidate, Compared, PolicyError, told};
 use crate::store::{AuditDraft, Guarded, InsteadOf, PolicyOrigin, PolicyRecord};
 
@@ -31,8 +31,7 @@ pub(super) async fn show(State(service): State<App>, incoming: Request) -> Resul
 
 pub(super) async fn history(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::PolicyRead).await?;
-    let records = service.store.policies(HISTORY).await?;
-    answer(&records.into_iter().map(step).collect::<Vec<_>>())
+    answer_list(service.store.policies(HISTORY).await?, step)
 }
 
 pub(super) async fn of_history(

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::json;
-use signet_api::admin::{CreateTokens, CreatedTokens, Page, RevokedTokens, TokenInfo, TokenKind, TokenQuery};
+use signet_api::admin::{CreateTokens, CreatedTokens, RevokedTokens, TokenKind, TokenQuery};
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{CredentialId, ErrorCode};
 use signet_pki::name::PrincipalKind;
@@ -154,8 +154,7 @@ pub(super) async fn list(State(service): State<App>, incoming: Request) -> Resul
     let asked = Asked::with(&service, incoming, Scope::TokensRead).await?;
     let now = service.clock.now();
     let page = service.store.tokens(asked.query::<TokenQuery>()?, now).await?;
-    let items: Vec<TokenInfo> = page.items.into_iter().map(|t| views::token(t, now)).collect();
-    answer(&Page { items, next: page.next })
+    answer(&page.map(|t| views::token(t, now)))
 }
 
 pub(super) async fn show(

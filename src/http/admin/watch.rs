@@ -3,9 +3,7 @@
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
-use signet_api::admin::{
-    AuditArchive, AuditArchiveQuery, AuditEntry, AuditQuery, AuditVerdict, CrlInfo, DeviceQuery, Page, WhyReport,
-};
+use signet_api::admin::{AuditArchive, AuditArchiveQuery, AuditQuery, AuditVerdict, CrlInfo, DeviceQuery, WhyReport};
 use signet_api::events::{EventsInfo, OverBudget, StageInfo, SubscriberInfo};
 use signet_api::scope::Scope;
 use signet_pki::name::PrincipalKind;
@@ -21,13 +19,7 @@ use crate::store::{DeviceRow, PrincipalStatus};
 
 pub(super) async fn audit(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::AuditRead).await?;
-    let query = asked.query::<AuditQuery>()?;
-    let limit = query.limit.unwrap_or(100).clamp(1, 1000) as usize;
-    let forward = query.after.is_some();
-    let rows = service.store.audit(query).await?;
-    let next = (forward && rows.len() == limit).then(|| rows.last().map(|r| r.sequence.to_string())).flatten();
-    let items: Vec<AuditEntry> = rows.into_iter().map(views::audit).collect();
-    answer(&Page { items, next })
+    answer(&service.store.audit_page(asked.query::<AuditQuery>()?).await?.map(views::audit))
 }
 
 /// Walks the chain from what was archived to its end, a page at a time.
@@ -46,11 +38,12 @@ pub(super) async fn verify(State(service): State<App>, incoming: Request) -> Res
     };
     loop {
         let query = AuditQuery { after: Some(sequence), limit: Some(1000), ..AuditQuery::default() };
-        let rows = service.store.audit(query).await?;
-        if rows.is_empty() {
-            return answer(&verdict(sequence, &previous, None));
+        let page = service.store.audit_page(query).await?;
+        if page.items.is_empty() {
+            let broken = page.damaged.first().map(|_| sequence + 1);
+            return answer(&verdict(sequence, &previous, broken));
         }
-        for row in rows {
+        for row in page.items {
             if !audit::follows(&previous, sequence + 1, &row.canonical, &row.leaf_hash) {
                 return answer(&verdict(sequence, &previous, Some(sequence + 1)));
             }

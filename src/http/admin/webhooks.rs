@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use serde_json::{Value, json};
-use signet_api::admin::Page;
 use signet_api::scope::Scope;
 use signet_api::webhooks::{
     CreateWebhook, DeadAction, DeadChanged, DeadLetter, DeadOrder, DeadQuery, RotateSecret, WebhookAction,
@@ -16,7 +15,7 @@ use signet_pki::UnixTime;
 use super::{Asked, not_found, segment};
 use crate::http::App;
 use crate::http::refusal::Refusal;
-use crate::http::request::{answer, require};
+use crate::http::request::{answer, answer_list, require};
 use crate::random;
 use crate::store::{
     Actor, AuditDraft, ChangeDead, ChangeWebhook, DeadDelivery, DeadSelection, MAX_WEBHOOKS, NewWebhook, Reach,
@@ -26,8 +25,7 @@ use crate::webhooks::{SealError, Target};
 
 pub(super) async fn list(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     Asked::with(&service, incoming, Scope::WebhooksRead).await?;
-    let all = service.store.webhooks().await?;
-    answer(&all.iter().map(info).collect::<Vec<_>>())
+    answer_list(service.store.webhooks().await?, |webhook| info(&webhook))
 }
 
 pub(super) async fn create(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -137,15 +135,15 @@ pub(super) async fn test(
 
 pub(super) async fn dead(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::with(&service, incoming, Scope::WebhooksRead).await?;
-    let page = service.store.dead_deliveries(asked.query::<DeadQuery>()?).await?;
-    let mut items: Vec<DeadLetter> = page.items.into_iter().map(letter).collect();
+    let mut page = service.store.dead_deliveries(asked.query::<DeadQuery>()?).await?.map(letter);
     if !asked.caller.may(Scope::EventsSecurity) {
         // What these say is not for whoever may look after endpoints.
-        let all = service.store.webhooks().await?;
-        let secret = |id: &CredentialId| all.iter().any(|w| w.id == *id && tells_confidential(&w.events));
-        items.iter_mut().filter(|letter| secret(&letter.webhook)).for_each(|letter| letter.body = Value::Null);
+        let all = service.store.webhooks().await?.items;
+        // What an endpoint that cannot be read is for is not known.
+        let secret = |id: &CredentialId| all.iter().find(|w| w.id == *id).is_none_or(|w| tells_confidential(&w.events));
+        page.items.iter_mut().filter(|letter| secret(&letter.webhook)).for_each(|letter| letter.body = Value::Null);
     }
-    answer(&Page { items, next: page.next })
+    answer(&page)
 }
 
 pub(super) async fn change_dead(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
@@ -177,7 +175,7 @@ pub(super) async fn change_dead(State(service): State<App>, incoming: Request) -
 }
 
 async fn find(service: &App, id: &CredentialId) -> Result<WebhookRecord, Refusal> {
-    let all = service.store.webhooks().await?;
+    let all = service.store.webhooks().await?.items;
     all.into_iter().find(|one| one.id == *id).ok_or_else(|| not_found("webhook"))
 }
 

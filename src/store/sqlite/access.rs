@@ -10,7 +10,8 @@ use signet_pki::{DeviceId, Fingerprint, UnixTime};
 use super::super::*;
 use super::decode::{self, PRINCIPAL, impossible, optional_text, text};
 use super::lineage;
-use super::reads::{Filter, many, one, page, page_size};
+use super::listing::{Of, page, rows};
+use super::reads::{Filter, many, one, page_size};
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore};
 
@@ -125,8 +126,10 @@ pub(super) fn end_credentials(connection: &Connection, whose: Whose<'_>) -> Resu
          WHERE {which}{column} = ?1 AND status IN ('active', 'disabled') RETURNING id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let ids = statement.query_map([value], |row| text(row, 0, |t| CredentialId::parse(t).ok()))?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
+    let ids = statement
+        .query_map([value], |row| Ok(row.get_ref(0)?.as_str().ok().and_then(|t| CredentialId::parse(t).ok())))?;
+    // One whose id cannot be read has ended like the others, and keeps nobody from revoking them.
+    Ok(ids.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?)
 }
 
 /// What a backup holds may have been revoked after it was made: keys wait for an administrator, the rest is got anew.
@@ -412,8 +415,8 @@ fn accounts(c: &Connection, query: &AccountQuery) -> Result<Page<AccountRecord>,
         filter.and("a.id > ?", after.clone());
     }
     let sql = format!("SELECT {ACCOUNT} FROM account a {} ORDER BY a.id LIMIT {}", filter.clause(), limit + 1);
-    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode_account)?;
-    Ok(page(items, limit, |account| account.id.to_string()))
+    let found = rows(c, Of("account", 0), &sql, rusqlite::params_from_iter(filter.values()), decode_account)?;
+    Ok(page(found, limit, |account| account.id.to_string()))
 }
 
 pub(super) fn credential(c: &Connection, id: &CredentialId) -> Result<Option<CredentialRecord>, ReadError> {
@@ -452,8 +455,8 @@ fn credentials(c: &Connection, query: &CredentialQuery, now: UnixTime) -> Result
         filter.and("k.id > ?", after.clone());
     }
     let sql = format!("SELECT {CREDENTIAL} FROM credential k {} ORDER BY k.id LIMIT {}", filter.clause(), limit + 1);
-    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode_credential)?;
-    Ok(page(items, limit, |credential| credential.id.to_string()))
+    let found = rows(c, Of("credential", 0), &sql, rusqlite::params_from_iter(filter.values()), decode_credential)?;
+    Ok(page(found, limit, |credential| credential.id.to_string()))
 }
 
 const ACCOUNT: &str = "a.id, a.kind, a.name, a.status, a.permissions, a.created_at, a.created_by, a.version";

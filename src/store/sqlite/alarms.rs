@@ -8,7 +8,8 @@ use signet_pki::UnixTime;
 
 use super::super::*;
 use super::decode::{count, impossible};
-use super::reads::{Filter, many, one, page, page_size};
+use super::listing::{Of, page, rows};
+use super::reads::{Filter, one, page_size};
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore};
 use crate::audit::{Entry, Leaf};
@@ -111,7 +112,8 @@ fn list(c: &Connection, query: &AlarmQuery) -> Result<Page<AlarmRecord>, ReadErr
         filter.and("id > ?", i64::try_from(after).unwrap_or(i64::MAX));
     }
     let sql = format!("SELECT {ALARM} FROM alarm {} ORDER BY id LIMIT {}", filter.clause(), limit + 1);
-    Ok(page(many(c, &sql, params_from_iter(filter.values()), record)?, limit, |alarm| alarm.id.to_string()))
+    let found = rows(c, Of("alarm", 0), &sql, params_from_iter(filter.values()), record)?;
+    Ok(page(found, limit, |alarm| alarm.id.to_string()))
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<AlarmRecord> {

@@ -6,7 +6,8 @@ use signet_pki::{DeviceId, UnixTime};
 
 use super::super::*;
 use super::decode::{optional_text, text};
-use super::reads::{many, one};
+use super::listing::{Of, list};
+use super::reads::one;
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore};
 
@@ -23,15 +24,18 @@ impl ApprovalStore for SqliteStore {
         self.read(|c| find(c, id))
     }
 
-    fn approvals(&self, waiting_at: Option<UnixTime>) -> Answer<'_, Vec<ApprovalRecord>> {
+    fn approvals(&self, waiting_at: Option<UnixTime>) -> Answer<'_, Listed<ApprovalRecord>> {
         self.read(move |c| match waiting_at {
             Some(now) => {
                 let sql = format!(
                     "SELECT {APPROVAL} FROM approval WHERE status = 'pending' AND expires_at > ?1 ORDER BY rowid DESC LIMIT 100"
                 );
-                many(c, &sql, [now.0], record)
+                list(c, Of("approval", 0), &sql, [now.0], record)
             }
-            None => many(c, &format!("SELECT {APPROVAL} FROM approval ORDER BY rowid DESC LIMIT 100"), [], record),
+            None => {
+                let sql = format!("SELECT {APPROVAL} FROM approval ORDER BY rowid DESC LIMIT 100");
+                list(c, Of("approval", 0), &sql, [], record)
+            }
         })
     }
 }

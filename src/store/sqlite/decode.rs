@@ -21,7 +21,8 @@ macro_rules! principal_columns {
 }
 pub(super) use principal_columns;
 pub(super) const PRINCIPAL: &str = principal_columns!();
-const PRINCIPAL_WIDTH: usize = 14;
+/// Where the columns of [`CERTIFICATE`] begin beside them.
+pub(super) const PRINCIPAL_WIDTH: usize = 14;
 
 /// Columns of a certificate, aliased `c`.
 macro_rules! certificate_columns {
@@ -172,7 +173,7 @@ fn token_kind(text: &str) -> Option<TokenKind> {
 }
 
 pub(super) fn text<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
-    let value = row.get_ref(at)?.as_str()?;
+    let value = row.get_ref(at)?.as_str().map_err(|_| impossible(at))?;
     parse(value).ok_or_else(|| impossible(at))
 }
 
@@ -181,12 +182,12 @@ pub(super) fn optional_text<T>(
     at: usize,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> rusqlite::Result<Option<T>> {
-    let Some(value) = row.get_ref(at)?.as_str_or_null()? else { return Ok(None) };
+    let Some(value) = row.get_ref(at)?.as_str_or_null().map_err(|_| impossible(at))? else { return Ok(None) };
     parse(value).map(Some).ok_or_else(|| impossible(at))
 }
 
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
-    let value = row.get_ref(at)?.as_str()?;
+    let value = row.get_ref(at)?.as_str().map_err(|_| impossible(at))?;
     serde_json::from_str(value).map_err(|_| impossible(at))
 }
 

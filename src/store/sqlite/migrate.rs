@@ -27,6 +27,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (14, include_str!("../migrations/0014_persons.sql")),
     (15, include_str!("../migrations/0015_lineage.sql")),
     (16, include_str!("../migrations/0016_alarms.sql")),
+    (17, include_str!("../migrations/0017_rollback_guard.sql")),
 ];
 
 /// "SGNT": marks the file as ours, so that another program's database is never touched.

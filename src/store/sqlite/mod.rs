@@ -5,12 +5,14 @@ mod alarms;
 mod approvals;
 mod archive;
 mod changing;
+mod continuity;
 mod decode;
 mod ending;
 mod facts;
 mod issuers;
 mod issuing;
 mod lineage;
+mod listing;
 mod migrate;
 mod oauth;
 mod policy;
@@ -38,6 +40,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::*;
+use continuity::Continuity;
 pub use migrate::{MigrationReport, migrate};
 use writer::Writer;
 
@@ -90,15 +93,17 @@ impl SqliteStore {
         let lock = migrate::lock(path)?;
         // On a connection that can change nothing: the file may be somebody else's.
         migrate::require_current(path, &look(path)?)?;
+        let before = continuity::identity(path).ok();
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let readers = Arc::new(Readers::open(path)?);
-        let writer = Writer::start(connection, lock).map_err(|cause| sqlite_error(path, cause))?;
+        let continuity = Continuity::of(path, before, &connection)?;
+        let writer = Writer::start(connection, lock, continuity).map_err(|cause| sqlite_error(path, cause))?;
         Ok(SqliteStore { writer, readers })
     }
 
     /// Runs a short read on the calling thread: a handful of B-tree steps in the page cache.
     fn read<T: Send + 'static>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Answer<'_, T> {
-        let result = self.open_readers().and_then(|readers| readers.run(query));
+        let result = self.open_readers().and_then(|readers| self.writer.watch(readers.run(self.position(), query)));
         Box::pin(std::future::ready(result))
     }
 
@@ -108,15 +113,17 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
     ) -> Answer<'_, T> {
         let readers = self.open_readers().cloned();
+        let position = self.position();
         Box::pin(async move {
             let readers = readers?;
-            let task = tokio::task::spawn_blocking(move || readers.run(query));
-            task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))
+            let task = tokio::task::spawn_blocking(move || readers.run(position, query));
+            self.writer.watch(task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string()))))
         })
     }
 
     fn open_readers(&self) -> Result<&Arc<Readers>, StoreError> {
-        if self.writer.is_closed() { Err(StoreError::Unavailable("it is closed".into())) } else { Ok(&self.readers) }
+        self.writer.require_open()?;
+        Ok(&self.readers)
     }
 }
 
@@ -132,7 +139,12 @@ impl Readers {
         Ok(Readers { connections: (0..READERS).map(one).collect::<Result<_, _>>()?, next: AtomicUsize::new(0) })
     }
 
-    fn run<T>(&self, query: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
+    /// `position` was in the database before the read: should it be gone, the database was rolled back.
+    fn run<T>(
+        &self,
+        position: Position,
+        query: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    ) -> Result<T, StoreError> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         // A free reader if there is one, else wait for the one whose turn it is.
         let free = (0..READERS).find_map(|i| self.connections[(start + i) % READERS].try_lock().ok());
@@ -140,7 +152,7 @@ impl Readers {
             Some(connection) => connection,
             None => self.connections[start % READERS].lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
         };
-        query(&connection).map_err(StoreError::from)
+        continuity::require(&connection, position).and_then(|()| query(&connection)).map_err(StoreError::from)
     }
 }
 
@@ -149,6 +161,7 @@ impl Readers {
 enum ReadError {
     Sqlite(rusqlite::Error),
     Corrupt(&'static str),
+    Displaced(Displaced),
 }
 
 impl From<rusqlite::Error> for ReadError {
@@ -168,6 +181,7 @@ impl From<ReadError> for StoreError {
         match error {
             ReadError::Sqlite(error) => StoreError::Unavailable(error.to_string()),
             ReadError::Corrupt(what) => StoreError::Corrupt(what.into()),
+            ReadError::Displaced(reason) => StoreError::Displaced(reason),
         }
     }
 }
@@ -324,7 +338,7 @@ impl Store for SqliteStore {
         self.read(|c| Ok(reads::renewed(c, parent, spki)?.filter(CertificateRecord::can_be_repeated).map(Issued::from)))
     }
 
-    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Vec<CertificateRecord>> {
+    fn certificates_of(&self, id: &DeviceId) -> Answer<'_, Listed<CertificateRecord>> {
         self.read(|c| reads::certificates_of(c, id))
     }
 
@@ -353,6 +367,10 @@ impl Store for SqliteStore {
 
     fn audit(&self, query: AuditQuery) -> Answer<'_, Vec<AuditRow>> {
         self.read_long(move |c| reads::audit(c, &query))
+    }
+
+    fn audit_page(&self, query: AuditQuery) -> Answer<'_, Page<AuditRow>> {
+        self.read_long(move |c| reads::audit_page(c, &query))
     }
 
     fn audit_of_request(&self, request_id: &str) -> Answer<'_, Vec<AuditRow>> {

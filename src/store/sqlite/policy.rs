@@ -7,7 +7,8 @@ use signet_pki::name::PrincipalKind;
 
 use super::super::*;
 use super::decode;
-use super::reads::{many, one};
+use super::listing::{Of, list};
+use super::reads::one;
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore};
 
@@ -26,13 +27,13 @@ impl PolicyStore for SqliteStore {
         self.read(|c| one(c, sql, [revision], record))
     }
 
-    fn policies(&self, limit: u32) -> Answer<'_, Vec<PolicyRecord>> {
+    fn policies(&self, limit: u32) -> Answer<'_, Listed<PolicyRecord>> {
         let sql = "SELECT number, revision, NULL, origin, applied_by, applied_at FROM policy
                    ORDER BY number DESC LIMIT ?1";
-        self.read(|c| many(c, sql, [limit], record))
+        self.read(|c| list(c, Of("policy", 0), sql, [limit], record))
     }
 
-    fn inventory_after(&self, row: u64, limit: u32) -> Answer<'_, Vec<InventoryRow>> {
+    fn inventory_after(&self, row: u64, limit: u32) -> Answer<'_, Listed<InventoryRow>> {
         // The certificate is the newest that is neither revoked nor superseded.
         let sql = "SELECT p.rowid, p.id, p.kind, p.status, p.groups, p.account, p.profile,
                           c.issued_at, c.not_after, c.profile
@@ -40,7 +41,7 @@ impl PolicyStore for SqliteStore {
                        SELECT n.rowid FROM certificate n WHERE n.principal = p.rowid AND n.status IN ('active', 'pending')
                        ORDER BY n.generation DESC LIMIT 1)
                    WHERE p.rowid > ?1 AND p.kind <> 'server' ORDER BY p.rowid LIMIT ?2";
-        self.read_long(move |c| many(c, sql, (row as i64, limit), inventory))
+        self.read_long(move |c| list(c, Of("principal", 0), sql, (row as i64, limit), inventory))
     }
 }
 

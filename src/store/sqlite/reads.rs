@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, ToSql};
 use signet_api::CredentialId;
-use signet_api::admin::{AuditQuery, DeviceQuery, Page, TokenQuery};
+use signet_api::admin::{AuditQuery, Damaged, DeviceQuery, Page, TokenQuery};
 use signet_pki::{DeviceId, Fingerprint, Serial, UnixTime};
 
 use super::super::*;
 use super::ReadError;
 use super::decode::{self, CERTIFICATE, PRINCIPAL, TOKEN, certificate_columns, principal_columns, token_columns};
+use super::listing::{Of, list, page, rows};
 use super::sharding;
 
 pub(super) fn token(c: &Connection, id: &CredentialId) -> Result<Option<TokenRecord>, ReadError> {
@@ -56,12 +57,12 @@ pub(super) fn renewed(
     one(c, SQL, (parent.as_bytes(), spki.0.as_slice()), decode::certificate)
 }
 
-pub(super) fn certificates_of(c: &Connection, id: &DeviceId) -> Result<Vec<CertificateRecord>, ReadError> {
+pub(super) fn certificates_of(c: &Connection, id: &DeviceId) -> Result<Listed<CertificateRecord>, ReadError> {
     let sql = format!(
         "SELECT {PRINCIPAL}, {CERTIFICATE} FROM certificate c JOIN principal p ON p.rowid = c.principal
          WHERE p.id = ?1 ORDER BY c.generation DESC LIMIT 100"
     );
-    many(c, &sql, [id.as_str()], decode::certificate)
+    list(c, Of("certificate", decode::PRINCIPAL_WIDTH), &sql, [id.as_str()], decode::certificate)
 }
 
 pub(super) fn tokens(c: &Connection, query: &TokenQuery, now: UnixTime) -> Result<Page<TokenRecord>, ReadError> {
@@ -87,8 +88,8 @@ pub(super) fn tokens(c: &Connection, query: &TokenQuery, now: UnixTime) -> Resul
         filter.and("t.id > ?", after.clone());
     }
     let sql = format!("SELECT {TOKEN} FROM token t {} ORDER BY t.id LIMIT {}", filter.clause(), limit + 1);
-    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::token)?;
-    Ok(page(items, limit, |t| t.id.to_string()))
+    let found = rows(c, Of("token", 0), &sql, rusqlite::params_from_iter(filter.values()), decode::token)?;
+    Ok(page(found, limit, |t| t.id.to_string()))
 }
 
 pub(super) fn devices(c: &Connection, query: &DeviceQuery, now: UnixTime) -> Result<Page<DeviceRow>, ReadError> {
@@ -124,8 +125,8 @@ pub(super) fn devices(c: &Connection, query: &DeviceQuery, now: UnixTime) -> Res
         filter.clause(),
         limit + 1
     );
-    let items = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::device_row)?;
-    Ok(page(items, limit, |row| row.principal.id.to_string()))
+    let found = rows(c, Of("device", 0), &sql, rusqlite::params_from_iter(filter.values()), decode::device_row)?;
+    Ok(page(found, limit, |row| row.principal.id.to_string()))
 }
 
 pub(super) fn revocations_after(c: &Connection, issuer: &[u8], sequence: u64) -> Result<RevocationDelta, ReadError> {
@@ -148,6 +149,20 @@ pub(super) fn revocations_after(c: &Connection, issuer: &[u8], sequence: u64) ->
 const AUDIT: &str = "sequence, at, kind, actor, subject, canonical, leaf_hash";
 
 pub(super) fn audit(c: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, ReadError> {
+    audit_rows(c, query)?.into_iter().map(|row| row.map_err(|_| ReadError::Corrupt("an audit entry"))).collect()
+}
+
+pub(super) fn audit_page(c: &Connection, query: &AuditQuery) -> Result<Page<AuditRow>, ReadError> {
+    let found = audit_rows(c, query)?;
+    let full = query.after.is_some() && found.len() == page_size(query.limit);
+    let last = found.last().filter(|_| full);
+    let next = last.map(|row| row.as_ref().map_or_else(|damaged| damaged.id.clone(), |row| row.sequence.to_string()));
+    let Listed { items, damaged } = found.into_iter().collect();
+    Ok(Page { items, next, damaged })
+}
+
+/// Oldest first: what follows `after`, or the newest.
+fn audit_rows(c: &Connection, query: &AuditQuery) -> Result<Vec<Result<AuditRow, Damaged>>, ReadError> {
     let limit = page_size(query.limit);
     let mut filter = Filter::default();
     if let Some(subject) = &query.subject {
@@ -159,28 +174,34 @@ pub(super) fn audit(c: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>,
     if let Some(actor) = &query.actor {
         filter.and("actor = ?", actor.clone());
     }
-    if let Some(after) = query.after {
-        filter.and("sequence > ?", i64::try_from(after).unwrap_or(i64::MAX));
-        let sql = format!("SELECT {AUDIT} FROM audit {} ORDER BY sequence LIMIT {limit}", filter.clause());
-        return many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::audit);
+    let order = match query.after {
+        Some(after) => {
+            filter.and("sequence > ?", i64::try_from(after).unwrap_or(i64::MAX));
+            "ASC"
+        }
+        None => "DESC",
+    };
+    let sql = format!("SELECT {AUDIT} FROM audit {} ORDER BY sequence {order} LIMIT {limit}", filter.clause());
+    let mut found = rows(c, Of("audit entry", 0), &sql, rusqlite::params_from_iter(filter.values()), decode::audit)?;
+    if query.after.is_none() {
+        found.reverse();
     }
-    let sql = format!("SELECT {AUDIT} FROM audit {} ORDER BY sequence DESC LIMIT {limit}", filter.clause());
-    let mut newest = many(c, &sql, rusqlite::params_from_iter(filter.values()), decode::audit)?;
-    newest.reverse();
-    Ok(newest)
+    Ok(found)
 }
 
 pub(super) fn audit_of_request(c: &Connection, request_id: &str) -> Result<Vec<AuditRow>, ReadError> {
     let sql = format!("SELECT {AUDIT} FROM audit WHERE request = ?1 ORDER BY sequence LIMIT 100");
-    many(c, &sql, [request_id], decode::audit)
+    // One that cannot be read stands in the log.
+    Ok(list(c, Of("audit entry", 0), &sql, [request_id], decode::audit)?.items)
 }
 
 pub(super) fn bundle_holders(c: &Connection, now: UnixTime) -> Result<Vec<BundleHolders>, ReadError> {
-    let sql = "SELECT p.bundle_seen, count(*) FROM principal p
+    // One that cannot be is as good as none.
+    let sql = "SELECT CASE WHEN p.bundle_seen > 0 THEN p.bundle_seen END AS seen, count(*) FROM principal p
          WHERE p.kind IN ('device', 'service') AND p.status = 'active'
            AND EXISTS (SELECT 1 FROM certificate c
                        WHERE c.principal = p.rowid AND c.status IN ('active', 'pending') AND c.not_after >= ?1)
-         GROUP BY p.bundle_seen ORDER BY p.bundle_seen DESC";
+         GROUP BY seen ORDER BY seen DESC";
     many(c, sql, [now.0], |row| {
         Ok(BundleHolders { sequence: decode::optional_count(row, 0)?, devices: decode::count(row, 1)? })
     })
@@ -216,14 +237,6 @@ pub(super) fn many<T>(
 
 pub(super) fn page_size(asked: Option<u32>) -> usize {
     asked.unwrap_or(100).clamp(1, 1000) as usize
-}
-
-/// One row more than the page was read; its presence means that there is a next page.
-pub(super) fn page<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = if more { items.last().map(key) } else { None };
-    Page { items, next }
 }
 
 /// A WHERE clause whose texts are ours and whose values are bound.

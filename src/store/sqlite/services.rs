@@ -8,6 +8,7 @@ use signet_pki::{DeviceId, UnixTime};
 
 use super::super::*;
 use super::issuing::json as text_of;
+use super::listing::{Of, list};
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore, decode, reads};
 
@@ -25,7 +26,7 @@ impl ServiceStore for SqliteStore {
         self.read(|c| one(c, id))
     }
 
-    fn services(&self) -> Answer<'_, Vec<ServiceRecord>> {
+    fn services(&self) -> Answer<'_, Listed<ServiceRecord>> {
         self.read_long(all)
     }
 }
@@ -103,7 +104,12 @@ fn check(c: &Connection, order: &RegisterOrder) -> Result<Result<(), RegisterCon
     if !certificate.is_some_and(|c| c.principal.id == order.id && c.status_is_live()) {
         return Ok(Err(RegisterConflict::Certificate));
     }
-    let others: Vec<_> = all(c)?.into_iter().filter(|other| other.id != order.id).collect();
+    let Listed { items, damaged } = all(c)?;
+    if damaged.iter().any(|other| other.id != order.id.as_str()) {
+        // Whose resources they are cannot be said.
+        return Err(WriteError::Corrupt("a registered service"));
+    }
+    let others: Vec<_> = items.into_iter().filter(|other| other.id != order.id).collect();
     for resource in &order.facts.resources {
         let taken = others.iter().find(|other| other.facts.resources.iter().any(|r| r.overlaps(resource)));
         if let Some(other) = taken {
@@ -135,11 +141,9 @@ fn one(c: &Connection, id: &DeviceId) -> Result<Option<ServiceRecord>, ReadError
     Ok(c.prepare_cached(SQL)?.query_row([id.as_str()], record).optional()?)
 }
 
-fn all(c: &Connection) -> Result<Vec<ServiceRecord>, ReadError> {
+fn all(c: &Connection) -> Result<Listed<ServiceRecord>, ReadError> {
     const SQL: &str = concat!(columns!(), " WHERE p.status NOT IN ('revoked', 'retired') ORDER BY p.id");
-    let mut statement = c.prepare_cached(SQL)?;
-    let rows = statement.query_map([], record)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    list(c, Of("service", 0), SQL, [], record)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<ServiceRecord> {

@@ -8,6 +8,7 @@ use signet_api::webhooks::{DeadAction, DeadQuery, WebhookEvent};
 use signet_pki::{DeviceId, UnixTime};
 
 use super::super::*;
+use super::listing::{Of, list, page, rows};
 use super::writer::{Verdict, WriteError, WriteTx};
 use super::{ReadError, SqliteStore, decode};
 
@@ -20,7 +21,7 @@ impl WebhookStore for SqliteStore {
         self.writer.submit(move |tx| change(tx, &order))
     }
 
-    fn webhooks(&self) -> Answer<'_, Vec<WebhookRecord>> {
+    fn webhooks(&self) -> Answer<'_, Listed<WebhookRecord>> {
         self.read_long(all)
     }
 
@@ -156,9 +157,8 @@ fn due(c: &Connection, now: UnixTime) -> Result<Vec<Delivery>, ReadError> {
               WHERE webhook = w.id AND died_at IS NULL AND next_at <= ?1 ORDER BY id LIMIT 1)
          WHERE w.status = 'enabled' AND w.paused_until <= ?1 ORDER BY w.rowid"
     );
-    let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map([now.0], delivery)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    // One that cannot be read keeps no other endpoint waiting.
+    Ok(list(c, Of("delivery", 0), &sql, [now.0], delivery)?.items)
 }
 
 fn settle(tx: &mut WriteTx<'_>, settled: &Settled) -> Result<(), WriteError> {
@@ -254,22 +254,17 @@ fn dead(c: &Connection, query: &DeadQuery) -> Result<Page<DeadDelivery>, ReadErr
         "SELECT {DELIVERY}, d.event, d.created_at, d.died_at, d.error FROM webhook_delivery d
          WHERE d.died_at IS NOT NULL AND d.id > ?1 AND (?2 IS NULL OR d.webhook = ?2) ORDER BY d.id LIMIT ?3"
     );
-    let mut statement = c.prepare_cached(&sql)?;
-    let rows =
-        statement.query_map((after, query.webhook.as_ref().map(CredentialId::as_str), limit as i64 + 1), |row| {
-            Ok(DeadDelivery {
-                delivery: delivery(row)?,
-                event: row.get(6)?,
-                created_at: UnixTime(row.get(7)?),
-                died_at: UnixTime(row.get(8)?),
-                error: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
-            })
-        })?;
-    let mut items: Vec<DeadDelivery> = rows.collect::<rusqlite::Result<_>>()?;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|last| last.delivery.id.to_string());
-    Ok(Page { items, next })
+    let letter = |row: &Row<'_>| {
+        Ok(DeadDelivery {
+            delivery: delivery(row)?,
+            event: row.get(6)?,
+            created_at: UnixTime(row.get(7)?),
+            died_at: UnixTime(row.get(8)?),
+            error: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
+        })
+    };
+    let params = (after, query.webhook.as_ref().map(CredentialId::as_str), limit as i64 + 1);
+    Ok(page(rows(c, Of("delivery", 0), &sql, params, letter)?, limit, |letter| letter.delivery.id.to_string()))
 }
 
 fn change_dead(tx: &mut WriteTx<'_>, order: &ChangeDead) -> Result<u64, WriteError> {
@@ -297,10 +292,8 @@ fn change_dead(tx: &mut WriteTx<'_>, order: &ChangeDead) -> Result<u64, WriteErr
     Ok(changed as u64)
 }
 
-fn all(c: &Connection) -> Result<Vec<WebhookRecord>, ReadError> {
-    let mut statement = c.prepare_cached(&format!("SELECT {WEBHOOK} FROM webhook w ORDER BY w.rowid"))?;
-    let rows = statement.query_map([], webhook)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+fn all(c: &Connection) -> Result<Listed<WebhookRecord>, ReadError> {
+    list(c, Of("webhook", 0), &format!("SELECT {WEBHOOK} FROM webhook w ORDER BY w.rowid"), [], webhook)
 }
 
 fn one(c: &Connection, id: &str) -> Result<Option<WebhookRecord>, ReadError> {

@@ -11,23 +11,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use signet_api::alarms::is_alarm;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{Answer, AuditDraft, StoreCounters, StoreError};
-use crate::audit::{Entry, GENESIS};
+use super::super::{Answer, AuditDraft, Displaced, Position, StoreCounters, StoreError};
+use super::continuity::{Content, Continuity, holds};
+use crate::audit::Entry;
 
 /// What a request may do inside the transaction.
 pub(super) struct WriteTx<'a> {
     pub(super) connection: &'a Connection,
-    chain: &'a mut Chain,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Chain {
-    sequence: u64,
-    hash: [u8; 32],
+    chain: &'a mut Position,
 }
 
 /// A request's own failure: its savepoint is rolled back.
@@ -35,6 +31,7 @@ struct Chain {
 pub(super) enum WriteError {
     Sqlite(rusqlite::Error),
     Corrupt(&'static str),
+    Displaced(Displaced),
 }
 
 impl From<rusqlite::Error> for WriteError {
@@ -48,6 +45,7 @@ impl From<super::ReadError> for WriteError {
         match error {
             super::ReadError::Sqlite(error) => WriteError::Sqlite(error),
             super::ReadError::Corrupt(what) => WriteError::Corrupt(what),
+            super::ReadError::Displaced(reason) => WriteError::Displaced(reason),
         }
     }
 }
@@ -57,6 +55,7 @@ impl From<WriteError> for StoreError {
         match error {
             WriteError::Sqlite(error) => StoreError::Unavailable(error.to_string()),
             WriteError::Corrupt(what) => StoreError::Corrupt(what.into()),
+            WriteError::Displaced(reason) => StoreError::Displaced(reason),
         }
     }
 }
@@ -73,7 +72,7 @@ impl WriteTx<'_> {
     }
 
     pub(super) fn append(&mut self, entry: &Entry) -> Result<(), WriteError> {
-        let leaf = entry.append(&self.chain.hash, self.chain.sequence + 1);
+        let leaf = entry.append(&self.chain.leaf_hash, self.chain.sequence + 1);
         self.connection
             .prepare_cached(
                 "INSERT INTO audit (sequence, at, kind, actor, subject, request, canonical, leaf_hash)
@@ -89,7 +88,7 @@ impl WriteTx<'_> {
                 &leaf.canonical,
                 leaf.hash.as_slice(),
             ))?;
-        *self.chain = Chain { sequence: leaf.sequence, hash: leaf.hash };
+        *self.chain = Position { sequence: leaf.sequence, leaf_hash: leaf.hash };
         // Whichever way it comes into the log, an alarm is open from then on.
         if is_alarm(entry.kind) { super::alarms::note(self.connection, entry, &leaf) } else { Ok(()) }
     }
@@ -145,7 +144,6 @@ pub(super) struct Writer {
 }
 
 /// What the thread tells everyone.
-#[derive(Default)]
 struct Shared {
     closed: AtomicBool,
     commits: AtomicU64,
@@ -153,6 +151,42 @@ struct Shared {
     revision: AtomicU64,
     /// The newest audit entry that is durable.
     head: watch::Sender<u64>,
+    continuity: Continuity,
+}
+
+impl Shared {
+    fn of(continuity: Continuity) -> Shared {
+        Shared {
+            closed: AtomicBool::default(),
+            commits: AtomicU64::default(),
+            requests: AtomicU64::default(),
+            revision: AtomicU64::default(),
+            head: watch::Sender::new(continuity.position().sequence),
+            continuity,
+        }
+    }
+
+    fn displace(&self, reason: Displaced) {
+        if self.continuity.displace(reason) {
+            // What was concluded from the store before is not to be believed any more.
+            self.revision.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn look_after(&self, content: &mut Content) -> Result<(), Displaced> {
+        if let Some(reason) = self.continuity.moved_after(content) {
+            self.displace(reason);
+        }
+        self.continuity.require()
+    }
+
+    /// Whether the files still stand at their paths and the log still goes on, as far as is known.
+    fn look(&self) -> Result<(), Displaced> {
+        if let Some(reason) = self.continuity.moved() {
+            self.displace(reason);
+        }
+        self.continuity.require()
+    }
 }
 
 enum Message {
@@ -162,12 +196,10 @@ enum Message {
 
 impl Writer {
     /// Takes the connection and the process lock, which is released when the thread ends.
-    pub(super) fn start(connection: Connection, lock: File) -> rusqlite::Result<Writer> {
-        let chain = read_chain(&connection)?;
-        let revoked = newest_revocation(&connection)?;
+    pub(super) fn start(connection: Connection, lock: File, continuity: Continuity) -> rusqlite::Result<Writer> {
+        let (chain, revoked) = (continuity.position(), newest_revocation(&connection)?);
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let shared = Arc::new(Shared::default());
-        shared.head.send_replace(chain.sequence);
+        let shared = Arc::new(Shared::of(continuity));
         let seen_by_thread = shared.clone();
         let spawned = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let closing = run(connection, State { chain, revoked }, jobs, &seen_by_thread);
@@ -182,8 +214,30 @@ impl Writer {
         Ok(Writer { queue, shared })
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.shared.closed.load(Ordering::SeqCst)
+    /// Whether the store may be read.
+    pub(super) fn require_open(&self) -> Result<(), StoreError> {
+        self.shared.continuity.require()?;
+        if self.shared.closed.load(Ordering::SeqCst) { Err(closed_error()) } else { Ok(()) }
+    }
+
+    pub(super) fn position(&self) -> Position {
+        self.shared.continuity.position()
+    }
+
+    pub(super) fn displaced(&self) -> Option<Displaced> {
+        self.shared.look().err()
+    }
+
+    pub(super) fn displace(&self, reason: Displaced) {
+        self.shared.displace(reason);
+    }
+
+    /// Stops the store when a read found that it was displaced.
+    pub(super) fn watch<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Displaced(reason)) = &read {
+            self.displace(*reason);
+        }
+        read
     }
 
     pub(super) fn head(&self) -> watch::Receiver<u64> {
@@ -234,18 +288,9 @@ fn closed_error() -> StoreError {
     StoreError::Unavailable("it is closed".into())
 }
 
-fn read_chain(connection: &Connection) -> rusqlite::Result<Chain> {
-    let newest = connection
-        .query_row("SELECT sequence, leaf_hash FROM audit ORDER BY sequence DESC LIMIT 1", [], |row| {
-            Ok(Chain { sequence: row.get::<_, i64>(0)? as u64, hash: row.get(1)? })
-        })
-        .optional()?;
-    Ok(newest.unwrap_or(Chain { sequence: 0, hash: GENESIS }))
-}
-
 /// What the writer remembers from one transaction to the next.
 struct State {
-    chain: Chain,
+    chain: Position,
     /// The newest row of the revocations.
     revoked: Option<i64>,
 }
@@ -284,8 +329,13 @@ fn run(
     }
     // What was queued behind the close request is dropped here, and told "closed" by its sender's absence.
     drop(jobs);
-    // Folds the log into the file, so that after an orderly stop a copy of the one file is a whole backup.
-    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    if shared.look().err() == Some(Displaced::OtherContent) {
+        // What is in the log must not be mixed with what somebody put into the file.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    } else {
+        // Folds the log into the file, so that after an orderly stop a copy of the one file is a whole backup.
+        let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
     let _ = connection.close();
     closing
 }
@@ -294,6 +344,10 @@ fn commit_group(connection: &Connection, state: &mut State, group: Vec<Box<dyn J
     let before = state.chain;
     // A place is empty once its request has panicked: its caller hears that there is no answer.
     let mut group: Vec<Option<Box<dyn Job>>> = group.into_iter().map(Some).collect();
+    if let Err(reason) = shared.continuity.require() {
+        return answer(group, Err(reason.into()));
+    }
+    let mut content = shared.continuity.writing();
     let mut outcome = run_group(connection, &mut state.chain, &mut group, Guard::Transaction);
     if matches!(outcome, Ok(Ran::Spoiled)) {
         state.chain = before;
@@ -302,14 +356,18 @@ fn commit_group(connection: &Connection, state: &mut State, group: Vec<Box<dyn J
     // However a revocation came in. A commit that failed may have happened all the same.
     let revoked = match outcome {
         Ok(Ran::Committed(newest)) => Some(newest),
-        Ok(Ran::Spoiled) | Err(_) => None,
+        Ok(Ran::Spoiled | Ran::RolledBack) | Err(_) => None,
     };
     if revoked != Some(state.revoked) {
         state.revoked = revoked.flatten();
         shared.revision.fetch_add(1, Ordering::SeqCst);
     }
+    if matches!(outcome, Ok(Ran::RolledBack)) {
+        shared.displace(Displaced::RolledBack);
+    }
     let fate = match outcome {
-        Ok(_) => Ok(()),
+        // A commit into a file that has lost its path is nobody's.
+        Ok(_) => shared.look_after(&mut content).map_err(StoreError::from),
         Err(error) => {
             state.chain = before;
             // Harmless when no transaction is open any more.
@@ -319,7 +377,12 @@ fn commit_group(connection: &Connection, state: &mut State, group: Vec<Box<dyn J
     };
     // Before the answers: who has one finds the head at least where it belongs. After a failure the chain is where it was.
     let newest = state.chain.sequence;
+    shared.continuity.moves_to(state.chain);
     shared.head.send_if_modified(|head| std::mem::replace(head, newest) != newest);
+    answer(group, fate);
+}
+
+fn answer(group: Vec<Option<Box<dyn Job>>>, fate: Result<(), StoreError>) {
     for job in group.into_iter().flatten() {
         job.answer(fate.clone());
     }
@@ -340,16 +403,22 @@ enum Ran {
     Committed(Option<i64>),
     /// A request had to be taken back and took the others along: nothing has happened.
     Spoiled,
+    /// The log no longer has the entry that it is to go on from: nothing has happened.
+    RolledBack,
 }
 
 fn run_group(
     connection: &Connection,
-    chain: &mut Chain,
+    chain: &mut Position,
     group: &mut [Option<Box<dyn Job>>],
     guard: Guard,
 ) -> rusqlite::Result<Ran> {
     let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]);
     execute("BEGIN IMMEDIATE")?;
+    if !holds(connection, *chain)? {
+        execute("ROLLBACK")?;
+        return Ok(Ran::RolledBack);
+    }
     // Alone in its transaction a request needs no savepoint: the transaction is one.
     let alone = group.len() == 1;
     for place in group {

@@ -18,7 +18,9 @@ impl Bench {
         let path = directory.path().join("signet.db");
         migrate::migrate(&path).unwrap();
         let connection = connect(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-        let writer = Writer::start(connection, migrate::lock(&path).unwrap()).unwrap();
+        let before = super::super::continuity::identity(&path).ok();
+        let continuity = Continuity::of(&path, before, &connection).unwrap();
+        let writer = Writer::start(connection, migrate::lock(&path).unwrap(), continuity).unwrap();
         Bench { writer, path, _directory: directory }
     }
 
