@@ -62,7 +62,7 @@ pub(crate) async fn an_alarm_is_closed_once_and_the_next_entry_opens_another(ben
 
 pub(crate) async fn flags_go_with_the_last_alarm_about_a_device(bench: Bench) {
     let store = &bench.store;
-    let flagged = async |id: &str| store.certificates_of(&device(id).id).await.unwrap()[0].review;
+    let flagged = async |id: &str| store.certificates_of(&device(id).id).await.unwrap().items[0].review;
     for id in ["sensor-1", "sensor-2"] {
         let order = issue(Redemption::Manual, device(id), &key());
         let serial = order.signed.facts().serial.clone();
