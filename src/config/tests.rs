@@ -448,22 +448,16 @@ fn a_secret_behind_a_link_is_read_as_kubernetes_mounts_it() {
     std::fs::rename(path("secrets/kek"), path("elsewhere")).unwrap();
     std::os::unix::fs::symlink(path("elsewhere"), path("secrets/kek")).unwrap();
     files.material().unwrap();
-    std::fs::remove_file(path("secrets/kek")).unwrap();
-    std::os::unix::fs::symlink(files.0.path(), path("secrets/kek")).unwrap();
-    files.assert_refused("secrets/kek", "check the path");
 }
 
 #[test]
 fn a_list_of_the_root_that_cannot_be_read_is_named_with_its_line() {
     let files = Files::new();
-    let path = files.0.path().join("issuer/root.crl");
-    let good = std::fs::read_to_string(&path).unwrap();
-    let marked = format!("\u{feff}\r\n{good}");
-    files.write("issuer/root.crl", marked.as_bytes());
+    let good = std::fs::read_to_string(files.0.path().join("issuer/root.crl")).unwrap();
+    files.write("issuer/root.crl", format!("\u{feff}\r\n{good}").as_bytes());
     files.material().unwrap();
     files.write("issuer/root.crl", format!("{good}-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n").as_bytes());
     let line = good.lines().count() + 1;
-    files.assert_refused("root.crl", "ca root crl");
     let message = files.material().err().unwrap().message;
     assert!(message.contains(&format!("line {line}: ")) && message.contains("not base64"), "{message}");
 }
