@@ -34,7 +34,7 @@ impl ServerIdentity {
     pub fn load(service: &Service) -> Result<ServerIdentity, ConfigError> {
         let setup = "make it with 'signetd setup --config FILE'";
         let read = |path: &PathBuf, what: &str| {
-            files::read_limited(path, 64 * 1024).map_err(|e| ConfigError::new(format!("the {what}: {e}"), setup))
+            files::read_named(path, 64 * 1024).map_err(|e| ConfigError::new(format!("the {what}: {e}"), setup))
         };
         let (key_path, certificate_path) = paths(service);
         let key_text = zeroize::Zeroizing::new(read(&key_path, "TLS key")?);
@@ -83,7 +83,7 @@ pub async fn set_up(service: &Service) -> Result<Vec<PathBuf>, ConfigError> {
     let (key_path, certificate_path) = paths(service);
     let mut made = Vec::new();
     let key = if key_path.exists() {
-        let text = files::read_limited(&key_path, 64 * 1024).map_err(file_error)?;
+        let text = files::read_named(&key_path, 64 * 1024).map_err(file_error)?;
         PrivateKey::from_pem(std::str::from_utf8(&text).unwrap_or_default()).map_err(key_error)?
     } else {
         let key = PrivateKey::generate(KeyKind::P256).map_err(key_error)?;

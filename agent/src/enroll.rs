@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::input;
 use crate::renew::announce;
 use crate::store::{Absent, Generation, Request, Store};
-use crate::world::{Attempt, Pause, RealPause, Unfinished, World, persist};
+use crate::world::{Attempt, Pause, RealPause, Unfinished, World, briefly, persist};
 
 /// Get this device's first certificate, with the link or token that an administrator made.
 ///
@@ -168,8 +168,8 @@ pub(crate) async fn enroll<P: Pause>(
     })
     .await;
     let (client, issued) = outcome.map_err(|end| explained(end, &store))?;
-    let now = world.now(&client).await.ok();
-    let held = newer_roots(&issued, plan.pin, &client, now).await;
+    let now = briefly(world.now(&client)).await.and_then(Result::ok);
+    let held = briefly(newer_roots(&issued, plan.pin, &client, now)).await.flatten();
     let roots = match &held {
         Some(held) => held.bundle().roots().iter().map(|root| root.der().to_vec()).collect(),
         None => client.trusted_roots().to_vec(),

@@ -99,7 +99,7 @@ async fn the_server_decides_how_long_to_wait() {
 #[tokio::test]
 async fn an_enrollment_that_waits_for_approval_says_what_to_do() {
     let (server, dir) = (Fake::start().await, tempfile::tempdir().unwrap());
-    server.script([Behaviour::Pend(60)]);
+    server.script([Behaviour::Pend(60), Behaviour::Pend(60)]);
     let failure = try_it(&dir, &server.plan(1)).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Refused);
     assert!(failure.hint.unwrap().contains("ca device approve sensor-1"));

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
 use signet_keys::files;
+use signet_pki::text;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -20,19 +21,19 @@ enum Source {
 /// Reads the small text that an option names: a file, `-` or `fd:N`.
 pub(crate) fn read(option: &str, argument: &str) -> Result<Zeroizing<String>, Failure> {
     let bytes = match parse(option, argument)? {
-        Source::File(path) => files::read_limited(&path, MAX_TEXT).map(Zeroizing::new).map_err(|e| {
-            Failure::refused(e).hint(format!("Name a plain file after {option}, or '-' for standard input"))
-        }),
+        Source::File(path) => files::read_input(&path, MAX_TEXT)
+            .map(Zeroizing::new)
+            .map_err(|e| Failure::refused(e).hint(format!("Name a file after {option}, or '-' for standard input"))),
         Source::Stdin => drain(io::stdin().lock()),
         Source::Descriptor(number) => File::open(format!("/dev/fd/{number}"))
             .map_err(|e| Failure::refused(format!("descriptor {number} cannot be read: {e}")))
             .and_then(drain),
     }?;
-    match std::str::from_utf8(&bytes).map(str::trim) {
+    match text::plain(&bytes).map(str::trim) {
         Ok("") => Err(Failure::refused(format!("there is nothing to read for {option}"))
             .hint("Ask the administrator for it again: ca token create")),
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(Failure::refused(format!("what was read for {option} is no text"))),
+        Err(e) => Err(Failure::refused(format!("what was read for {option}: {e}")).hint("Save it as UTF-8 text")),
     }
 }
 
@@ -102,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn t27_a_link_in_place_of_the_token_file_is_refused() {
+    fn a_mounted_secret_and_text_with_a_byte_order_mark_are_read() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("token"), "secret\n").unwrap();
+        std::fs::write(dir.path().join("token"), "\u{feff}secret\r\n").unwrap();
         std::os::unix::fs::symlink("token", dir.path().join("link")).unwrap();
         let at = |name: &str| read("--token-file", dir.path().join(name).to_str().unwrap());
         assert_eq!(*at("token").unwrap(), "secret");
-        assert!(at("link").is_err());
+        assert_eq!(*at("link").unwrap(), "secret");
         assert!(at("absent").is_err());
     }
 

@@ -24,7 +24,7 @@ use crate::bundle::follow;
 use crate::enroll::signing_request;
 use crate::failure::Failure;
 use crate::store::{Absent, Generation, KeyAge, Request, Store, StoreError};
-use crate::world::{Attempt, Pause, RealPause, Unfinished, World, persist};
+use crate::world::{Attempt, Pause, RealPause, Unfinished, World, briefly, persist};
 
 /// Replace this device's certificate when the server wants it to be, with a new key.
 #[derive(Debug, Args)]
@@ -126,7 +126,8 @@ pub(crate) async fn show_use<P>(store: &Store, identity: &Generation, world: &Wo
         store.settle()?;
         Ok::<(), Failure>(())
     };
-    if let Err(failure) = seen.await {
+    let late = || Err(ClientError::Timeout("the answer").into());
+    if let Err(failure) = briefly(seen).await.unwrap_or_else(late) {
         eprintln!("signet-agent: warning: the new certificate is installed, but was not seen by the server yet");
         failure.print();
     }

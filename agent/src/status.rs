@@ -9,7 +9,7 @@ use signet_api::client::Clock;
 use signet_pki::{DeviceId, UnixTime};
 
 use crate::failure::Failure;
-use crate::store::{Generation, Store, StoreError};
+use crate::store::{Generation, Store, StoreError, WRITE_ANEW};
 
 /// Show this device's identity. Exit code 1 when it is missing, damaged or expired.
 #[derive(Debug, Args)]
@@ -35,6 +35,8 @@ enum Condition {
     ClockImplausible,
     Missing,
     Damaged,
+    /// The identity is whole, and a file that other programs read of it is not.
+    NotUsable,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,9 +80,10 @@ impl Status {
 
 fn examine(dir: &Path, now: UnixTime) -> Result<Report, Failure> {
     let nothing = |condition, detail| Report { condition, detail, identity: None };
-    match Store::peek(dir) {
+    match Store::inspect(dir) {
         Ok(Some(found)) => Ok(Report { condition: condition(&found, now), detail: None, identity: Some(found.into()) }),
         Ok(None) | Err(StoreError::Missing(_)) => Ok(nothing(Condition::Missing, None)),
+        Err(error @ StoreError::Published { .. }) => Ok(nothing(Condition::NotUsable, Some(error.to_string()))),
         Err(error @ StoreError::Damaged { .. }) => Ok(nothing(Condition::Damaged, Some(error.to_string()))),
         Err(other) => Err(other.into()),
     }
@@ -129,6 +132,7 @@ impl Report {
             Condition::ClockImplausible => "unknown: this machine's clock cannot be right",
             Condition::Missing => "missing",
             Condition::Damaged => "damaged",
+            Condition::NotUsable => "not valid",
         };
         for (name, value) in [
             ("device", one.device.as_str()),
@@ -158,6 +162,10 @@ impl Report {
                 Err(Failure::refused("the certificate is not valid yet").hint("Check this machine's clock"))
             }
             Condition::Missing => Err(Failure::refused("this device is not enrolled").hint(renew)),
+            Condition::NotUsable => {
+                let what = self.detail.as_deref().unwrap_or("a file of the identity is not valid");
+                Err(Failure::refused(what).hint(WRITE_ANEW))
+            }
             Condition::Damaged => {
                 let what = self.detail.as_deref().unwrap_or("the identity is damaged");
                 Err(Failure::refused(what).hint("Get a new identity with a new token: signet-agent enroll --force"))

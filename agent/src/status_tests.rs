@@ -43,3 +43,26 @@ async fn json_holds_the_facts_and_never_the_key() {
     assert_eq!(value["server"], server.url);
     assert!(!value.to_string().contains("PRIVATE"));
 }
+
+#[tokio::test]
+async fn every_file_that_other_programs_read_counts() {
+    let (server, temp) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let dir = temp.path().join("signet");
+    let now = Clock::System.read();
+    enroll(&dir, &server.plan(1), world(Clock::System)).await.unwrap();
+    for name in ["issuer.pem", "device.pem", "roots.pem", "device.key"] {
+        let path = dir.join(name);
+        let good = std::fs::read(&path).unwrap();
+        for bad in [&b""[..], b"-----BEGIN CERTIFICATE-----\nAAAA", &[0; 20]] {
+            std::fs::write(&path, bad).unwrap();
+            let report = examine(&dir, now).unwrap();
+            assert!(matches!(report.condition, Condition::NotUsable | Condition::Damaged), "{name}: {report:?}");
+            assert_eq!(report.verdict().unwrap_err().kind, Kind::Refused);
+        }
+        std::fs::write(&path, good).unwrap();
+        assert_eq!(examine(&dir, now).unwrap().condition, Condition::Valid);
+    }
+    std::fs::remove_file(dir.join("issuer.pem")).unwrap();
+    let report = examine(&dir, now).unwrap();
+    assert!(report.condition == Condition::NotUsable && report.detail.unwrap().contains("issuer.pem"));
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use signet_api::client::{Client, ClientError, Clock, Method};
 use signet_keys::random;
 use signet_pki::{DeviceId, UnixTime};
+use tokio::time::{Instant, timeout};
 
 use crate::failure::Failure;
 
@@ -89,18 +90,35 @@ impl From<Unfinished> for Failure {
     }
 }
 
-/// Tries until it is done, refused, or `budget` would be spent on waiting.
+/// Tries until it is done, refused, or `budget` is spent, on attempts and on waiting.
+///
+/// Lasts `budget` and [`LAST_TRY`] at most, also when the server says nothing. An approval is looked for once more when the
+/// budget ends, whatever the server would like to wait; a server that is busy is not asked again before its time (T48).
 pub(crate) async fn persist<T, P: Pause>(
     pause: &mut P,
     budget: Duration,
+    attempt: impl AsyncFnMut() -> Result<Attempt<T>, ClientError>,
+) -> Result<T, Unfinished> {
+    persist_with(pause, budget, LAST_TRY, attempt).await
+}
+
+async fn persist_with<T, P: Pause>(
+    pause: &mut P,
+    budget: Duration,
+    last_try: Duration,
     mut attempt: impl AsyncFnMut() -> Result<Attempt<T>, ClientError>,
 ) -> Result<T, Unfinished> {
     let mut left = budget;
     for count in 0.. {
-        let (end, asked, why) = match attempt().await {
+        let begun = Instant::now();
+        let outcome = timeout(left.max(last_try), attempt()).await;
+        left = left.saturating_sub(begun.elapsed());
+        let mut is_pending = false;
+        let (end, asked, why) = match outcome.unwrap_or(Err(ClientError::Timeout("the answer"))) {
             Ok(Attempt::Done(value)) => return Ok(value),
             Ok(Attempt::Pending { device, seconds }) => {
                 let why = format!("{device} waits for approval");
+                is_pending = true;
                 (Unfinished::Pending(device), Some(seconds), why)
             }
             Err(error) if error.is_transient() => {
@@ -110,9 +128,11 @@ pub(crate) async fn persist<T, P: Pause>(
             Err(error) => return Err(Unfinished::Failed(error)),
         };
         let delay = delay(count, asked, pause.jitter());
-        if delay > left {
+        let too_early = asked.is_some() && !is_pending && delay > left;
+        if left < SHORTEST || too_early {
             return Err(end);
         }
+        let delay = delay.min(left);
         left -= delay;
         pause.wait(delay, &why).await;
     }
@@ -130,8 +150,17 @@ pub(crate) fn delay(failures: u32, asked: Option<u64>, jitter: f64) -> Duration 
     }
 }
 
+/// Bounds what comes after a success: the identity is good without it.
+pub(crate) async fn briefly<T>(work: impl Future<Output = T>) -> Option<T> {
+    timeout(LAST_TRY, work).await.ok()
+}
+
 /// Seconds.
 const LONGEST: u64 = 3600;
+/// What the last attempt gets when nothing is left: a handshake and a renewal over a slow line.
+const LAST_TRY: Duration = Duration::from_secs(20);
+/// Less is not waited for.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -153,6 +182,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_approval_within_the_wait_is_found_although_the_server_would_like_to_wait_longer() {
+        let (mut pause, mut calls) = (Recorded::default(), 0);
+        let outcome = persist(&mut pause, Duration::from_secs(30), async || {
+            calls += 1;
+            Ok(match calls {
+                1 => Attempt::Pending { device: DeviceId::parse("sensor-1").unwrap(), seconds: 300 },
+                _ => Attempt::Done("approved"),
+            })
+        })
+        .await;
+        assert_eq!(outcome.ok(), Some("approved"));
+        assert_eq!(pause.waits.iter().map(|wait| wait.as_secs_f64().round()).collect::<Vec<_>>(), [30.0]);
+    }
+
+    #[tokio::test]
+    async fn t48_a_busy_server_is_not_asked_before_its_time() {
+        let (mut pause, mut calls) = (Recorded::default(), 0);
+        let outcome: Result<(), _> = persist(&mut pause, Duration::from_secs(30), async || {
+            calls += 1;
+            Err(ClientError::UnexpectedStatus { status: 503, retry_after: Some(300) })
+        })
+        .await;
+        assert!(outcome.is_err() && calls == 1 && pause.waits.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_costs_the_wait_and_one_last_try() {
+        let (begun, short) = (Instant::now(), Duration::from_millis(40));
+        let silence = async || std::future::pending().await;
+        let outcome: Result<(), _> = persist_with(&mut Recorded::default(), short, short, silence).await;
+        assert!(matches!(outcome, Err(Unfinished::Failed(ClientError::Timeout(_)))));
+        assert!(begun.elapsed() >= short && begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
     async fn patience_ends_with_its_budget_and_at_once_when_it_is_no_use() {
         let mut pause = Recorded::default();
         let mut calls = 0;
@@ -162,7 +226,9 @@ mod tests {
         })
         .await;
         assert!(matches!(outcome, Err(Unfinished::Failed(ClientError::Timeout(_)))));
-        assert_eq!((calls, pause.waits.iter().map(Duration::as_secs).collect::<Vec<_>>()), (4, vec![1, 2, 4]));
+        // Once more when the budget ends.
+        let waits: Vec<_> = pause.waits.iter().map(Duration::as_secs_f64).map(f64::round).collect();
+        assert_eq!((calls, waits), (5, vec![1.0, 2.0, 4.0, 1.0]));
         let mut calls = 0;
         let outcome: Result<(), _> = persist(&mut pause, Duration::from_secs(8), async || {
             calls += 1;

@@ -1,4 +1,8 @@
-//! Files that are complete or absent: new ones never overwrite, replaced ones change at once, links are not followed.
+//! Files that are complete or absent: new ones never overwrite, replaced ones change at once, and writing follows no link.
+//!
+//! Reading has three doors, by who says where the file is: [`read_limited`] for what these programs wrote themselves and
+//! for a medium that somebody carried here, [`read_named`] for a path that the operator wrote into a configuration, and
+//! [`read_input`] for an argument of a command.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -83,8 +87,35 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
 
 /// Reads a plain file of at most `max_bytes`; a link, a pipe or a device is refused without waiting for it.
 pub fn read_limited(path: &Path, max_bytes: usize) -> Result<Vec<u8>, FileError> {
+    read_plain(path, max_bytes, OFlags::NOFOLLOW)
+}
+
+/// The same behind links: a mounted secret of Kubernetes is one (`..data/NAME`), and so are the agent's `device.pem` and
+/// `roots.pem`. A pipe or a device is refused without waiting for it: a service reads such files again while it runs.
+pub fn read_named(path: &Path, max_bytes: usize) -> Result<Vec<u8>, FileError> {
+    read_plain(path, max_bytes, OFlags::empty())
+}
+
+/// What a command was given as an input: a plain file, also behind links, a pipe such as `<(…)`, `/dev/stdin`, or `-` for
+/// standard input. Waits until it has ended, or was longer than `max_bytes`.
+pub fn read_input(path: &Path, max_bytes: usize) -> Result<Vec<u8>, FileError> {
+    if path == Path::new("-") {
+        return read_bounded(io::stdin().lock(), Path::new("standard input"), 0, max_bytes);
+    }
     let failed = |e: Errno| FileError::new(path, e);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Bits::empty()).map_err(failed)?;
+    let kind = FileType::from_raw_mode(fs::fstat(&file).map_err(failed)?.st_mode);
+    match kind {
+        FileType::RegularFile | FileType::Fifo | FileType::CharacterDevice | FileType::Socket => {
+            read_bounded(File::from(file), path, 0, max_bytes)
+        }
+        _ => Err(FileError::NotRegular { path: path.to_owned() }),
+    }
+}
+
+fn read_plain(path: &Path, max_bytes: usize, links: OFlags) -> Result<Vec<u8>, FileError> {
+    let failed = |e: Errno| FileError::new(path, e);
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | links;
     let file = fs::open(path, flags, Bits::empty()).map_err(failed)?;
     let stat = fs::fstat(&file).map_err(failed)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -95,11 +126,19 @@ pub fn read_limited(path: &Path, max_bytes: usize) -> Result<Vec<u8>, FileError>
     if size > max_bytes {
         return Err(too_large());
     }
+    read_bounded(File::from(file), path, size, max_bytes)
+}
+
+/// `expected` octets are made room for at once: a buffer that grows leaves copies of secrets behind.
+fn read_bounded(source: impl Read, path: &Path, expected: usize, max_bytes: usize) -> Result<Vec<u8>, FileError> {
+    let expected = if expected == 0 { max_bytes.min(SMALL) } else { expected };
     // One byte more than announced, so that a file that grows meanwhile is noticed.
-    let mut bytes = Vec::with_capacity(size + 1);
-    let limit = max_bytes as u64 + 1;
-    File::from(file).take(limit).read_to_end(&mut bytes).map_err(|e| FileError::new(path, e))?;
-    if bytes.len() > max_bytes { Err(too_large()) } else { Ok(bytes) }
+    let mut bytes = Vec::with_capacity(expected + 1);
+    source.take(max_bytes as u64 + 1).read_to_end(&mut bytes).map_err(|e| FileError::new(path, e))?;
+    if bytes.len() > max_bytes {
+        return Err(FileError::TooLarge { path: path.to_owned(), max_bytes });
+    }
+    Ok(bytes)
 }
 
 /// Makes a directory with mode 0700; one that exists is left as it is. A link to one is refused: whoever made the link
@@ -224,6 +263,9 @@ impl Drop for Temporary<'_> {
         self.remove();
     }
 }
+
+/// Keys, tokens and passphrases are shorter.
+const SMALL: usize = 16 * 1024;
 
 #[cfg(test)]
 #[path = "files_tests.rs"]

@@ -152,3 +152,45 @@ fn a_directory_moves_to_a_free_or_empty_name_only() {
     move_dir(&at("empty"), &at("free")).unwrap();
     assert_eq!(std::fs::read(at("free/file")).unwrap(), b"1");
 }
+
+#[test]
+fn links_to_plain_files_are_followed_for_what_was_named_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    // As Kubernetes mounts a secret.
+    std::fs::create_dir(at("..2026")).unwrap();
+    std::fs::write(at("..2026/token"), "secret").unwrap();
+    symlink("..2026", at("..data")).unwrap();
+    symlink("..data/token", at("token")).unwrap();
+    symlink("..data", at("directory")).unwrap();
+    symlink("nowhere", at("dangling")).unwrap();
+    for read in [read_named, read_input] {
+        assert_eq!(read(&at("token"), 6).unwrap(), b"secret");
+        assert!(matches!(read(&at("token"), 5), Err(FileError::TooLarge { max_bytes: 5, .. })));
+        assert!(matches!(read(&at("directory"), 100), Err(FileError::NotRegular { .. })));
+        assert!(matches!(read(&at("dangling"), 100), Err(FileError::NotFound { .. })));
+    }
+    assert!(matches!(read_limited(&at("token"), 100), Err(FileError::NotRegular { .. })));
+    assert!(matches!(replace(&at("token"), b"x", Mode::Private), Err(FileError::NotRegular { .. })));
+    assert_eq!(std::fs::read(at("..2026/token")).unwrap(), b"secret");
+}
+
+#[test]
+fn a_pipe_is_an_input_with_a_bound_and_nothing_that_a_service_waits_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    fs::mkfifoat(fs::CWD, &pipe, Bits::RUSR | Bits::WUSR).unwrap();
+    assert!(matches!(read_named(&pipe, 100), Err(FileError::NotRegular { .. })));
+    for (length, fits) in [(100, true), (101, false)] {
+        let got = std::thread::scope(|scope| {
+            scope.spawn(|| std::fs::write(&pipe, vec![b'a'; length]).unwrap());
+            read_input(&pipe, 100)
+        });
+        match got {
+            Ok(bytes) => assert!(fits && bytes.len() == length),
+            Err(error) => assert!(!fits && matches!(error, FileError::TooLarge { max_bytes: 100, .. })),
+        }
+    }
+    assert!(matches!(read_input(Path::new("/dev/zero"), 100), Err(FileError::TooLarge { .. })));
+    assert_eq!(read_input(Path::new("/dev/null"), 100).unwrap(), b"");
+}

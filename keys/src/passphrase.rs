@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use signet_pki::text::{self, TextError};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -23,8 +24,8 @@ pub enum PassphraseError {
     Empty,
     #[error("the passphrase is longer than {MAX_BYTES} bytes")]
     TooLong,
-    #[error("the passphrase is not UTF-8 text")]
-    NotText,
+    #[error("the passphrase cannot be read: {0}")]
+    NotText(#[from] TextError),
 }
 
 impl Passphrase {
@@ -39,7 +40,7 @@ impl Passphrase {
 
     /// The content of a file, without one line end at its end.
     pub fn from_file(path: &Path) -> Result<Passphrase, PassphraseError> {
-        let bytes = Zeroizing::new(files::read_limited(path, MAX_BYTES + LINE_END)?);
+        let bytes = Zeroizing::new(files::read_named(path, MAX_BYTES + EXTRA)?);
         Self::from_bytes(&bytes)
     }
 
@@ -48,8 +49,8 @@ impl Passphrase {
         let failed = |source| PassphraseError::Descriptor { descriptor, source };
         let file = File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
         // Room for everything at once: a buffer that grows leaves copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + LINE_END + 1));
-        file.take((MAX_BYTES + LINE_END + 1) as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + EXTRA + 1));
+        file.take((MAX_BYTES + EXTRA + 1) as u64).read_to_end(&mut bytes).map_err(failed)?;
         Self::from_bytes(&bytes)
     }
 
@@ -58,7 +59,7 @@ impl Passphrase {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Passphrase, PassphraseError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| PassphraseError::NotText)?;
+        let text = text::plain(bytes)?;
         let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         Self::new(text.to_owned())
     }
@@ -71,8 +72,8 @@ impl fmt::Debug for Passphrase {
 }
 
 const MAX_BYTES: usize = 4096;
-/// CR LF.
-const LINE_END: usize = 2;
+/// A byte-order mark, and CR LF.
+const EXTRA: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn one_line_end_is_not_part_of_the_passphrase() {
-        for text in ["correct horse", "correct horse\n", "correct horse\r\n"] {
+        for text in ["correct horse", "correct horse\n", "correct horse\r\n", "\u{feff}correct horse\r\n"] {
             assert_eq!(from_text(text.as_bytes()).unwrap().as_bytes(), b"correct horse");
         }
         assert_eq!(from_text(b"x\n\n").unwrap().as_bytes(), b"x\n");
@@ -101,7 +102,8 @@ mod tests {
         assert!(matches!(from_text(b"\n"), Err(PassphraseError::Empty)));
         assert!(matches!(from_text(&[b'a'; MAX_BYTES + 1]), Err(PassphraseError::TooLong)));
         assert!(matches!(from_text(&[b'a'; MAX_BYTES * 2]), Err(PassphraseError::File(FileError::TooLarge { .. }))));
-        assert!(matches!(from_text(&[0xff, 0xfe]), Err(PassphraseError::NotText)));
+        assert!(matches!(from_text(b"\xff\xfex\0"), Err(PassphraseError::NotText(TextError::Utf16))));
+        assert!(matches!(from_text(&[0xff, 0xfe]), Err(PassphraseError::NotText(_))));
         assert_eq!(from_text(&[b'a'; MAX_BYTES]).unwrap().as_bytes().len(), MAX_BYTES);
     }
 

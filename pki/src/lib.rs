@@ -23,6 +23,7 @@ pub mod recovery;
 pub mod registration;
 pub mod serial;
 pub mod signer;
+pub mod text;
 pub mod time;
 pub mod view;
 

@@ -1,9 +1,14 @@
-//! PEM in and out. The only module that knows the archived `rustls-pemfile`; replacing it is a change to this file.
+//! PEM in and out (RFC 7468): the one reader of the text files that hold certificates, requests, CRLs and keys.
+//!
+//! Which blocks there are is decided here, so that none is passed over in silence; what is between the two lines of one is decoded
+//! by the archived `rustls-pemfile`, which this module alone knows.
 
 use data_encoding::BASE64;
 use rustls_pemfile::Item;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::text::{self, TextError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
@@ -24,16 +29,46 @@ impl Label {
             Label::EncryptedPrivateKey => "ENCRYPTED PRIVATE KEY",
         }
     }
+
+    /// Its own name, or an older one that is still written (RFC 7468 5 to 7).
+    fn is_written(self, name: &[u8]) -> bool {
+        let older: &[&str] = match self {
+            Label::Certificate => &["X509 CERTIFICATE", "X.509 CERTIFICATE"],
+            Label::Request => &["NEW CERTIFICATE REQUEST"],
+            Label::Crl => &["CRL"],
+            Label::PrivateKey | Label::EncryptedPrivateKey => &[],
+        };
+        self.text().as_bytes() == name || older.iter().any(|other| other.as_bytes() == name)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PemError {
-    #[error("the PEM text is damaged")]
-    Damaged,
+    #[error("line {line}: {what}")]
+    Damaged { line: usize, what: Damage },
     #[error("there is no {0} block in the PEM text")]
     Missing(&'static str),
     #[error("there is more than one {0} block in the PEM text")]
     Several(&'static str),
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
+
+/// What was found in place of a block that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Damage {
+    #[error("a block labelled '{0}', which is none that is known here")]
+    UnknownLabel(String),
+    #[error("a line with '-----{0}' that neither begins nor ends a block")]
+    Boundary(&'static str),
+    #[error("the {0} block that begins here has no END line")]
+    NoEnd(String),
+    #[error("an END line of '{0}' that belongs to no block")]
+    WrongEnd(String),
+    #[error("the {0} block that begins here cannot be read: it is not base64")]
+    NotBase64(String),
+    #[error("the {0} block that begins here has header lines, which are not read here")]
+    Headers(String),
 }
 
 /// One block with lines of 64 characters (RFC 7468).
@@ -56,43 +91,133 @@ pub fn encode(label: Label, der: &[u8]) -> String {
     out
 }
 
-/// All blocks of this label, in order. Other blocks and the text between blocks are passed over.
+/// All blocks of this label, in order.
+///
+/// Read as RFC 7468 2 allows: explanatory text around blocks, blank lines, blanks around lines, every kind of line end, a
+/// byte-order mark. A block of another label that is known is passed over. A block is never skipped for any other reason:
+/// what begins like one and cannot be read is an error with its line.
 pub fn decode_all(label: Label, text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
-    let relabelled = relabel(label, text);
-    let text = relabelled.as_ref().map_or(text, |t| t.as_bytes());
+    let text = text::without_mark(text)?;
+    let mut lines = Lines { rest: text, number: 0 };
     let mut found = Vec::new();
-    let mut rest = text;
-    while let Some((item, after)) = rustls_pemfile::read_one_from_slice(rest).map_err(|_| PemError::Damaged)? {
-        rest = after;
-        match (label, item) {
-            (Label::Certificate, Item::X509Certificate(der)) => found.push(der.to_vec()),
-            (Label::Request, Item::Csr(der)) => found.push(der.to_vec()),
-            (Label::Crl, Item::Crl(der)) => found.push(der.to_vec()),
-            (Label::PrivateKey | Label::EncryptedPrivateKey, Item::Pkcs8Key(der)) => {
-                found.push(der.secret_pkcs8_der().to_vec());
+    while let Some((line, content)) = lines.next() {
+        match boundary(content).map_err(|what| PemError::Damaged { line, what })? {
+            None => {}
+            Some(Boundary::End(name)) => return Err(PemError::Damaged { line, what: Damage::WrongEnd(shown(name)) }),
+            Some(Boundary::Begin(name)) => {
+                let block = Block { name, line };
+                let wanted = label.is_written(name);
+                if !wanted && !PASSED_OVER.iter().any(|known| known.as_bytes() == name) {
+                    return Err(block.damaged(Damage::UnknownLabel));
+                }
+                let base64 = block.body(&mut lines)?;
+                if wanted {
+                    found.push(block.decode(label, &base64)?);
+                }
             }
-            _ => {}
         }
     }
     Ok(found)
 }
 
-/// Labels that the reader does not know, turned into ones that it does: it has none for encrypted keys, which are the
-/// PKCS#8 label with a prefix, nor for the older name of a request, which keytool still writes (RFC 7468 7).
-fn relabel(label: Label, text: &[u8]) -> Option<Zeroizing<String>> {
-    let lossy = || Zeroizing::new(String::from_utf8_lossy(text).into_owned());
-    match label {
-        Label::EncryptedPrivateKey => {
-            // A key in the clear must not pass for an encrypted one.
-            let hidden = Zeroizing::new(lossy().replace("-----BEGIN PRIVATE KEY", "-----BEGIN OTHER KEY"));
-            let hidden = Zeroizing::new(hidden.replace("-----END PRIVATE KEY", "-----END OTHER KEY"));
-            Some(Zeroizing::new(hidden.replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY")))
+/// A block whose BEGIN line was read.
+struct Block<'a> {
+    name: &'a [u8],
+    line: usize,
+}
+
+impl Block<'_> {
+    /// Everything up to the END line, without blanks and line ends.
+    fn body(&self, lines: &mut Lines<'_>) -> Result<Zeroizing<Vec<u8>>, PemError> {
+        // Room for everything at once: a buffer that grows leaves copies of keys behind.
+        let room = text::find(lines.rest, END).ok_or_else(|| self.damaged(Damage::NoEnd))?;
+        let mut base64 = Zeroizing::new(Vec::with_capacity(room));
+        while let Some((line, content)) = lines.next() {
+            match boundary(content).map_err(|what| PemError::Damaged { line, what })? {
+                None => base64.extend(content.iter().filter(|b| !b.is_ascii_whitespace())),
+                Some(Boundary::End(name)) if name == self.name => return Ok(base64),
+                Some(Boundary::End(name)) => {
+                    return Err(PemError::Damaged { line, what: Damage::WrongEnd(shown(name)) });
+                }
+                Some(Boundary::Begin(_)) => break,
+            }
         }
-        Label::Request if text.windows(4).any(|four| four == b"NEW ") => {
-            Some(Zeroizing::new(lossy().replace("NEW CERTIFICATE REQUEST", "CERTIFICATE REQUEST")))
-        }
-        Label::Request | Label::Certificate | Label::Crl | Label::PrivateKey => None,
+        Err(self.damaged(Damage::NoEnd))
     }
+
+    fn decode(&self, label: Label, base64: &[u8]) -> Result<Vec<u8>, PemError> {
+        // The encapsulated headers of RFC 1421, which RFC 7468 2 does without.
+        if base64.contains(&b':') {
+            return Err(self.damaged(Damage::Headers));
+        }
+        let damaged = || self.damaged(Damage::NotBase64);
+        // The decoder passes over labels that it does not know: an encrypted key goes under that of a plain one.
+        let name = if label == Label::EncryptedPrivateKey { Label::PrivateKey } else { label }.text().as_bytes();
+        let pieces = [b"-----BEGIN ", name, DASHES, b"\n", base64, b"\n-----END ", name, DASHES, b"\n"];
+        let mut block = Zeroizing::new(Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum()));
+        pieces.iter().for_each(|piece| block.extend_from_slice(piece));
+        match rustls_pemfile::read_one_from_slice(&block) {
+            Ok(Some((Item::X509Certificate(der), _))) => Ok(der.to_vec()),
+            Ok(Some((Item::Csr(der), _))) => Ok(der.to_vec()),
+            Ok(Some((Item::Crl(der), _))) => Ok(der.to_vec()),
+            Ok(Some((Item::Pkcs8Key(der), _))) => Ok(der.secret_pkcs8_der().to_vec()),
+            Ok(_) | Err(_) => Err(damaged()),
+        }
+    }
+
+    fn damaged(&self, what: fn(String) -> Damage) -> PemError {
+        PemError::Damaged { line: self.line, what: what(shown(self.name)) }
+    }
+}
+
+enum Boundary<'a> {
+    Begin(&'a [u8]),
+    End(&'a [u8]),
+}
+
+/// A line that has the words of a boundary and is none is refused: the block that it was meant for would be lost.
+fn boundary(line: &[u8]) -> Result<Option<Boundary<'_>>, Damage> {
+    let label = |prefix: &[u8]| line.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(DASHES));
+    if let Some(name) = label(b"-----BEGIN ") {
+        return Ok(Some(Boundary::Begin(name)));
+    }
+    if let Some(name) = label(b"-----END ") {
+        return Ok(Some(Boundary::End(name)));
+    }
+    // Base64 has no dashes: most lines are not searched.
+    let has = |word: &[u8]| line.contains(&b'-') && text::find(line, word).is_some();
+    match (has(BEGIN), has(END)) {
+        (true, _) => Err(Damage::Boundary("BEGIN")),
+        (_, true) => Err(Damage::Boundary("END")),
+        (false, false) => Ok(None),
+    }
+}
+
+/// Lines with their numbers from 1, without line ends (CRLF, CR or LF, RFC 7468 3) and the blanks around them.
+struct Lines<'a> {
+    rest: &'a [u8],
+    number: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = (usize, &'a [u8]);
+
+    fn next(&mut self) -> Option<(usize, &'a [u8])> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let end = self.rest.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(self.rest.len());
+        let (line, after) = self.rest.split_at(end);
+        let ending = if after.starts_with(b"\r\n") { 2 } else { after.len().min(1) };
+        self.rest = &after[ending..];
+        self.number += 1;
+        Some((self.number, line.trim_ascii()))
+    }
+}
+
+/// A label for people: bounded, and safe for a terminal.
+fn shown(label: &[u8]) -> String {
+    label.iter().take(40).map(|b| if (b' '..=b'~').contains(b) { char::from(*b) } else { '?' }).collect()
 }
 
 /// Exactly one block of this label.
@@ -107,7 +232,22 @@ pub fn decode_one(label: Label, text: &[u8]) -> Result<Vec<u8>, PemError> {
 
 /// A document that may arrive as PEM (text in front of the block is passed over) or as DER: DER begins with a SEQUENCE.
 pub fn pem_or_der(label: Label, bytes: &[u8]) -> Result<Vec<u8>, PemError> {
-    if bytes.first() == Some(&0x30) { Ok(bytes.to_vec()) } else { decode_one(label, bytes) }
+    if is_der(bytes) { Ok(bytes.to_vec()) } else { decode_one(label, bytes) }
+}
+
+/// All documents of a file: those of PEM text, at least one, or one in DER.
+pub fn all_or_der(label: Label, bytes: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    if is_der(bytes) {
+        return Ok(vec![bytes.to_vec()]);
+    }
+    let all = decode_all(label, bytes)?;
+    if all.is_empty() { Err(PemError::Missing(label.text())) } else { Ok(all) }
+}
+
+/// Text in front of a block may begin with the digit that is a SEQUENCE in DER; its second octet is then a short length.
+fn is_der(bytes: &[u8]) -> bool {
+    let is_long = bytes.get(1).is_some_and(|length| *length >= 0x80);
+    bytes.first() == Some(&0x30) && (is_long || text::find(bytes, BEGIN).is_none())
 }
 
 /// Certificates of a chain or bundle file; at least one.
@@ -116,59 +256,32 @@ pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
     if all.is_empty() { Err(PemError::Missing(Label::Certificate.text())) } else { Ok(all) }
 }
 
+const DASHES: &[u8] = b"-----";
+const BEGIN: &[u8] = b"-----BEGIN";
+const END: &[u8] = b"-----END";
+/// What stands beside the wanted blocks in files of other programs, and is read by others.
+const PASSED_OVER: [&str; 19] = [
+    "CERTIFICATE",
+    "X509 CERTIFICATE",
+    "X.509 CERTIFICATE",
+    "CERTIFICATE REQUEST",
+    "NEW CERTIFICATE REQUEST",
+    "X509 CRL",
+    "CRL",
+    "PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "DSA PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "PUBLIC KEY",
+    "EC PARAMETERS",
+    "DH PARAMETERS",
+    "PKCS7",
+    "CMS",
+    "ATTRIBUTE CERTIFICATE",
+];
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_length_round_trips() {
-        for length in 0..200u8 {
-            let der: Vec<u8> = (0..length).collect();
-            let text = encode(Label::Certificate, &der);
-            assert_eq!(decode_one(Label::Certificate, text.as_bytes()), Ok(der));
-            assert!(text.lines().all(|l| l.len() <= 64));
-        }
-    }
-
-    #[test]
-    fn missing_several_and_damaged_are_told_apart() {
-        let one = encode(Label::Crl, b"x");
-        assert!(matches!(decode_one(Label::Request, one.as_bytes()), Err(PemError::Missing(_))));
-        assert!(matches!(decode_one(Label::Crl, one.repeat(2).as_bytes()), Err(PemError::Several(_))));
-        let cut = &one[..one.len() - 12];
-        assert!(decode_one(Label::Crl, cut.as_bytes()).is_err());
-    }
-
-    #[test]
-    fn encrypted_and_plain_keys_are_not_taken_for_each_other() {
-        let (plain, sealed) = (encode(Label::PrivateKey, b"plain"), encode(Label::EncryptedPrivateKey, b"sealed"));
-        for file in [format!("{plain}{sealed}"), format!("{sealed}{plain}")] {
-            assert_eq!(decode_one(Label::PrivateKey, file.as_bytes()), Ok(b"plain".to_vec()));
-            assert_eq!(decode_one(Label::EncryptedPrivateKey, file.as_bytes()), Ok(b"sealed".to_vec()));
-        }
-        assert!(matches!(decode_one(Label::EncryptedPrivateKey, plain.as_bytes()), Err(PemError::Missing(_))));
-        assert!(matches!(decode_one(Label::PrivateKey, sealed.as_bytes()), Err(PemError::Missing(_))));
-    }
-
-    #[test]
-    fn the_older_label_of_a_request_is_read_too() {
-        let text = encode(Label::Request, b"x").replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST");
-        assert_eq!(decode_one(Label::Request, text.as_bytes()), Ok(b"x".to_vec()));
-        let both = text + &encode(Label::Request, b"y");
-        assert!(matches!(decode_one(Label::Request, both.as_bytes()), Err(PemError::Several(_))));
-        let crlf = encode(Label::Request, &[7; 100]).replace('\n', "\r\n");
-        assert_eq!(decode_one(Label::Request, crlf.as_bytes()), Ok(vec![7; 100]));
-    }
-
-    #[test]
-    fn text_that_is_no_utf8_does_not_hurt_the_block_behind_it() {
-        let text = [&[0xff, 0xfe, b'\n'][..], encode(Label::Request, b"x").as_bytes()].concat();
-        assert_eq!(decode_one(Label::Request, &text), Ok(b"x".to_vec()));
-    }
-
-    #[test]
-    fn a_sealed_key_round_trips() {
-        let key = encode(Label::EncryptedPrivateKey, b"abc");
-        assert_eq!(decode_one(Label::EncryptedPrivateKey, key.as_bytes()), Ok(b"abc".to_vec()));
-    }
-}
+#[path = "pem_tests.rs"]
+mod tests;

@@ -15,6 +15,7 @@ use signet_pki::ca::IssuerCert;
 use signet_pki::issue::Locations;
 use signet_pki::pem::{self, Label};
 use signet_pki::signer::Signer;
+use signet_pki::text;
 use signet_pki::{Fingerprint, UnixTime};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -111,13 +112,13 @@ pub struct Material {
 
 impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let bytes = files::read_limited(path, 1 << 20).map_err(|e| {
+        let bytes = files::read_named(path, 1 << 20).map_err(|e| {
             ConfigError::new(e.to_string(), "make a first configuration with 'ca init DIR', or name it with --config")
         })?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| ConfigError::new(format!("{} is not UTF-8 text", path.display()), "check --config"))?;
+        let text =
+            text::plain(&bytes).map_err(|e| ConfigError::new(format!("{}: {e}", path.display()), "check --config"))?;
         let base = path.parent().map(Path::to_owned).unwrap_or_default();
-        Config::parse(&text, base).map_err(|e| ConfigError::new(format!("{}: {}", path.display(), e.message), e.hint))
+        Config::parse(text, base).map_err(|e| ConfigError::new(format!("{}: {}", path.display(), e.message), e.hint))
     }
 
     /// `base` is the directory that relative paths start from.
@@ -329,7 +330,7 @@ impl Config {
     }
 
     fn read(&self, relative: &Path, limit: usize) -> Result<Vec<u8>, ConfigError> {
-        files::read_limited(&self.path(relative), limit).map_err(|e| {
+        files::read_named(&self.path(relative), limit).map_err(|e| {
             ConfigError::new(e.to_string(), "check the path in the configuration and who may read the file")
         })
     }
@@ -347,13 +348,13 @@ impl Config {
     /// What encrypts key files: the text of the KEK.
     fn passphrase(&self) -> Result<Passphrase, ConfigError> {
         let kek_text = Zeroizing::new(self.read(&self.raw.keys.kek_file, 4096)?);
-        let kek_text = std::str::from_utf8(&kek_text).unwrap_or_default().trim().to_owned();
+        let kek_text = text::plain(&kek_text).unwrap_or_default().trim().to_owned();
         Passphrase::new(kek_text).map_err(|e| ConfigError::new(e.to_string(), "restore keys.kek_file"))
     }
 
     fn issuer_key(&self, path: &Path) -> Result<PrivateKey, ConfigError> {
         let text = Zeroizing::new(self.read(path, 64 * 1024)?);
-        let text = std::str::from_utf8(&text).unwrap_or_default();
+        let text = text::plain(&text).unwrap_or_default();
         PrivateKey::open(text, Some(&self.passphrase()?)).map_err(|e| {
             let hint = "the key is encrypted under keys.kek_file: both must come from the same installation";
             ConfigError::new(format!("{}: {e}", self.path(path).display()), hint)

@@ -35,8 +35,7 @@ impl Config {
             let hint = "make one offline with 'ca root crl' and install it with 'ca issuer install --root-crl'";
             ConfigError::new(format!("{}: {e}", self.path(&self.raw.issuer.root_crl).display()), hint)
         };
-        let one = pem::pem_or_der(Label::Crl, &bytes).map(|one| vec![one]);
-        let all = one.or_else(|_| pem::decode_all(Label::Crl, &bytes)).map_err(|e| named(e.to_string()))?;
+        let all = pem::all_or_der(Label::Crl, &bytes).map_err(|e| named(e.to_string()))?;
         let (mut own, mut others, mut failure) = (None, Vec::new(), None::<CrlError>);
         for der in all {
             match CrlView::verified(&der, root) {

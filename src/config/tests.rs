@@ -442,12 +442,24 @@ fn an_issuer_out_of_its_time_is_refused() {
 }
 
 #[test]
-fn a_link_in_place_of_a_secret_is_refused() {
+fn a_secret_behind_a_link_is_read_as_kubernetes_mounts_it() {
     let files = Files::new();
     let path = |name: &str| files.0.path().join(name);
     std::fs::rename(path("secrets/kek"), path("elsewhere")).unwrap();
     std::os::unix::fs::symlink(path("elsewhere"), path("secrets/kek")).unwrap();
-    files.assert_refused("secrets/kek", "check the path");
+    files.material().unwrap();
+}
+
+#[test]
+fn a_list_of_the_root_that_cannot_be_read_is_named_with_its_line() {
+    let files = Files::new();
+    let good = std::fs::read_to_string(files.0.path().join("issuer/root.crl")).unwrap();
+    files.write("issuer/root.crl", format!("\u{feff}\r\n{good}").as_bytes());
+    files.material().unwrap();
+    files.write("issuer/root.crl", format!("{good}-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n").as_bytes());
+    let line = good.lines().count() + 1;
+    let message = files.material().err().unwrap().message;
+    assert!(message.contains(&format!("line {line}: ")) && message.contains("not base64"), "{message}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use signet_api::standard_webhooks::SigningSecret;
 use signet_keys::files;
+use signet_pki::text;
 use zeroize::Zeroizing;
 
 use crate::config::raw::RawHooks;
@@ -73,8 +74,8 @@ fn bearer(text: &str) -> Result<Digest, &'static str> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    let bytes = Zeroizing::new(files::read_limited(path, 4096).map_err(|e| e.to_string())?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{} is not UTF-8 text", path.display()))?;
+    let bytes = Zeroizing::new(files::read_named(path, 4096).map_err(|e| e.to_string())?);
+    let text = text::plain(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 

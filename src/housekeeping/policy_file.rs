@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::json;
 use signet_keys::files;
+use signet_pki::text;
 use signet_policy::limits::TEXT_BYTES;
 
 use crate::app::own_context;
@@ -61,9 +62,8 @@ impl PolicyWatch {
 
 /// A file that may become the policy.
 pub fn read(path: &Path) -> Result<Candidate, PolicyError> {
-    let bytes = files::read_limited(path, TEXT_BYTES).map_err(|e| PolicyError::Unreadable(e.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| PolicyError::Unreadable("not UTF-8 text".into()))?;
-    Candidate::check(&text)
+    let bytes = files::read_named(path, TEXT_BYTES).map_err(|e| PolicyError::Unreadable(e.to_string()))?;
+    Candidate::check(text::plain(&bytes).map_err(|e| PolicyError::Unreadable(e.to_string()))?)
 }
 
 async fn take_over(service: &Service) -> Result<(), PolicyError> {

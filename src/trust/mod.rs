@@ -84,7 +84,7 @@ impl TrustBundles {
 
 fn follow(held: Option<Held>, path: &Path, sequence: u64) -> Result<Held, ConfigError> {
     let fail = |what: String, hint: &str| ConfigError::new(format!("{}: {what}", path.display()), hint);
-    let bytes = match files::read_limited(path, MAX_BYTES) {
+    let bytes = match files::read_named(path, MAX_BYTES) {
         Err(files::FileError::NotFound { .. }) => {
             return Err(fail(
                 format!("trust bundle {sequence} is missing, and later ones are there"),

@@ -127,7 +127,7 @@ fn configured_roots(config: &Config) -> Result<Vec<Vec<u8>>, ConfigError> {
     let Some(path) = &config.raw.webhooks.roots else { return Ok(Vec::new()) };
     let path = config.path(path);
     let hint = "webhooks.roots names a file of CA certificates in PEM, /etc/ssl/certs/ca-certificates.crt for example";
-    let bytes = files::read_limited(&path, MAX_ROOTS).map_err(|e| ConfigError::new(e.to_string(), hint))?;
+    let bytes = files::read_named(&path, MAX_ROOTS).map_err(|e| ConfigError::new(e.to_string(), hint))?;
     pem::certificates(&bytes).map_err(|e| ConfigError::new(format!("{}: {e}", path.display()), hint))
 }
 

@@ -3,7 +3,7 @@
 use signet_pki::UnixTime;
 use signet_pki::ca::IssuerCert;
 use signet_pki::crl::{CrlError, CrlView};
-use signet_pki::pem::{self, Label};
+use signet_pki::pem::{self, Label, PemError};
 
 use crate::refusal::Refusal;
 
@@ -18,7 +18,7 @@ pub struct List {
 /// The lists of the service, PEM: each signed by a CA of the bundle, one for each CA at most, none of them over or from
 /// the future. Lists of CAs that are over themselves are left out: they say nothing about anybody.
 pub fn check(text: &[u8], bundle: &[IssuerCert], now: UnixTime) -> Result<Vec<List>, Refusal> {
-    let ders = pem::decode_all(Label::Crl, text).map_err(|_| Refusal::Damaged)?;
+    let ders = pem::decode_all(Label::Crl, text).map_err(Refusal::Damaged)?;
     if ders.is_empty() {
         return Err(Refusal::NoList);
     }
@@ -107,11 +107,10 @@ pub(crate) fn verified(der: Vec<u8>, bundle: &[IssuerCert]) -> Result<List, Refu
 
 /// What stands in the file now. A file that holds no CRL was not written by these programs and is left alone.
 fn existing(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
-    if bytes.first() == Some(&0x30) {
-        return Ok(vec![bytes.to_vec()]);
-    }
-    let ders = pem::decode_all(Label::Crl, bytes).map_err(|_| Refusal::NotLists)?;
-    if ders.is_empty() { Err(Refusal::NotLists) } else { Ok(ders) }
+    pem::all_or_der(Label::Crl, bytes).map_err(|e| match e {
+        PemError::Damaged { .. } => Refusal::HeldUnreadable(e),
+        PemError::Missing(_) | PemError::Several(_) | PemError::Text(_) => Refusal::NotLists,
+    })
 }
 
 /// Seconds that a list may be dated ahead: the service's clock may be set back by ten minutes while its lists go on, and

@@ -1,6 +1,7 @@
 //! Why an answer is not put into the place of what is held.
 
 use signet_pki::UnixTime;
+use signet_pki::pem::PemError;
 use thiserror::Error;
 
 /// One sentence each, in the words "the CRL …"; nothing was written when one of these is returned.
@@ -8,8 +9,8 @@ use thiserror::Error;
 pub enum Refusal {
     #[error("the answer has more than {max_bytes} bytes")]
     TooLarge { max_bytes: usize },
-    #[error("the PEM text is damaged")]
-    Damaged,
+    #[error("one cannot be read: {0}")]
+    Damaged(PemError),
     #[error("there is none: what was sent holds no X509 CRL")]
     NoList,
     #[error("one cannot be read: {0}")]
@@ -34,6 +35,8 @@ pub enum Refusal {
     SameNumber { name: String, number: u64 },
     #[error("the file holds no CRL and is not overwritten")]
     NotLists,
+    #[error("the CRLs in the file cannot be read and are not overwritten: {0}")]
+    HeldUnreadable(PemError),
     #[error("the file holds something else than certificates and is not overwritten")]
     NotCertificates,
     #[error("{0}")]
@@ -53,7 +56,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::TooLarge { .. } => "too_large",
-            Refusal::Damaged => "damaged",
+            Refusal::Damaged(_) => "damaged",
             Refusal::NoList => "no_list",
             Refusal::Unreadable(_) => "unreadable",
             Refusal::Foreign => "foreign_list",
@@ -65,7 +68,7 @@ impl Refusal {
             Refusal::Lower { .. } => "number_went_back",
             Refusal::Older { .. } => "date_went_back",
             Refusal::SameNumber { .. } => "number_used_twice",
-            Refusal::NotLists | Refusal::NotCertificates => "file_not_ours",
+            Refusal::NotLists | Refusal::HeldUnreadable(_) | Refusal::NotCertificates => "file_not_ours",
             Refusal::BundleUnreadable(_) => "bundle_unreadable",
             Refusal::BundleTooMany(_) => "bundle_too_large",
             Refusal::BundleStranger { .. } => "bundle_untrusted",
@@ -77,7 +80,7 @@ impl Refusal {
     /// What to do next.
     pub fn hint(&self) -> &'static str {
         match self {
-            Refusal::TooLarge { .. } | Refusal::Damaged | Refusal::NoList | Refusal::Unreadable(_) => {
+            Refusal::TooLarge { .. } | Refusal::Damaged(_) | Refusal::NoList | Refusal::Unreadable(_) => {
                 "is that the address of the service? look at what it sends: curl -v URL/crl/all.pem"
             }
             Refusal::Foreign | Refusal::Signature { .. } | Refusal::Twice { .. } | Refusal::Missing { .. } => {
@@ -90,7 +93,9 @@ impl Refusal {
             Refusal::Lower { .. } | Refusal::Older { .. } | Refusal::SameNumber { .. } => {
                 "nothing was written; somebody may be replaying an old CRL: compare it with 'ca crl show'"
             }
-            Refusal::NotLists | Refusal::NotCertificates => "choose another name, or move it away first",
+            Refusal::NotLists | Refusal::HeldUnreadable(_) | Refusal::NotCertificates => {
+                "choose another name, or move it away first"
+            }
             Refusal::BundleUnreadable(_) | Refusal::BundleTooMany(_) | Refusal::BundleStranger { .. } => {
                 "compare the pinned roots with the root on the issuing host: ca root show"
             }

@@ -120,7 +120,7 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let message = match &refusal {
-            Refusal::NotLists | Refusal::NotCertificates => refusal.to_string(),
+            Refusal::NotLists | Refusal::HeldUnreadable(_) | Refusal::NotCertificates => refusal.to_string(),
             other if other.is_about_bundle() => format!("the bundle of the service is refused: {other}"),
             other => format!("the CRLs of the service are refused: {other}"),
         };

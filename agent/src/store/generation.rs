@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use signet_api::client::Identity;
 use signet_keys::PrivateKey;
-use signet_keys::files::{Mode, read_limited};
+use signet_keys::files::{Mode, read_limited, read_named};
 use signet_pki::bundle::Held;
 use signet_pki::pem::{self, Label};
 use signet_pki::signer::Signer;
@@ -104,6 +104,30 @@ impl Generation {
             return Err(damaged("roots.pem is not the root that was pinned".into()));
         }
         Ok(Generation { number, state, chain, root, key, held })
+    }
+
+    /// Whether the files that other programs read say what this generation says. Apart from [`Generation::load`], so that a
+    /// renewal can put right what is wrong here.
+    pub(super) fn check_published(&self, dir: &Path) -> Result<(), StoreError> {
+        let ders = |chain: &[CertificateView]| -> Vec<Vec<u8>> { chain.iter().map(|c| c.der.clone()).collect() };
+        for (name, expected) in
+            [(CERTIFICATE, ders(&self.chain)), (ISSUER, ders(&self.chain[1..])), (ROOTS, self.trusted_roots())]
+        {
+            let path = dir.join(name);
+            let damaged = |why: String| StoreError::Published { path: path.clone(), why };
+            let bytes = read_named(&path, MAX_FILE).map_err(|e| damaged(e.to_string()))?;
+            let found = pem::decode_all(Label::Certificate, &bytes).map_err(|e| damaged(e.to_string()))?;
+            if found != expected {
+                return Err(damaged("it does not hold the certificates of the identity".into()));
+            }
+        }
+        let path = dir.join(KEY);
+        let damaged = |why: String| StoreError::Published { path: path.clone(), why };
+        let key = read_key(&path, read_named(&path, MAX_FILE).map_err(|e| damaged(e.to_string()))?)?;
+        match key.public_key() == self.key.public_key() {
+            true => Ok(()),
+            false => Err(damaged("it is not the key of the identity".into())),
+        }
     }
 
     pub(crate) fn leaf(&self) -> &CertificateView {

@@ -57,6 +57,8 @@ pub(crate) enum StoreError {
     Obstacle(PathBuf),
     #[error("the identity in {} is damaged: {why}", path.display())]
     Damaged { path: PathBuf, why: String },
+    #[error("{} is not valid: {why}", path.display())]
+    Published { path: PathBuf, why: String },
     #[error(transparent)]
     File(#[from] FileError),
     #[error("the private key could not be made or read: {0}")]
@@ -77,6 +79,7 @@ impl From<StoreError> for Failure {
             StoreError::Damaged { .. } => {
                 Failure::refused(text).hint("Get a new identity with a new token: signet-agent enroll --force")
             }
+            StoreError::Published { .. } => Failure::refused(text).hint(WRITE_ANEW),
             StoreError::File(_) | StoreError::Key(_) => {
                 Failure::internal(text).hint("Check the directory's permissions and free space")
             }
@@ -119,6 +122,13 @@ impl Store {
     pub(crate) fn peek(dir: &Path) -> Result<Option<Generation>, StoreError> {
         guard::check(dir)?;
         Listing::read(dir)?.current().map(|number| Generation::load(dir, number)).transpose()
+    }
+
+    /// The same, when every file that other programs read of it is whole as well.
+    pub(crate) fn inspect(dir: &Path) -> Result<Option<Generation>, StoreError> {
+        let found = Store::peek(dir)?;
+        found.iter().try_for_each(|generation| generation.check_published(dir))?;
+        Ok(found)
     }
 
     pub(crate) fn current(&self) -> Result<Option<Generation>, StoreError> {
@@ -195,6 +205,8 @@ impl Request<'_> {
         }
     }
 }
+
+pub(crate) const WRITE_ANEW: &str = "Let the agent write its files anew: signet-agent renew --force --dir DIR";
 
 /// What stands in a private key file, wiped when dropped.
 type SecretBytes = Zeroizing<Vec<u8>>;

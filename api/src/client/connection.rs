@@ -9,12 +9,12 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;
+use super::dial::dial;
 use super::error::from_cause;
 use super::{Answer, ClientError};
 
@@ -124,15 +124,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
-}
-
-async fn dial(address: &Address) -> Result<TcpStream, ClientError> {
-    let socket = TcpStream::connect((address.host.as_str(), address.port))
-        .await
-        .map_err(|e| ClientError::Unreachable(format!("no connection to {address}: {e}")))?;
-    // Requests are small and waited for; without it they may wait for an acknowledgement.
-    let _ = socket.set_nodelay(true);
-    Ok(socket)
 }
 
 pub(super) async fn read(response: Response<Incoming>, max_answer: usize) -> Result<Answer, Failure> {

@@ -9,6 +9,7 @@ mod bundles;
 mod calls;
 mod clock;
 mod connection;
+mod dial;
 mod error;
 mod escape;
 pub mod pin;

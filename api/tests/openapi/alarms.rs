@@ -15,7 +15,7 @@ pub(crate) fn describe(document: &mut Document) {
         .get(path, "listAlarms", "Alarms that are open, or all, oldest first")
         .with(EventsSecurity)
         .query::<AlarmQuery>(json!({ "all": false, "subject": "sensor-1", "after": 17, "limit": 100 }))
-        .answers::<Page<AlarmInfo>>(json!({ "items": [alarm()], "next": "18" }))
+        .answers::<Page<AlarmInfo>>(json!({ "items": [alarm()], "damaged": [damaged()], "next": "18" }))
         .done();
     let path = "/v1/admin/alarms/{id}";
     let id = json!({ "type": "integer", "minimum": 1 });

@@ -7,6 +7,7 @@ use signet_keys::{Passphrase, PrivateKey, files};
 use signet_pki::bundle::{self, Bundle};
 use signet_pki::ca::IssuerCert;
 use signet_pki::pem::{self, Label};
+use signet_pki::text;
 use zeroize::Zeroizing;
 
 use super::refusals::in_file;
@@ -32,14 +33,14 @@ pub(crate) fn ca_certificate(path: &Path) -> Result<IssuerCert, Failure> {
 }
 
 pub(crate) fn bundle(path: &Path) -> Result<Bundle, Failure> {
-    let bytes = files::read_limited(path, bundle::MAX_BYTES)?;
+    let bytes = files::read_named(path, bundle::MAX_BYTES)?;
     Bundle::parse(&bytes).map_err(|e| in_file(path, e).hint("a bundle comes from a root: ca root bundle --dir DIR"))
 }
 
 /// An encrypted private key. One that lies there in the clear is refused.
 pub(crate) fn key(path: &Path, passphrase: &Passphrase) -> Result<PrivateKey, Failure> {
     let bytes = Zeroizing::new(files::read_limited(path, MAX_KEY)?);
-    let opened = match std::str::from_utf8(&bytes) {
+    let opened = match text::plain(&bytes) {
         Ok(text) => PrivateKey::from_encrypted_pem(text, passphrase),
         Err(_) => Err(KeyError::NotPem),
     };
@@ -47,7 +48,11 @@ pub(crate) fn key(path: &Path, passphrase: &Passphrase) -> Result<PrivateKey, Fa
 }
 
 fn read(path: &Path, label: Label, max_bytes: usize) -> Result<Vec<u8>, Failure> {
-    let bytes = files::read_limited(path, max_bytes)?;
+    let bytes = match label {
+        // They come to the root on a medium that somebody else wrote: a link there would name a file of this machine.
+        Label::Request => files::read_limited(path, max_bytes)?,
+        _ => files::read_named(path, max_bytes)?,
+    };
     let hint = match label {
         Label::Request => "make a new request on the issuing host: ca issuer request --dir DIR",
         Label::Crl => "a list comes from the root: ca root crl --dir DIR --out FILE",

@@ -243,7 +243,7 @@ pub(super) fn enroll(dir: &Path, link: &EnrollmentLink, key: &PrivateKey) -> Res
 
 pub(super) fn kept_key(path: &Path) -> Result<PrivateKey, Failure> {
     if path.exists() {
-        let text = Zeroizing::new(files::read_text(path, MAX_PEM)?);
+        let text = files::read_text(path, MAX_PEM)?;
         return PrivateKey::open(&text, None).map_err(|e| Failure::refused(format!("{}: {e}", path.display())));
     }
     let key = PrivateKey::generate(KeyKind::P256).map_err(|e| Failure::internal(&e).hint(e.hint()))?;
@@ -259,11 +259,6 @@ fn read_link(path: &Path) -> Result<EnrollmentLink, Failure> {
         return Err(Failure::usage("--link takes a file, not the link itself")
             .hint("other users can read arguments: treat the link as lost and ask for another"));
     }
-    let text = Zeroizing::new(if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin().lock())
-            .map_err(|e| Failure::refused(format!("standard input: {e}")))?
-    } else {
-        files::read_text(path, MAX_PEM)?
-    });
+    let text = files::read_text(path, MAX_PEM)?;
     EnrollmentLink::parse(&text).map_err(|e| Failure::refused(e).hint("ask for another invitation: ca admin invite"))
 }

@@ -157,12 +157,10 @@ pub(super) fn api_key(path: &Path) -> Result<ApiKey, Failure> {
 
 /// What nobody else may read.
 fn private_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    // Read first: it refuses links, whose permissions would say nothing.
-    let text = Zeroizing::new(files::read_text(path, MAX_PEM)?);
-    let mode = std::fs::symlink_metadata(path)
-        .map_err(|e| Failure::refused(format!("{}: {e}", path.display())))?
-        .permissions()
-        .mode();
+    let text = files::read_text(path, MAX_PEM)?;
+    // Of the file behind links: a link's own permissions say nothing.
+    let mode =
+        std::fs::metadata(path).map_err(|e| Failure::refused(format!("{}: {e}", path.display())))?.permissions().mode();
     if mode & 0o077 != 0 {
         let text = format!("{} can be read by others (mode {:03o})", path.display(), mode & 0o777);
         return Err(Failure::refused(text).hint(format!("chmod 600 {}", path.display())));

@@ -1,7 +1,6 @@
 //! `ca apikey import`: keys of another system, until they are replaced.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -57,16 +56,7 @@ impl Import {
     }
 
     fn text(&self) -> Result<Zeroizing<String>, Failure> {
-        if self.file.as_os_str() != "-" {
-            return files::read_text(&self.file, MAX_FILE).map(Zeroizing::new);
-        }
-        let mut text = Zeroizing::new(String::new());
-        let read = std::io::stdin().lock().take(MAX_FILE as u64 + 1).read_to_string(&mut text);
-        match read {
-            Ok(length) if length <= MAX_FILE => Ok(text),
-            Ok(_) => Err(Failure::refused(format!("stdin has more than {MAX_FILE} bytes")).hint("import it in parts")),
-            Err(error) => Err(Failure::refused(format!("stdin: {error}")).hint("it is UTF-8 text, one key a line")),
-        }
+        files::read_text(&self.file, MAX_FILE)
     }
 
     fn import(&self, service: &dyn Service, scopes: Option<Scopes>, lines: &[Line]) -> Result<(), Failure> {

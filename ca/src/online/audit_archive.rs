@@ -127,7 +127,11 @@ impl Archive {
             let path = entry.map_err(refused)?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if name.starts_with("issuer-") && name.ends_with(".pem") {
-                let ders = pem::certificates(&files::read(&path, MAX_PEM)?).unwrap_or_default();
+                let damaged = |e| {
+                    Failure::refused(format!("{}: {e}", path.display()))
+                        .hint("copy it again from the directory of audit.archive_directory")
+                };
+                let ders = pem::certificates(&files::read_own(&path, MAX_PEM)?).map_err(damaged)?;
                 issuers.extend(ders.iter().filter_map(|der| certified(der, roots)));
             }
         }

@@ -55,7 +55,7 @@ impl Check {
         let subject = match (&self.subject, &self.certificate) {
             (Some(name), _) => named(name),
             (None, Some(path)) => {
-                let certificate = Some(files::read_text(path, files::MAX_PEM)?);
+                let certificate = Some(files::read_text(path, files::MAX_PEM)?.to_string());
                 SubjectName { certificate, ..SubjectName::default() }
             }
             (None, None) => return Err(Failure::usage("name somebody: --subject or --certificate")),

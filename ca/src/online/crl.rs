@@ -76,7 +76,7 @@ impl Fetch {
             scope.retain(|ca| ca.public_key() == lists[0].issuer.public_key());
         }
         if std::fs::symlink_metadata(&self.out).is_ok() {
-            let old = files::read(&self.out, MAX_CRL)?;
+            let old = files::read_own(&self.out, MAX_CRL)?;
             crl_file::must_be_newer(&lists, &old, &scope)?;
         }
         let bytes = if self.der { lists[0].der.clone() } else { crl_file::to_pem(&lists).into_bytes() };

@@ -19,7 +19,7 @@ pub(super) fn check(text: &[u8], bundle: &[IssuerCert], now: UnixTime) -> Result
 /// Refuses to go back: a lower number, an older date, or an issuer that is still there and has no list any more.
 pub(super) fn must_be_newer(new: &[List], old_file: &[u8], bundle: &[IssuerCert]) -> Result<(), Failure> {
     lists::must_be_newer(new, old_file, bundle).map_err(|why| match why {
-        Refusal::NotLists => Failure::refused(&why).hint(why.hint()),
+        Refusal::NotLists | Refusal::HeldUnreadable(_) => Failure::refused(&why).hint(why.hint()),
         _ => Failure::refused(&why)
             .hint("the file was not touched; somebody may be replaying an old CRL: compare it with 'ca crl show'"),
     })

@@ -3,16 +3,26 @@
 use std::path::Path;
 
 use signet_keys::files::{self, FileError, Mode};
+use signet_pki::text;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
-pub(super) fn read(path: &Path, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+/// What stands under a name that a command is about to write to, or in a directory of ours: a link is refused.
+pub(super) fn read_own(path: &Path, max_bytes: usize) -> Result<Vec<u8>, Failure> {
     files::read_limited(path, max_bytes).map_err(failure)
 }
 
-pub(super) fn read_text(path: &Path, max_bytes: usize) -> Result<String, Failure> {
-    String::from_utf8(read(path, max_bytes)?)
-        .map_err(|_| Failure::refused(format!("{} is not UTF-8 text", path.display())))
+/// An input that was named: a file, also behind links, a pipe, or `-` for standard input.
+pub(super) fn read(path: &Path, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+    files::read_input(path, max_bytes).map_err(failure)
+}
+
+/// The same as text, without a byte-order mark.
+pub(super) fn read_text(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, Failure> {
+    let bytes = Zeroizing::new(read(path, max_bytes)?);
+    let refused = |e| Failure::refused(format!("{}: {e}", path.display())).hint("save the file as UTF-8 text");
+    text::plain(&bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(refused)
 }
 
 pub(super) fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Failure> {
@@ -40,7 +50,7 @@ pub(super) fn failure(error: FileError) -> Failure {
         FileError::AlreadyExists { .. } => "choose another name, or move the file away first",
         FileError::NotFound { .. } => "check the spelling; directories are not made",
         FileError::TooLarge { .. } => "is this the right file?",
-        FileError::NotRegular { .. } => "name the file itself",
+        FileError::NotRegular { .. } => "name a file itself, or '-' for standard input where a file is read",
         FileError::NoSpace { .. } => "free some space and repeat the command",
         FileError::Io { .. } => "check the permissions of the file and of its directory",
     };

@@ -143,7 +143,7 @@ pub(super) fn read(file: &Path) -> Result<Policy, Failure> {
 }
 
 fn text(file: &Path) -> Result<String, Failure> {
-    files::read_text(file, TEXT_BYTES)
+    files::read_text(file, TEXT_BYTES).map(|text| text.to_string())
 }
 
 fn wrong(file: &Path, errors: &PolicyErrors) -> Failure {

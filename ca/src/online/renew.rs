@@ -82,7 +82,7 @@ impl Pair {
 
     /// Puts the new pair in the place of the old one. May be repeated after a stop at any point.
     pub(super) fn switch(&self, dir: &Path) -> Result<(), Failure> {
-        let read = |path: &Path| files::read(path, 64 * 1024).map(zeroize::Zeroizing::new);
+        let read = |path: &Path| files::read_own(path, 64 * 1024).map(zeroize::Zeroizing::new);
         files::replace(&dir.join("admin.key"), &read(&self.key)?, Mode::Private)?;
         files::replace(&dir.join("admin.pem"), &read(&self.certificate)?, Mode::Public)?;
         for path in [&self.certificate, &self.key] {

@@ -116,7 +116,7 @@ pub(crate) struct Register {
 impl Register {
     fn run(self, service: &dyn Service) -> Result<(), Failure> {
         let request = RegisterService {
-            chain: files::read_text(&self.chain, files::MAX_PEM)?,
+            chain: files::read_text(&self.chain, files::MAX_PEM)?.to_string(),
             dns_names: self.dns,
             ports: self.port,
             resources: Some(self.resource).filter(|resources| !resources.is_empty()),

@@ -58,7 +58,7 @@ impl Bundle {
 /// Replaces an older bundle and nothing else: a key under that name stays.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     if std::fs::symlink_metadata(path).is_ok() {
-        let old = files::read(path, MAX_PEM)?;
+        let old = files::read_own(path, MAX_PEM)?;
         let key = String::from_utf8_lossy(&old).contains("PRIVATE KEY");
         if key || pem::certificates(&old).is_err() {
             let text = format!("{} is not a list of certificates and is not overwritten", path.display());

@@ -17,7 +17,7 @@ fn files_that_are_no_requests_are_refused() {
         (b"", "no CERTIFICATE REQUEST"),
         (b"hello", "no CERTIFICATE REQUEST"),
         (&certificate, "no CERTIFICATE REQUEST"),
-        (b"-----BEGIN CERTIFICATE REQUEST-----\n!!!!\n-----END CERTIFICATE REQUEST-----\n", "damaged"),
+        (b"-----BEGIN CERTIFICATE REQUEST-----\n!!!!\n-----END CERTIFICATE REQUEST-----\n", "line 1: "),
         (&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], "the CSR is not valid"),
     ];
     for (content, sentence) in cases {
