@@ -92,6 +92,7 @@ fn refuse(conflict: Conflict) -> EnrollError {
         Conflict::RecoveryExhausted => EnrollError::RecoveryExhausted,
         Conflict::KeyTaken => EnrollError::Key("this key belongs to another device".into()),
         Conflict::KeySpent => EnrollError::Key("the certificate for this key has ended; renew with a new key".into()),
+        Conflict::RenewalsExhausted => EnrollError::RenewalsExhausted,
         Conflict::PrincipalChanged | Conflict::SerialTaken | Conflict::NoAccount | Conflict::Status(_) => {
             EnrollError::Conflict("the record changed at the same moment; send the request again".into())
         }
