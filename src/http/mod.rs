@@ -14,6 +14,7 @@ mod leftover;
 mod limits;
 mod listener;
 mod local;
+mod media;
 mod native;
 mod oauth;
 mod ocsp;
