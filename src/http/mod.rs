@@ -19,6 +19,7 @@ mod native;
 mod oauth;
 mod ocsp;
 mod openapi;
+mod patient;
 mod plain;
 mod refusal;
 mod request;
