@@ -10,6 +10,7 @@ mod documents;
 mod doors;
 mod events;
 mod hooks;
+mod host;
 mod leftover;
 mod limits;
 mod listener;

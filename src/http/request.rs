@@ -15,6 +15,7 @@ use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
 
 use super::browser;
 use super::connection::Peer;
+use super::host;
 use super::leftover::Leftover;
 use super::refusal::{Refusal, render, scrub};
 use super::{App, Service};
@@ -64,9 +65,10 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
     let (method, uri, version) = (request.method().clone(), request.uri().clone(), request.version());
     let peer = request.extensions().get::<Peer>().cloned();
     let leftover = Leftover::of(&mut request);
-    let is_ambiguous = has_ambiguous_length(request.headers());
-    let mut response = if is_ambiguous {
-        Refusal::told(ErrorCode::MalformedRequest, "Transfer-Encoding is something else than chunked").into_response()
+    let unclear = unclear(&request);
+    let is_unclear = unclear.is_some();
+    let mut response = if let Some(told) = unclear {
+        Refusal::told(ErrorCode::MalformedRequest, told).into_response()
     } else {
         match tokio::time::timeout(service.config.patience.answer, next.run(request)).await {
             Ok(response) => response,
@@ -92,8 +94,8 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
         note_refusal(&service, &id, &method, &path, remote, refusal);
     }
     service.metrics.answered(uri.path(), response.status().as_u16());
-    if is_ambiguous {
-        // Only HTTP/1.1 has this header, and only there is anything behind a body that could pass for a request.
+    if is_unclear && version < Version::HTTP_2 {
+        // Only there is anything behind a body that could pass for a request.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -118,10 +120,16 @@ fn refusal_of(response: &mut Response<Body>) -> Option<Refusal> {
     })
 }
 
-/// RFC 9112 6.1: readers in front of us may have understood the end of such a body differently.
-fn has_ambiguous_length(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    codings.next().is_some_and(|first| !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some())
+/// What readers in front of us may have understood differently: for whom the request is, and where it ends. Both lengths in one
+/// request never come here as such: hyper reads the chunks, and closes the connection (RFC 9112 6.1).
+fn unclear(request: &Request) -> Option<&'static str> {
+    if let Err(told) = host::check(request.version(), request.uri(), request.headers()) {
+        return Some(told);
+    }
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next()?;
+    let is_chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    (!is_chunked).then_some("Transfer-Encoding is something else than chunked")
 }
 
 fn note_refusal(service: &Service, id: &str, method: &Method, path: &str, remote: String, refusal: Refusal) {
