@@ -23,9 +23,11 @@ mod openapi;
 mod patient;
 mod plain;
 mod refusal;
+mod refusals;
 mod request;
 mod rotation;
 mod services;
+mod text;
 pub mod tls;
 mod trust;
 
@@ -39,7 +41,8 @@ pub use documents::ChainDocuments;
 pub use doors::Doors;
 pub use limits::SEATS;
 pub use listener::{Listener, Shutdown, serve_plain, serve_tls};
-pub use refusal::{Refusal, RefusalLog};
+pub use refusal::Refusal;
+pub use refusals::RefusalLog;
 
 use crate::archive::Archive;
 use crate::authorize::Authorizer;

@@ -1,11 +1,12 @@
 //! What surrounds every handler: request id, time limit, problem documents, log line, counters.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use http_body_util::{BodyExt, Limited};
@@ -17,7 +18,9 @@ use super::browser;
 use super::connection::Peer;
 use super::host;
 use super::leftover::Leftover;
-use super::refusal::{Refusal, render, scrub};
+use super::refusal::{Refusal, render};
+use super::refusals::Logging;
+use super::text::Text;
 use super::{App, Service};
 use crate::authorize::{AccessError, Caller, Context, Secret, Shown};
 use crate::credentials::keys::PresentedKey;
@@ -75,7 +78,7 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
             Err(_) => Refusal::new(ErrorCode::Busy, "the answer took too long").into_response(),
         }
     };
-    if let Some(refusal) = refusal_of(&mut response).map(Refusal::scrubbed) {
+    if let Some(refusal) = refusal_of(&mut response) {
         render(&refusal, &id, &mut response);
         if let Some(leftover) = leftover {
             leftover.drain(service.config.patience.body).await;
@@ -88,10 +91,7 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
         }
-        let remote = peer.map(|p| p.remote.to_string()).unwrap_or_default();
-        // Without the query: secrets do not belong there, and if one strays there it is not logged.
-        let path = scrub(&uri.path().chars().take(200).collect::<String>());
-        note_refusal(&service, &id, &method, &path, remote, refusal);
+        note_refusal(&service, &id, Line::of(&method, &uri, peer), refusal);
     }
     service.metrics.answered(uri.path(), response.status().as_u16());
     if is_unclear && version < Version::HTTP_2 {
@@ -132,23 +132,48 @@ fn unclear(request: &Request) -> Option<&'static str> {
     (!is_chunked).then_some("Transfer-Encoding is something else than chunked")
 }
 
-fn note_refusal(service: &Service, id: &str, method: &Method, path: &str, remote: String, refusal: Refusal) {
-    let level_is_error = refusal.code.status() >= 500;
+/// What a log line says about a request, bounded.
+struct Line {
+    method: Text,
+    path: Text,
+    remote: IpAddr,
+}
+
+impl Line {
+    /// Without the query: secrets do not belong there, and one that strays there is not logged.
+    fn of(method: &Method, uri: &Uri, peer: Option<Peer>) -> Line {
+        let remote = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.remote);
+        Line { method: Text::within(method.as_str(), 32), path: Text::within(uri.path(), 200), remote }
+    }
+}
+
+fn note_refusal(service: &Service, id: &str, line: Line, refusal: Refusal) {
+    let Line { method, path, remote } = line;
+    let (method, path, now) = (method.as_str(), path.as_str(), service.clock.now());
     let (code, cause) = (refusal.code.as_str(), refusal.cause.as_str());
-    if level_is_error {
-        tracing::error!(request = id, %method, path, remote, code, cause, "refused");
-    } else {
-        tracing::info!(request = id, %method, path, remote, code, cause, "refused");
+    match service.refusals.log(remote, method.len() + path.len() + cause.len(), now) {
+        Logging::Line { suppressed } => {
+            if suppressed > 0 {
+                tracing::info!(%remote, suppressed, "refusals of this address that were not logged");
+            }
+            if refusal.code.status() >= 500 {
+                tracing::error!(request = id, method, path, %remote, code, cause, "refused");
+            } else {
+                tracing::info!(request = id, method, path, %remote, code, cause, "refused");
+            }
+        }
+        Logging::LastLine => tracing::warn!(%remote, "too many refusals: the rest of this minute is not logged"),
+        Logging::Silent => {}
     }
     let entry = admin::Refusal {
-        at: service.clock.now().to_string(),
-        method: method.to_string(),
+        at: now.to_string(),
+        method: method.to_owned(),
         path: path.to_owned(),
-        remote,
+        remote: remote.to_string(),
         status: refusal.code.status(),
         code: refusal.code,
-        told: refusal.detail.unwrap_or_else(|| refusal.code.sentence().to_owned()),
-        cause: refusal.cause,
+        told: refusal.detail.map_or_else(|| refusal.code.sentence().to_owned(), String::from),
+        cause: refusal.cause.into(),
     };
     service.refusals.note(id, entry);
 }
