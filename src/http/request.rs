@@ -14,6 +14,7 @@ use signet_api::credential::{Credential, CredentialKind};
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
 
+use super::backoff::Attempt;
 use super::browser;
 use super::connection::Peer;
 use super::host;
@@ -238,13 +239,26 @@ pub(super) async fn prove(
     peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
-    if secret.is_some() {
-        patience(service, context)?;
-    }
-    prove_again(service, secret, peer, context).await
+    prove_in(service, &attempt(service, context), secret, peer, context).await
 }
 
-/// Of a request that was let in before, whatever others at its address have done since.
+/// The same, as part of an attempt that has begun.
+pub(super) async fn prove_in(
+    service: &Service,
+    attempt: &Attempt,
+    secret: Option<Secret>,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
+    let _turn = if secret.is_some() { attempt.turn().await } else { None };
+    let shown = Shown { certificate: peer.certificate.as_ref(), secret };
+    service.authorizer.caller(shown, context).await.map_err(|error| match error.is_failed_proof() {
+        true => unproved(service, attempt, error.into()),
+        false => error.into(),
+    })
+}
+
+/// Of a request that was let in before: why it no longer holds, whatever others at its address have done since.
 pub(super) async fn prove_again(
     service: &Service,
     secret: Option<Secret>,
@@ -252,12 +266,7 @@ pub(super) async fn prove_again(
     context: &Context,
 ) -> Result<Caller, Refusal> {
     let shown = Shown { certificate: peer.certificate.as_ref(), secret };
-    let caller = service.authorizer.caller(shown, context).await.inspect_err(|error| {
-        if error.is_failed_proof() {
-            service.backoff.note_failure(context.remote, service.clock.now());
-        }
-    })?;
-    Ok(caller)
+    Ok(service.authorizer.caller(shown, context).await?)
 }
 
 /// Refuses whoever may not do it, and says what is missing.
@@ -287,11 +296,19 @@ pub(super) fn over(caller: &Caller, theirs: Scopes) -> Result<(), Refusal> {
     Err(Refusal::told(ErrorCode::Forbidden, sentence))
 }
 
-/// Whoever failed to prove something too often waits.
-pub(super) fn patience(service: &Service, context: &Context) -> Result<(), Refusal> {
-    let Some(seconds) = service.backoff.wait(context.remote, service.clock.now()) else { return Ok(()) };
-    let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
-    Err(Refusal { retry_after: Some(seconds), ..refusal })
+/// Takes a place among the attempts of this address: before the body, so that requests that are half sent count.
+pub(super) fn attempt(service: &Service, context: &Context) -> Attempt {
+    service.backoff.begin(context.remote, service.clock.now())
+}
+
+/// Counts a proof that failed. With too many before it, what is told is that alone.
+pub(super) fn unproved(service: &Service, attempt: &Attempt, refusal: Refusal) -> Refusal {
+    attempt.failed(service.clock.now()).map_or(refusal, too_many)
+}
+
+pub(super) fn too_many(seconds: u64) -> Refusal {
+    let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs");
+    Refusal { retry_after: Some(seconds), ..refusal }
 }
 
 /// The one secret of a request that is not an enrollment.

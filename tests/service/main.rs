@@ -10,6 +10,7 @@ mod bombs;
 mod callers;
 mod clock;
 mod contract;
+mod costs;
 mod device_grant;
 mod directory;
 mod event_limits;
