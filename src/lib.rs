@@ -18,6 +18,7 @@ pub mod http;
 pub mod issuer;
 pub mod jwt;
 pub mod latency;
+pub mod network;
 pub mod oauth;
 pub mod ocsp;
 pub mod permission;

@@ -13,6 +13,7 @@ use crate::load::Reuse;
 use crate::phases::Load;
 use crate::profile::by_function;
 use crate::requests::Form;
+use crate::run::RENEWALS;
 use crate::sandbox::{Programs, Sandbox};
 
 // The last one counts: scripts/bench gives defaults of its own in front.
@@ -108,7 +109,7 @@ impl Instructions {
         load.callgrind = Some(Callgrind { pid: server.pid() });
         match name {
             "enroll" => load.enroll(1, self.operations, Reuse::KeepAlive).await?,
-            _ => load.renew(1, 1, self.operations, Reuse::KeepAlive).await?,
+            _ => load.renew(1, self.operations.div_ceil(RENEWALS), RENEWALS, Reuse::KeepAlive).await?,
         };
         drop(load);
         server.stop()?;

@@ -172,7 +172,7 @@ fn database_bytes(sandbox: &Sandbox) -> Result<u64> {
 const MILLION: u64 = 1_000_000;
 const CONNECTIONS: usize = 32;
 /// Of each device over one connection. A device has one or two generations in real life; more would measure something else.
-const RENEWALS: usize = 5;
+pub(crate) const RENEWALS: usize = 5;
 const IDLE_CONNECTIONS: usize = 500;
 const WARM_UP: usize = 500;
 const FLOOR_ROUNDS: usize = 200;

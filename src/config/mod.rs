@@ -66,6 +66,8 @@ pub struct Patience {
     pub headers: Duration,
     /// A request body from first to last octet.
     pub body: Duration,
+    /// How long a write may wait for a client that does not read; a client that reads slowly earns it back.
+    pub write: Duration,
     /// Answering one request, waiting in queues included.
     pub answer: Duration,
     /// The age at which a connection takes no more requests: what TLS checked at its beginning is not true for ever.
@@ -88,6 +90,7 @@ impl Default for Patience {
             handshake: seconds(10),
             headers: seconds(10),
             body: seconds(15),
+            write: seconds(20),
             answer: seconds(30),
             connection: seconds(3600),
             heartbeat: seconds(15),

@@ -53,6 +53,10 @@ pub enum EnrollError {
     /// Unknown certificate, wrong key or wrong signature; nobody is told which.
     #[error("unknown certificate, or the proof is not by its key")]
     RecoveryInvalid,
+    #[error(
+        "the certificate was renewed too often within an hour; use the newest one, or repeat the request with its key"
+    )]
+    RenewalsExhausted,
     #[error("the device has no recovery left")]
     RecoveryExhausted,
     #[error("the certificate ended too long ago")]
@@ -103,6 +107,7 @@ impl EnrollError {
             EnrollError::CertificateExpired => ErrorCode::NotAuthenticated,
             EnrollError::CertificateUnknown => ErrorCode::CertificateUnknown,
             EnrollError::RecoveryInvalid => ErrorCode::RecoveryInvalid,
+            EnrollError::RenewalsExhausted => ErrorCode::TooManyRequests,
             EnrollError::RecoveryExhausted => ErrorCode::RecoveryExhausted,
             EnrollError::RecoveryTooLate => ErrorCode::RecoveryTooLate,
             EnrollError::RecoveryNotNeeded => ErrorCode::RecoveryNotNeeded,
@@ -130,6 +135,7 @@ impl EnrollError {
             | EnrollError::Mismatch(_)
             | EnrollError::Profile(_)
             | EnrollError::Conflict(_)
+            | EnrollError::RenewalsExhausted
             | EnrollError::Issue(IssueError::Key(_)) => Some(self.to_string()),
             _ => None,
         }

@@ -95,6 +95,7 @@ fn refuse(conflict: Conflict) -> EnrollError {
             EnrollError::Key("this key was reported as compromised and is never certified again; make a new key".into())
         }
         Conflict::KeySpent => EnrollError::Key("the certificate for this key has ended; renew with a new key".into()),
+        Conflict::RenewalsExhausted => EnrollError::RenewalsExhausted,
         Conflict::PrincipalChanged
         | Conflict::SerialTaken
         | Conflict::NoAccount

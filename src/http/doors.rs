@@ -1,6 +1,6 @@
 //! Who may come in, and how many at once. Memory is fixed: tables and permits, no lists of strangers.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::limits;
 use super::refusal::Refusal;
 use crate::config::raw::RawAdmission;
+use crate::network::network;
 use crate::random::Random;
 
 /// Slots; addresses that share one share its allowance, and nobody can choose whom to share with.
@@ -98,13 +99,12 @@ impl Rate {
     }
 }
 
-/// A host of IPv6 has a whole /64 to choose from, so that is what counts.
 pub(super) fn index(hasher: &RandomState, address: IpAddr) -> usize {
-    let hash = match address {
-        IpAddr::V4(v4) => hasher.hash_one(v4.octets()),
-        IpAddr::V6(v6) => hasher.hash_one(&v6.octets()[..8]),
-    };
-    (hash % SLOTS as u64) as usize
+    slot_of(hasher, network(address))
+}
+
+pub(super) fn slot_of(hasher: &RandomState, counted: impl Hash) -> usize {
+    (hasher.hash_one(counted) % SLOTS as u64) as usize
 }
 
 fn whole_seconds(milliseconds: i64) -> u64 {

@@ -34,13 +34,14 @@ async fn called(
     let (parts, body) = incoming.into_parts();
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
-    request::patience(&service, &context)?;
+    let attempt = request::attempt(&service, &context);
     let _place = service.hooks.place().ok_or_else(|| Refusal::new(ErrorCode::Busy, "all places of hooks are taken"))?;
-    let (proved, bytes) = prove(&service, &name, &parts, body).await.inspect_err(|refusal| {
-        if refusal.code == ErrorCode::HookRefused {
-            service.backoff.note_failure(context.remote, service.clock.now());
-        }
+    let proved = prove(&service, &name, &parts, body).await;
+    let (proved, bytes) = proved.map_err(|refusal| match refusal.code {
+        ErrorCode::HookRefused => request::unproved(&service, &attempt, refusal),
+        _ => refusal,
     })?;
+    drop(attempt);
     let place = match enter(&service, &proved)? {
         Entry::New(place) => place,
         Entry::Repeated => return request::answer(&HookAnswer { result: HookResult::AlreadyDone }),

@@ -20,9 +20,11 @@ use tower::ServiceExt;
 
 use super::connection::Peer;
 use super::limits;
+use super::patient::Patient;
 use super::tls::TlsState;
 use crate::config::Patience;
 use crate::events::{Connections, Ending, Entry, Line};
+use crate::network::network;
 
 /// A bound socket with the address that it got.
 pub struct Listener {
@@ -73,7 +75,7 @@ pub async fn serve_tls(
 ) {
     let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
     let strangers = Arc::new(Semaphore::new(limits::ANONYMOUS));
-    let handler = move |stream: TcpStream, remote: SocketAddr| {
+    let handler = move |stream: Patient<TcpStream>, remote: SocketAddr| {
         let acceptor = TlsAcceptor::from(tls.current());
         let (handshakes, strangers, connections) = (handshakes.clone(), strangers.clone(), connections.clone());
         async move {
@@ -96,8 +98,9 @@ pub async fn serve_tls(
 }
 
 pub async fn serve_plain(listener: Listener, routes: Router, patience: Patience, shutdown: Shutdown) {
-    let handler =
-        |stream: TcpStream, remote: SocketAddr| async move { Some((stream, Peer::plain(remote), Holds::default())) };
+    let handler = |stream: Patient<TcpStream>, remote: SocketAddr| async move {
+        Some((stream, Peer::plain(remote), Holds::default()))
+    };
     accept_loop(listener, routes, patience, shutdown, handler).await;
 }
 
@@ -110,7 +113,7 @@ async fn accept_loop<S, F, H>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = Option<(S, Peer, Holds)>> + Send + 'static,
-    H: Fn(TcpStream, SocketAddr) -> F,
+    H: Fn(Patient<TcpStream>, SocketAddr) -> F,
 {
     let places = Places::default();
     // Every connection holds a sender; when the last one is gone, all have ended.
@@ -134,7 +137,7 @@ async fn accept_loop<S, F, H>(
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let ready = handshake(stream, remote);
+        let ready = handshake(Patient::new(stream, patience.write), remote);
         let (routes, stop, open) = (routes.clone(), shutdown.clone(), open.clone());
         tokio::spawn(async move {
             if let Some((stream, peer, _holds)) = ready.await {
@@ -252,17 +255,6 @@ impl Drop for Place {
                 counts.by_address.remove(&self.address);
             }
         }
-    }
-}
-
-/// The address, or the /64 of an IPv6 one: a host has all of it to choose from.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-        v4 => v4,
     }
 }
 

@@ -16,6 +16,7 @@ use time::macros::format_description;
 use super::App;
 use super::documents::matches;
 use super::limits;
+use super::media;
 use super::refusal::Refusal;
 use super::request;
 use crate::ocsp::{Answered, Outcome, Source};
@@ -32,8 +33,7 @@ async fn nothing() -> Refusal {
 
 async fn posted(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let (parts, body) = incoming.into_parts();
-    let kind = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    if !kind.eq_ignore_ascii_case(REQUEST.as_bytes()) {
+    if media::of(&parts.headers)?.as_deref() != Some(REQUEST) {
         return Err(Refusal::new(ErrorCode::UnsupportedMedia, "an OCSP request that does not say that it is one"));
     }
     let bytes = request::body(&service, body, limits::OCSP_BYTES).await?;

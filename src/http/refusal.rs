@@ -1,53 +1,49 @@
-//! Refusals on their way out, and the short memory that `ca why` reads.
-
-use std::collections::VecDeque;
-use std::sync::Mutex;
+//! Refusals on their way out.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
-use signet_api::admin;
-use signet_api::{CredentialKind, ErrorCode, Problem};
+use signet_api::{ErrorCode, Problem};
 
+use super::text::Text;
 use crate::authorize::AccessError;
 use crate::credentials::order::OrderError;
 use crate::enrollment::EnrollError;
 use crate::jwt::TokenError;
-use crate::oauth::device::DEVICE_CODE_PREFIX;
 use crate::store::StoreError;
 
-/// A refusal inside a handler. It leaves as a problem document; `cause` stays here.
+/// A refusal inside a handler. It leaves as a problem document; `cause` stays here. Both texts are bounded when they are made.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     pub code: ErrorCode,
-    pub detail: Option<String>,
-    pub cause: String,
+    pub detail: Option<Text>,
+    pub cause: Text,
     /// Seconds.
     pub retry_after: Option<u64>,
 }
 
 impl Refusal {
-    pub fn new(code: ErrorCode, cause: impl Into<String>) -> Refusal {
+    pub fn new(code: ErrorCode, cause: impl AsRef<str>) -> Refusal {
         // Something that passes by itself says when to come back.
         let retry_after = matches!(code.status(), 429 | 503).then_some(5);
-        Refusal { code, detail: None, cause: cause.into(), retry_after }
-    }
-
-    /// Without the secrets that the caller may have put where they do not belong, and that a parser quoted.
-    pub(super) fn scrubbed(self) -> Refusal {
-        Refusal { detail: self.detail.as_deref().map(scrub), cause: scrub(&self.cause), ..self }
+        Refusal { code, detail: None, cause: Text::of(cause), retry_after }
     }
 
     /// A refusal whose cause the caller may read.
-    pub fn told(code: ErrorCode, detail: impl Into<String>) -> Refusal {
-        let detail = detail.into();
-        Refusal { detail: Some(detail.clone()), ..Refusal::new(code, detail) }
+    pub fn told(code: ErrorCode, detail: impl AsRef<str>) -> Refusal {
+        let refusal = Refusal::new(code, detail);
+        Refusal { detail: Some(refusal.cause.clone()), ..refusal }
     }
 }
 
 impl From<EnrollError> for Refusal {
     fn from(error: EnrollError) -> Refusal {
-        Refusal { detail: error.told(), ..Refusal::new(error.code(), error.to_string()) }
+        let refusal = Refusal { detail: error.told().map(Text::of), ..Refusal::new(error.code(), error.to_string()) };
+        match error {
+            // The oldest of those of this hour may be that young.
+            EnrollError::RenewalsExhausted => Refusal { retry_after: Some(3600), ..refusal },
+            _ => refusal,
+        }
     }
 }
 
@@ -78,64 +74,6 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// Cuts credentials off after their public id, and keys of other systems after their first characters.
-pub(super) fn scrub(text: &str) -> String {
-    uuids_cut(&credentials_cut(text))
-}
-
-fn credentials_cut(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, kind)) = next_prefix(rest) {
-        // The prefix and its underscore, the id, and the underscore behind it.
-        let (shown, secret) = rest.split_at(before + kind.len() + 1);
-        out.push_str(shown);
-        let id = secret.bytes().take_while(u8::is_ascii_alphanumeric).count();
-        out.push_str(&secret[..id]);
-        rest = &secret[id..];
-        if let Some(tail) = rest.strip_prefix('_') {
-            out.push_str("_…");
-            rest = tail.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        }
-    }
-    out + rest
-}
-
-/// Where the next credential begins, in either case.
-fn next_prefix(text: &str) -> Option<(usize, &'static str)> {
-    let lower = text.to_ascii_lowercase();
-    let found = CredentialKind::ALL.into_iter().map(CredentialKind::prefix).chain([DEVICE_CODE_PREFIX]);
-    found.filter_map(|prefix| lower.find(&format!("{prefix}_")).map(|at| (at, prefix))).min()
-}
-
-/// An imported key is a UUID (RFC 9562): 32 digits, and nothing in it says that it is a secret.
-fn uuids_cut(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let (mut rest, mut inside) = (text, false);
-    while let Some(first) = rest.chars().next() {
-        let length = if inside { 0 } else { uuid(rest.as_bytes()) };
-        let (shown, cut) = if length > 0 { (8, length) } else { (first.len_utf8(), first.len_utf8()) };
-        out.push_str(&rest[..shown]);
-        if length > 0 {
-            out.push('…');
-        }
-        // Digits in the middle of a longer number, such as a fingerprint, are no key.
-        inside = length == 0 && first.is_ascii_hexdigit();
-        rest = &rest[cut..];
-    }
-    out
-}
-
-/// The length of the UUID that `text` begins with, or 0.
-fn uuid(text: &[u8]) -> usize {
-    let digits = |from: usize, to: usize| text.get(from..to).is_some_and(|part| part.iter().all(u8::is_ascii_hexdigit));
-    let hyphens = [8, 13, 18, 23].iter().all(|at| text.get(*at) == Some(&b'-'));
-    if hyphens && [(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)].iter().all(|(from, to)| digits(*from, *to)) {
-        return 36;
-    }
-    if digits(0, 32) && !text.get(32).is_some_and(u8::is_ascii_hexdigit) { 32 } else { 0 }
-}
-
 /// The body is written by the outermost layer, which knows the request id.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
@@ -152,10 +90,11 @@ pub(super) struct OAuthCode(pub(super) &'static str);
 
 /// Writes the problem document into the answer.
 pub(super) fn render(refusal: &Refusal, request_id: &str, response: &mut Response<Body>) {
-    let mut problem = Problem::new(refusal.code, refusal.detail.clone(), request_id.to_owned());
+    let detail = refusal.detail.clone().map(String::from);
+    let mut problem = Problem::new(refusal.code, detail.clone(), request_id.to_owned());
     let standard = response.extensions().get::<OAuthCode>().map(|code| code.0);
     problem.error = standard.map(str::to_owned);
-    problem.error_description = standard.map(|_| refusal.detail.clone().unwrap_or_else(|| problem.title.clone()));
+    problem.error_description = standard.map(|_| detail.unwrap_or_else(|| problem.title.clone()));
     // A struct of strings and numbers always serialises.
     let body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
     let headers = response.headers_mut();
@@ -185,60 +124,5 @@ impl Refusal {
                 | ErrorCode::CertificateSuperseded
                 | ErrorCode::CertificateUnknown
         )
-    }
-}
-
-/// The last refusals, in memory: a caller who has proved nothing causes no persistent write.
-pub struct RefusalLog(Mutex<VecDeque<(String, admin::Refusal)>>);
-
-/// At 300 octets each this is 3 MiB, and some hours of an ordinary fleet.
-const REMEMBERED: usize = 10_000;
-
-impl Default for RefusalLog {
-    fn default() -> RefusalLog {
-        RefusalLog(Mutex::new(VecDeque::new()))
-    }
-}
-
-impl RefusalLog {
-    pub(super) fn note(&self, request_id: &str, entry: admin::Refusal) {
-        let mut log = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if log.len() >= REMEMBERED {
-            log.pop_front();
-        }
-        log.push_back((request_id.to_owned(), entry));
-    }
-
-    pub(super) fn find(&self, request_id: &str) -> Option<admin::Refusal> {
-        let log = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        log.iter().rev().find(|(id, _)| id == request_id).map(|(_, entry)| entry.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t26_of_a_credential_the_public_part_is_left() {
-        let cases = [
-            ("no secret here, sge is no prefix", "no secret here, sge is no prefix"),
-            ("a \"sge_0123456789_abcdefghijklmnop\" b", "a \"sge_0123456789_…\" b"),
-            ("/e/SGE_0123456789_ABCDEF/x", "/e/SGE_0123456789_…/x"),
-            ("sgk_a_b,sgt_c_d_e", "sgk_a_…,sgt_c_…"),
-            ("sgd_a_b", "sgd_a_…"),
-            ("sge_ä_", "sge_ä_"),
-            ("sge_", "sge_"),
-            ("öö sge_0_x", "öö sge_0_…"),
-            ("a 3F2504E0-4f89-41d3-9a0c-0305e82c3301é", "a 3F2504E0…é"),
-            ("\"3f2504e04f8941d39a0c0305e82c3301\"", "\"3f2504e0…\""),
-            // A request id, a serial number and a fingerprint are nobody's secret.
-            ("req-0123456789abcdef0123", "req-0123456789abcdef0123"),
-            ("4b0d00e9aebc436a0de449f5db896078d31e83e0", "4b0d00e9aebc436a0de449f5db896078d31e83e0"),
-            (&"ab".repeat(32), &"ab".repeat(32)),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(scrub(text), expected);
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! What surrounds every handler: request id, time limit, problem documents, log line, counters.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use http_body_util::{BodyExt, Limited};
@@ -14,10 +15,14 @@ use signet_api::credential::{Credential, CredentialKind};
 use signet_api::scope::{Scope, Scopes};
 use signet_api::{ErrorCode, HEADER_REQUEST_ID, admin};
 
+use super::backoff::Attempt;
 use super::browser;
 use super::connection::Peer;
+use super::host;
 use super::leftover::Leftover;
-use super::refusal::{Refusal, render, scrub};
+use super::refusal::{Refusal, render};
+use super::refusals::Logging;
+use super::text::Text;
 use super::{App, Service};
 use crate::authorize::{AccessError, Beyond, Caller, Context, Delegated, Secret, Shown};
 use crate::credentials::keys::PresentedKey;
@@ -66,16 +71,17 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
     let (method, uri, version) = (request.method().clone(), request.uri().clone(), request.version());
     let peer = request.extensions().get::<Peer>().cloned();
     let leftover = Leftover::of(&mut request);
-    let is_ambiguous = has_ambiguous_length(request.headers());
-    let mut response = if is_ambiguous {
-        Refusal::told(ErrorCode::MalformedRequest, "Transfer-Encoding is something else than chunked").into_response()
+    let unclear = unclear(&request);
+    let is_unclear = unclear.is_some();
+    let mut response = if let Some(told) = unclear {
+        Refusal::told(ErrorCode::MalformedRequest, told).into_response()
     } else {
         match tokio::time::timeout(service.config.patience.answer, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Refusal::new(ErrorCode::Busy, "the answer took too long").into_response(),
         }
     };
-    if let Some(refusal) = refusal_of(&mut response).map(Refusal::scrubbed) {
+    if let Some(refusal) = refusal_of(&mut response) {
         render(&refusal, &id, &mut response);
         if let Some(leftover) = leftover {
             leftover.drain(service.config.patience.body).await;
@@ -88,14 +94,11 @@ async fn surround(State(service): State<App>, mut request: Request, next: Next) 
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
         }
-        let remote = peer.map(|p| p.remote.to_string()).unwrap_or_default();
-        // Without the query: secrets do not belong there, and if one strays there it is not logged.
-        let path = scrub(&uri.path().chars().take(200).collect::<String>());
-        note_refusal(&service, &id, &method, &path, remote, refusal);
+        note_refusal(&service, &id, Line::of(&method, &uri, peer), refusal);
     }
     service.metrics.answered(uri.path(), response.status().as_u16());
-    if is_ambiguous {
-        // Only HTTP/1.1 has this header, and only there is anything behind a body that could pass for a request.
+    if is_unclear && version < Version::HTTP_2 {
+        // Only there is anything behind a body that could pass for a request.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -120,29 +123,60 @@ fn refusal_of(response: &mut Response<Body>) -> Option<Refusal> {
     })
 }
 
-/// RFC 9112 6.1: readers in front of us may have understood the end of such a body differently.
-fn has_ambiguous_length(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    codings.next().is_some_and(|first| !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some())
+/// What readers in front of us may have understood differently: for whom the request is, and where it ends. Both lengths in one
+/// request never come here as such: hyper reads the chunks, and closes the connection (RFC 9112 6.1).
+fn unclear(request: &Request) -> Option<&'static str> {
+    if let Err(told) = host::check(request.version(), request.uri(), request.headers()) {
+        return Some(told);
+    }
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next()?;
+    let is_chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    (!is_chunked).then_some("Transfer-Encoding is something else than chunked")
 }
 
-fn note_refusal(service: &Service, id: &str, method: &Method, path: &str, remote: String, refusal: Refusal) {
-    let level_is_error = refusal.code.status() >= 500;
+/// What a log line says about a request, bounded.
+struct Line {
+    method: Text,
+    path: Text,
+    remote: IpAddr,
+}
+
+impl Line {
+    /// Without the query: secrets do not belong there, and one that strays there is not logged.
+    fn of(method: &Method, uri: &Uri, peer: Option<Peer>) -> Line {
+        let remote = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.remote);
+        Line { method: Text::within(method.as_str(), 32), path: Text::within(uri.path(), 200), remote }
+    }
+}
+
+fn note_refusal(service: &Service, id: &str, line: Line, refusal: Refusal) {
+    let Line { method, path, remote } = line;
+    let (method, path, now) = (method.as_str(), path.as_str(), service.clock.now());
     let (code, cause) = (refusal.code.as_str(), refusal.cause.as_str());
-    if level_is_error {
-        tracing::error!(request = id, %method, path, remote, code, cause, "refused");
-    } else {
-        tracing::info!(request = id, %method, path, remote, code, cause, "refused");
+    match service.refusals.log(remote, method.len() + path.len() + cause.len(), now) {
+        Logging::Line { suppressed } => {
+            if suppressed > 0 {
+                tracing::info!(%remote, suppressed, "refusals of this address that were not logged");
+            }
+            if refusal.code.status() >= 500 {
+                tracing::error!(request = id, method, path, %remote, code, cause, "refused");
+            } else {
+                tracing::info!(request = id, method, path, %remote, code, cause, "refused");
+            }
+        }
+        Logging::LastLine => tracing::warn!(%remote, "too many refusals: the rest of this minute is not logged"),
+        Logging::Silent => {}
     }
     let entry = admin::Refusal {
-        at: service.clock.now().to_string(),
-        method: method.to_string(),
+        at: now.to_string(),
+        method: method.to_owned(),
         path: path.to_owned(),
-        remote,
+        remote: remote.to_string(),
         status: refusal.code.status(),
         code: refusal.code,
-        told: refusal.detail.unwrap_or_else(|| refusal.code.sentence().to_owned()),
-        cause: refusal.cause,
+        told: refusal.detail.map_or_else(|| refusal.code.sentence().to_owned(), String::from),
+        cause: refusal.cause.into(),
     };
     service.refusals.note(id, entry);
 }
@@ -207,13 +241,26 @@ pub(super) async fn prove(
     peer: &Peer,
     context: &Context,
 ) -> Result<Caller, Refusal> {
-    if secret.is_some() {
-        patience(service, context)?;
-    }
-    prove_again(service, secret, peer, context).await
+    prove_in(service, &attempt(service, context), secret, peer, context).await
 }
 
-/// Of a request that was let in before, whatever others at its address have done since.
+/// The same, as part of an attempt that has begun.
+pub(super) async fn prove_in(
+    service: &Service,
+    attempt: &Attempt,
+    secret: Option<Secret>,
+    peer: &Peer,
+    context: &Context,
+) -> Result<Caller, Refusal> {
+    let _turn = if secret.is_some() { attempt.turn().await } else { None };
+    let shown = Shown { certificate: peer.certificate.as_ref(), secret };
+    service.authorizer.caller(shown, context).await.map_err(|error| match error.is_failed_proof() {
+        true => unproved(service, attempt, error.into()),
+        false => error.into(),
+    })
+}
+
+/// Of a request that was let in before: why it no longer holds, whatever others at its address have done since.
 pub(super) async fn prove_again(
     service: &Service,
     secret: Option<Secret>,
@@ -221,12 +268,7 @@ pub(super) async fn prove_again(
     context: &Context,
 ) -> Result<Caller, Refusal> {
     let shown = Shown { certificate: peer.certificate.as_ref(), secret };
-    let caller = service.authorizer.caller(shown, context).await.inspect_err(|error| {
-        if error.is_failed_proof() {
-            service.backoff.note_failure(context.remote, service.clock.now());
-        }
-    })?;
-    Ok(caller)
+    Ok(service.authorizer.caller(shown, context).await?)
 }
 
 /// Refuses whoever may not do it, and says what is missing.
@@ -254,11 +296,19 @@ pub(super) fn require_outranks(caller: &Caller, theirs: Scopes) -> Result<(), Re
     Err(Refusal::told(ErrorCode::Forbidden, sentence))
 }
 
-/// Whoever failed to prove something too often waits.
-pub(super) fn patience(service: &Service, context: &Context) -> Result<(), Refusal> {
-    let Some(seconds) = service.backoff.wait(context.remote, service.clock.now()) else { return Ok(()) };
-    let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs from this address");
-    Err(Refusal { retry_after: Some(seconds), ..refusal })
+/// Takes a place among the attempts of this address: before the body, so that requests that are half sent count.
+pub(super) fn attempt(service: &Service, context: &Context) -> Attempt {
+    service.backoff.begin(context.remote, service.clock.now())
+}
+
+/// Counts a proof that failed. With too many before it, what is told is that alone.
+pub(super) fn unproved(service: &Service, attempt: &Attempt, refusal: Refusal) -> Refusal {
+    attempt.failed(service.clock.now()).map_or(refusal, too_many)
+}
+
+pub(super) fn too_many(seconds: u64) -> Refusal {
+    let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many failed proofs");
+    Refusal { retry_after: Some(seconds), ..refusal }
 }
 
 /// The one secret of a request that is not an enrollment.

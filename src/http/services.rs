@@ -17,6 +17,7 @@ use super::limits;
 use super::native::known;
 use super::refusal::Refusal;
 use super::request::{self, answer, answer_list};
+use super::text::Text;
 use crate::authorize::Context;
 use crate::services::{Application, Registrant, Registrar, ServiceError};
 use crate::store::ServiceRecord;
@@ -168,6 +169,6 @@ fn segment(id: &str) -> Result<DeviceId, Refusal> {
 
 impl From<ServiceError> for Refusal {
     fn from(error: ServiceError) -> Refusal {
-        Refusal { detail: error.told(), ..Refusal::new(error.code(), error.to_string()) }
+        Refusal { detail: error.told().map(Text::of), ..Refusal::new(error.code(), error.to_string()) }
     }
 }

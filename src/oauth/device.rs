@@ -9,6 +9,7 @@ use signet_keys::random::RandomError;
 use signet_pki::{DeviceId, Fingerprint, UnixTime};
 use zeroize::Zeroizing;
 
+use crate::network::network;
 use crate::random::{self, Random};
 
 /// What somebody begins with.
@@ -88,7 +89,8 @@ impl DeviceCodes {
         let device_code = Zeroizing::new(device_code(&random::bytes::<26>(source)?));
         let user_code = user_code(&random::bytes::<16>(source)?);
         let mut entries = self.entries(now);
-        let of_address = entries.values().filter(|e| e.waiting.beginning.remote == beginning.remote).count();
+        let own = network(beginning.remote);
+        let of_address = entries.values().filter(|e| network(e.waiting.beginning.remote) == own).count();
         let taken = entries.values().any(|entry| entry.waiting.user_code == user_code);
         if entries.len() >= MOST || of_address >= MOST_OF_ADDRESS || taken {
             return Err(BeginError::Full);

@@ -58,3 +58,15 @@ fn t05_codes_end_and_are_few() {
     codes.begin(beginning(2), NOW, &SystemRandom).unwrap();
     codes.begin(beginning(1), NOW.plus(LIFETIME), &SystemRandom).unwrap();
 }
+
+#[test]
+fn t05_codes_of_a_whole_network_of_ipv6_count_as_one_address() {
+    let codes = DeviceCodes::default();
+    let from = |last: u16| Beginning { remote: IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]), ..beginning(1) };
+    for last in 0..MOST_OF_ADDRESS as u16 {
+        codes.begin(from(last), NOW, &SystemRandom).unwrap();
+    }
+    assert!(matches!(codes.begin(from(99), NOW, &SystemRandom), Err(BeginError::Full)));
+    let elsewhere = Beginning { remote: IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1]), ..beginning(1) };
+    codes.begin(elsewhere, NOW, &SystemRandom).unwrap();
+}

@@ -159,6 +159,8 @@ pub enum Conflict {
     KeyCompromised,
     /// The public key was certified in the same renewal before, and that certificate has ended.
     KeySpent,
+    /// The certificate has been renewed into as many as [`RENEWALS_OF_ONE`] within an hour.
+    RenewalsExhausted,
     /// The serial number exists. Practically impossible; the caller draws again.
     SerialTaken,
     /// The device may not recover any more.
@@ -396,3 +398,7 @@ pub enum Step {
     Approve,
     Deny,
 }
+
+/// Certificates that one certificate may be renewed into within an hour. A client needs one; one that lost its new key before it was
+/// used needs another. A repetition with the same key makes none.
+pub const RENEWALS_OF_ONE: i64 = 16;

@@ -5,7 +5,7 @@ use signet_api::admin::WhyReport;
 use signet_api::enroll::IssuedCertificate;
 use signet_pki::pem;
 
-use crate::support::{Protocol, Reply, TestKey, TestService, code, issued};
+use crate::support::{Protocol, Reply, TestKey, TestService, code, issued, wire};
 
 /// One way to be refused: method, path, headers, body.
 struct Bad {
@@ -261,4 +261,55 @@ async fn t22_what_two_readers_could_understand_differently_is_refused() {
         assert!(refused && !text.contains("BEGIN CERTIFICATE"), "{what}: {text}");
     }
     issued(service.enroll(&token, &TestKey::p256()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t22_a_request_says_once_and_readably_for_which_host_it_is() {
+    let service = TestService::start().await;
+    let bad = ["", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: \r\n", "Host: user@a\r\n", "Host: a:port\r\n"];
+    for host in bad {
+        for (listener, path) in [("tls", "/v1/trust/roots.pem"), ("plain", "/crl/all.pem"), ("local", "/healthz")] {
+            let request = format!("GET {path} HTTP/1.1\r\n{host}\r\n");
+            let answer = match listener {
+                "tls" => service.raw_tls(request.as_bytes()).await,
+                "plain" => wire::raw_tcp(service.running.plain, request.as_bytes()).await,
+                _ => wire::raw_tcp(service.running.local, request.as_bytes()).await,
+            };
+            // The connection has ended, or the reading would not have.
+            let reply = Reply::parse(&answer);
+            assert_eq!((reply.status, reply.header("connection")), (400, Some("close")), "{listener}, {host:?}");
+            assert_eq!(reply.problem().code, MalformedRequest);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t22_two_lengths_of_one_body_end_the_connection() {
+    let service = TestService::start().await;
+    let (chunks, length) = ("Transfer-Encoding: chunked\r\n", "Content-Length: 5\r\n");
+    for lengths in [format!("{chunks}{length}"), format!("{length}{chunks}")] {
+        for method in ["GET", "POST"] {
+            let request = format!("{method} /v1/whoami HTTP/1.1\r\nHost: x\r\n{lengths}\r\n0\r\n\r\n");
+            let smuggled = "GET /v1/trust/roots.pem HTTP/1.1\r\nHost: x\r\n\r\n";
+            let answer = service.raw_tls((request + smuggled).as_bytes()).await;
+            let text = String::from_utf8_lossy(&answer);
+            assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{method} {lengths:?}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_of_media_types_are_read() {
+    let service = TestService::start().await;
+    let token = service.token("sensor-1").await.token;
+    let bearer = format!("Bearer {token}");
+    let body = serde_json::json!({ "csr": TestKey::p256().csr() }).to_string();
+    for (kind, status) in [
+        ("application/json; charset=utf-16", 415),
+        ("application/json;charset=latin1", 415),
+        ("application/json; charset=\"UTF-8\"", 200),
+    ] {
+        let headers = [("authorization", bearer.as_str()), ("content-type", kind)];
+        assert_eq!(service.send("POST", "/v1/enroll", &headers, body.as_bytes()).await.status, status, "{kind}");
+    }
 }

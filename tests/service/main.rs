@@ -12,6 +12,7 @@ mod bombs;
 mod callers;
 mod clock;
 mod contract;
+mod costs;
 mod damaged;
 mod device_grant;
 mod directory;

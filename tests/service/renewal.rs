@@ -181,3 +181,31 @@ async fn the_time_to_renew_lies_around_half_of_life() {
     }
     assert!(seen.len() > 1, "a fleet must not renew in step");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_into_few_others_in_an_hour() {
+    let service = TestService::start().await;
+    let device = service.device("sensor-1").await;
+    let last = plain(&TestKey::p256());
+    let mut made = 0;
+    let refused = loop {
+        match service.as_device(&device).renew(&plain(&TestKey::p256())).await {
+            Ok(_) => made += 1,
+            Err(error) => break error,
+        }
+        assert!(made < 50, "there is no quota");
+        if made == 1 {
+            service.as_device(&device).renew(&last).await.unwrap();
+        }
+    };
+    assert_eq!(code::<()>(Err(refused)), ErrorCode::TooManyRequests);
+    let certificates = service.show("sensor-1").await.certificates.len();
+    // A lost answer is repeated: that makes no other certificate.
+    service.as_device(&device).renew(&last).await.unwrap();
+    assert_eq!(service.show("sensor-1").await.certificates.len(), certificates);
+    // A neighbour is not held up, and an hour later the device is not either.
+    let other = service.device("sensor-2").await;
+    service.renew(&other).await.unwrap();
+    service.clock().advance(3601);
+    service.renew(&device).await.unwrap();
+}

@@ -50,6 +50,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "issuer",
             "jwt",
             "latency",
+            "network",
             "oauth",
             "ocsp",
             "permission",
@@ -69,7 +70,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ("jwt", &["config"]),
     // Measures; knows nothing of what it measures.
     ("latency", &[]),
-    ("oauth", &["authorize", "clock", "config", "jwt", "random", "store"]),
+    // What counts as one address.
+    ("network", &[]),
+    ("oauth", &["authorize", "clock", "config", "jwt", "network", "random", "store"]),
     // Identity of the asker, settings, and the policy itself as a value.
     ("permission", &["authorize", "clock", "config", "issuer", "policy", "services", "store"]),
     ("ocsp", &["authorize", "clock", "config", "enrollment", "issuer", "store"]),

@@ -57,7 +57,7 @@ fn renew(document: &mut Document) {
             json!({ "type": "string", "pattern": "^[0-9]{1,4}$", "maxLength": 4 }),
             "The sequence of the trust bundle that the device holds.",
         );
-    issues(bare(operation)).refuses(&[IdentityMismatch]).done();
+    issues(bare(operation)).refuses(&[IdentityMismatch, TooManyRequests]).done();
 }
 
 fn recover(document: &mut Document) {

@@ -8,6 +8,7 @@ use signet_pki::pem::{self, Label};
 use signet_pki::view::CertificateView;
 
 use crate::authorize::{Claims, RecoveryProof};
+use crate::http::media;
 use crate::http::refusal::Refusal;
 use crate::http::request::json;
 
@@ -21,9 +22,7 @@ pub(super) enum Form {
 
 impl Form {
     pub(super) fn of(headers: &HeaderMap) -> Result<Form, Refusal> {
-        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Form::Bare) };
-        let text = value.to_str().unwrap_or_default();
-        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let Some(essence) = media::of(headers)? else { return Ok(Form::Bare) };
         match essence.as_str() {
             "application/json" => Ok(Form::Json),
             // The last two are what `curl --data-binary` sends when nobody says otherwise, and what people guess.

@@ -15,12 +15,13 @@ use signet_api::enroll::WhoAmI;
 pub(super) use answer::certificate;
 
 use super::App;
+use super::backoff::Attempt;
 use super::connection::Peer;
 use super::limits;
 use super::refusal::Refusal;
 use super::request::{self, RequestId};
 use crate::authorize::{Enrollment, Evidence, Identity};
-use crate::enrollment::EnrollError;
+use crate::enrollment::Outcome;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -34,28 +35,20 @@ async fn enroll(State(service): State<App>, incoming: Request) -> Result<Respons
     let (parts, body) = incoming.into_parts();
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
-    let now = service.clock.now();
-    request::patience(&service, &context)?;
+    let attempt = request::attempt(&service, &context);
     let _place = service.doors.enrollment(context.remote, service.clock.now_ms(), service.random.as_ref())?;
     let credential = match request::bearer(&parts.headers, CredentialKind::Enrollment) {
-        Ok(found) => found.ok_or_else(|| Refusal::new(ErrorCode::NotAuthenticated, "no token")),
-        Err(refusal) => {
-            if refusal.code == ErrorCode::TokenInvalid {
-                service.backoff.note_failure(context.remote, now);
-            }
-            Err(refusal)
+        Ok(found) => found.ok_or_else(|| Refusal::new(ErrorCode::NotAuthenticated, "no token"))?,
+        Err(refusal) if refusal.code == ErrorCode::TokenInvalid => {
+            return Err(request::unproved(&service, &attempt, refusal));
         }
-    }?;
+        Err(refusal) => return Err(refusal),
+    };
     let form = decode::Form::of(&parts.headers)?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let (csr, facts) = decode::enroll(form, &bytes, &parts.headers)?;
-    let remote = context.remote;
     let enrollment = Enrollment { csr, evidence: Evidence::Token { credential, facts }, context };
-    let outcome = service.road.walk(enrollment).await.inspect_err(|error: &EnrollError| {
-        if error.is_failed_proof() {
-            service.backoff.note_failure(remote, now);
-        }
-    })?;
+    let outcome = walk(&service, enrollment, &attempt).await?;
     answer::render(&service, outcome, decode::wanted(&parts.headers, form))
 }
 
@@ -75,23 +68,27 @@ async fn renew(State(service): State<App>, incoming: Request) -> Result<Response
     answer::render(&service, outcome, decode::wanted(&parts.headers, form))
 }
 
+/// The road for a request whose proof may fail.
+async fn walk(service: &App, enrollment: Enrollment, attempt: &Attempt) -> Result<Outcome, Refusal> {
+    let _turn = attempt.turn().await;
+    service.road.walk(enrollment).await.map_err(|error| match error.is_failed_proof() {
+        true => request::unproved(service, attempt, error.into()),
+        false => error.into(),
+    })
+}
+
 /// For devices that were off too long: what TLS no longer accepts is proved in the body.
 async fn recover(State(service): State<App>, incoming: Request) -> Result<Response<Body>, Refusal> {
     let (parts, body) = incoming.into_parts();
     let (id, peer) = known(&parts.extensions)?;
     let context = request::context(&id, &peer);
-    let (remote, now) = (context.remote, service.clock.now());
-    request::patience(&service, &context)?;
-    let _place = service.doors.enrollment(remote, service.clock.now_ms(), service.random.as_ref())?;
+    let attempt = request::attempt(&service, &context);
+    let _place = service.doors.enrollment(context.remote, service.clock.now_ms(), service.random.as_ref())?;
     let form = decode::Form::of(&parts.headers)?;
     let bytes = request::body(&service, body, limits::BODY_BYTES).await?;
     let (csr, proof) = decode::recover(form, &bytes)?;
     let enrollment = Enrollment { csr, evidence: Evidence::Recovery(proof), context };
-    let outcome = service.road.walk(enrollment).await.inspect_err(|error: &EnrollError| {
-        if error.is_failed_proof() {
-            service.backoff.note_failure(remote, now);
-        }
-    })?;
+    let outcome = walk(&service, enrollment, &attempt).await?;
     answer::render(&service, outcome, decode::wanted(&parts.headers, form))
 }
 

@@ -28,7 +28,6 @@ pub(super) async fn begin(State(service): State<App>, incoming: Request) -> Resp
 async fn begun(service: &App, incoming: Request) -> Result<Response<Body>, Refusal> {
     let asked = Asked::of(service, incoming).await?;
     let (remote, now) = (asked.context.remote, service.clock.now());
-    request::patience(service, &asked.context)?;
     let _place = service.doors.enrollment(remote, service.clock.now_ms(), service.random.as_ref())?;
     let client = asked.form.required("client_id")?;
     if asked.form.optional("scope").is_some_and(|scope| scope.as_str() != ENROLL) {
@@ -67,7 +66,6 @@ pub(super) async fn page() -> Response<Body> {
 
 /// `grant_type=urn:ietf:params:oauth:grant-type:device_code` (RFC 8628 3.4).
 pub(super) async fn redeem(service: &App, asked: &Asked) -> Result<Response<Body>, Refusal> {
-    request::patience(service, &asked.context)?;
     let code = asked.form.required("device_code")?;
     let now = service.clock.now();
     match service.oauth.codes.ask(&code, now) {
@@ -75,8 +73,8 @@ pub(super) async fn redeem(service: &App, asked: &Asked) -> Result<Response<Body
         Answer::SlowDown => Err(Refusal::new(ErrorCode::SlowDown, "asked again too soon")),
         Answer::Denied => Err(Refusal::new(ErrorCode::AccessDenied, "an administrator denied it")),
         Answer::Expired => {
-            service.backoff.note_failure(asked.context.remote, now);
-            Err(Refusal::new(ErrorCode::ExpiredToken, "no such device code, or it is over"))
+            let refusal = Refusal::new(ErrorCode::ExpiredToken, "no such device code, or it is over");
+            Err(request::unproved(service, &asked.attempt, refusal))
         }
         Answer::Approved(Approved { token, device, expires_at }) => {
             let base = service.config.raw.public_url.trim_end_matches('/');
@@ -107,11 +105,15 @@ pub(super) async fn decide(
 ) -> Result<Response<Body>, Refusal> {
     let asked = admin::Asked::with(&service, incoming, Scope::EnrollmentsApprove).await?;
     let (caller, context, decision) = asked.json::<DeviceCodeDecision>(&service).await?;
-    request::patience(&service, &context)?;
     let now = service.clock.now();
+    // A code is short: whoever has tried too many waits, and nobody else does.
+    let attempt = service.backoff.begin_as(&caller.name(), now);
+    if let Some(seconds) = attempt.wait(now) {
+        return Err(request::too_many(seconds));
+    }
     let Some(waiting) = service.oauth.codes.find(&code, now) else {
         // Whoever tries codes until one fits lets in a device that nobody meant.
-        service.backoff.note_failure(context.remote, now);
+        attempt.failed(now);
         return Err(Refusal::told(ErrorCode::NotFound, "no such code waits; codes are good for a quarter of an hour"));
     };
     let (verdict, settled) = match decision.action {

@@ -10,15 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::credentials::keys::PresentedKey;
 use crate::http::refusal::Refusal;
-use crate::http::{Service, limits, request};
+use crate::http::{Service, limits, media, request};
 
 /// Parameters by name. Values may be secrets.
 pub(super) struct Form(BTreeMap<String, Zeroizing<String>>);
 
 impl Form {
     pub(super) async fn read(service: &Service, headers: &HeaderMap, body: Body) -> Result<Form, Refusal> {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(MEDIA) {
+        if media::of(headers)?.as_deref() != Some(MEDIA) {
             return Err(Refusal::told(ErrorCode::UnsupportedMedia, format!("the body has to be {MEDIA}")));
         }
         let bytes = request::body(service, body, limits::FORM_BYTES).await?;

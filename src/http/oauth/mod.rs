@@ -21,6 +21,7 @@ use super::refusal::{OAuthCode, Refusal};
 use super::request;
 use crate::authorize::{Caller, Context, Secret};
 use crate::http::Service;
+use crate::http::backoff::Attempt;
 use crate::oauth::OAuthError;
 use form::Form;
 
@@ -67,6 +68,8 @@ struct Asked {
     peer: Peer,
     headers: HeaderMap,
     form: Form,
+    /// Begun before the form was read.
+    attempt: Attempt,
 }
 
 impl Asked {
@@ -74,8 +77,9 @@ impl Asked {
         let (parts, body) = incoming.into_parts();
         let (id, peer) = known(&parts.extensions)?;
         let context = request::context(&id, &peer);
+        let attempt = request::attempt(service, &context);
         let form = Form::read(service, &parts.headers, body).await?;
-        Ok(Asked { context, peer, headers: parts.headers, form })
+        Ok(Asked { context, peer, headers: parts.headers, form, attempt })
     }
 
     /// By certificate, access token, or an API key in its header or as the password of HTTP Basic (RFC 6749 2.3.1); `None` for
@@ -88,7 +92,7 @@ impl Asked {
         if secret.is_none() && self.peer.certificate.is_none() {
             return Ok(None);
         }
-        request::prove(service, secret, &self.peer, &self.context).await.map(Some)
+        request::prove_in(service, &self.attempt, secret, &self.peer, &self.context).await.map(Some)
     }
 
     /// A token makes no tokens: a copy of it would never end.
@@ -102,10 +106,10 @@ impl Asked {
     }
 
     fn failed(&self, service: &Service, error: OAuthError) -> Refusal {
-        if error.is_failed_proof() {
-            service.backoff.note_failure(self.context.remote, service.clock.now());
+        match error.is_failed_proof() {
+            true => request::unproved(service, &self.attempt, refused(error)),
+            false => refused(error),
         }
-        refused(error)
     }
 }
 

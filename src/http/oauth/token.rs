@@ -40,8 +40,8 @@ async fn grant(service: &App, incoming: Request) -> Result<Response<Body>, Refus
             if let Some(caller) = &caller {
                 check_client(&asked.form, caller)?;
             }
-            request::patience(service, &asked.context)?;
             let token = asked.form.required("refresh_token")?;
+            let _turn = asked.attempt.turn().await;
             service.oauth.refresh(&token, caller.as_ref(), &wanted, &asked.context).await
         }
         _ => {

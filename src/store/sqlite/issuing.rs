@@ -43,7 +43,7 @@ pub(super) fn commit(tx: &mut WriteTx<'_>, issue: &IssueCommit) -> Result<Result
         (Redemption::Token(id), Ok(_)) => redeem_token(connection, id, facts, issue.now)?,
         (Redemption::Token(id), Err(_)) => examine_token(connection, id, facts, issue.now)?,
         (Redemption::Renewal(parent) | Redemption::Recovery { parent, .. }, _) => {
-            check_parent(connection, parent, &facts.spki)?
+            check_parent(connection, parent, &facts.spki, issue.now)?
         }
         (Redemption::Manual, _) => Redeemed::Now,
     };
@@ -171,7 +171,12 @@ fn why_not(connection: &Connection, id: &CredentialId, facts: &Facts) -> Result<
     }
 }
 
-fn check_parent(connection: &Connection, parent: &Serial, spki: &Fingerprint) -> Result<Redeemed, WriteError> {
+fn check_parent(
+    connection: &Connection,
+    parent: &Serial,
+    spki: &Fingerprint,
+    now: UnixTime,
+) -> Result<Redeemed, WriteError> {
     if let Some(child) = reads::renewed(connection, parent, spki)? {
         let repeat = child.can_be_repeated();
         return Ok(if repeat { Redeemed::Before(Issued::from(child)) } else { Redeemed::Never(Conflict::KeySpent) });
@@ -179,7 +184,13 @@ fn check_parent(connection: &Connection, parent: &Serial, spki: &Fingerprint) ->
     let live = connection
         .prepare_cached("SELECT 1 FROM certificate WHERE serial = ?1 AND status IN ('active', 'pending')")?
         .exists([parent.as_bytes()])?;
-    Ok(if live { Redeemed::Now } else { Redeemed::Never(Conflict::ParentGone) })
+    if !live {
+        return Ok(Redeemed::Never(Conflict::ParentGone));
+    }
+    let lately: i64 = connection
+        .prepare_cached("SELECT count(*) FROM certificate WHERE parent = ?1 AND issued_at > ?2")?
+        .query_row((parent.as_bytes(), now.0 - 3600), |row| row.get(0))?;
+    Ok(if lately < RENEWALS_OF_ONE { Redeemed::Now } else { Redeemed::Never(Conflict::RenewalsExhausted) })
 }
 
 /// Inserts or updates the principal; a renewal leaves it as it is. Its row id. Without RETURNING, for which SQLite makes a
