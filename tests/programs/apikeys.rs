@@ -22,7 +22,8 @@ fn keys(site: &Site) {
     site.ca("apikey create --account acme --scope audit:read --out narrow.key").succeeded();
     let revoked = site.ca("apikey create --account acme").succeeded().stdout;
     let id = revoked.split('_').nth(1).unwrap();
-    site.ca(&format!("apikey revoke {id}")).succeeded();
+    site.ca(&format!("apikey revoke {id}")).refused(2, "no terminal to ask at");
+    site.ca(&format!("apikey revoke {id} --yes")).succeeded();
     site.write("wrong.key", &revoked);
     site.write("roots.pem", &site.read("acme/admin/roots.pem"));
 }

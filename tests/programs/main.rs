@@ -4,6 +4,7 @@
 mod apikeys;
 mod archive;
 mod binaries;
+mod consent;
 mod damaged;
 mod events;
 mod help;

@@ -18,8 +18,8 @@ fn an_agent_prints_a_token_and_a_session_is_seen_and_ended() {
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let id = listed["items"][0]["id"].as_str().unwrap();
     assert!(site.ca("oauth sessions").succeeded().stdout.contains(id));
-    site.ca(&format!("oauth revoke-session {id}")).succeeded();
-    site.ca(&format!("oauth revoke-session {id}")).refused(1, "no such session");
+    site.ca(&format!("oauth revoke-session {id} --yes")).succeeded();
+    site.ca(&format!("oauth revoke-session {id} --yes")).refused(1, "no such session");
     assert!(!site.ca("oauth sessions").succeeded().stdout.contains(id));
 }
 

@@ -80,6 +80,7 @@ fn services_are_registered_by_their_agent_and_by_an_administrator_and_probed() {
     site.ca("service probe broker --json").succeeded();
     site.ca("revoke broker --yes").succeeded();
     site.ca("service probe broker").refused(1, "revoked");
-    site.ca("service deregister api").succeeded();
+    site.ca("service deregister api").refused(2, "no terminal to ask at");
+    site.ca("service deregister api --yes").succeeded();
     site.ca("service show api").refused(1, "not registered");
 }

@@ -3,14 +3,17 @@
 use clap::Args;
 use signet_api::CredentialId;
 use signet_api::access::{ApiKeyAction, ApiKeyInfo, ChangeApiKey, RotateApiKey};
+use signet_api::admin::RevokeReport;
 use signet_pki::crl::Reason;
 
 use crate::failure::Failure;
 use crate::online::apikey::{PATH, show};
 use crate::online::apikey_create::{Shown, scopes};
+use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::duration::Seconds;
-use crate::online::{print, revoke, service};
+use crate::online::service::{self, CallError};
+use crate::online::{print, revoke};
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
@@ -44,6 +47,8 @@ pub(crate) struct RevokeKey {
     /// Show what would be revoked and change nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Print the service's answer as JSON
     #[arg(long)]
     json: bool,
@@ -53,7 +58,18 @@ impl RevokeKey {
     pub(super) fn run(self, at: &At) -> Result<(), Failure> {
         let action = Some(ApiKeyAction::Revoke);
         let order = ChangeApiKey { action, reason: self.reason, dry_run: self.dry_run, ..ChangeApiKey::default() };
-        let key: ApiKeyInfo = service::post(&at.open()?, &format!("{PATH}/{}", self.id), &order)?;
+        let (context, path) = (at.open()?, format!("{PATH}/{}", self.id));
+        if !self.dry_run {
+            let plan = || {
+                let planned: ApiKeyInfo =
+                    service::post(&context, &path, &ChangeApiKey { dry_run: true, ..order.clone() })?;
+                let told = |plan: &RevokeReport| format!("{}{}\n", revoke::lines(plan), revoke::summary(plan));
+                Ok(planned.revocation.as_deref().map(told).unwrap_or_default())
+            };
+            let effect = if self.consent.is_given() { Ok(String::new()) } else { plan() };
+            self.consent.confirm(&effect.map_err(|e: CallError| Failure::from(e))?, "Revoke?")?;
+        }
+        let key: ApiKeyInfo = service::post(&context, &path, &order)?;
         show(&key, self.json)?;
         let Some(done) = &key.revocation else { return Ok(()) };
         if !self.json {

@@ -5,6 +5,7 @@ use signet_api::admin::{CertificateInfo, DeviceAction, DeviceChange, DeviceDetai
 use signet_pki::{DeviceId, UnixTime};
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::context::{self, At};
 use crate::online::device_approve::Approve;
 use crate::online::device_permit::Permit;
@@ -24,11 +25,11 @@ pub(crate) enum DeviceCommand {
     Resume(One),
     /// Take a device out of service for good
     #[command(after_help = "Example:\n  ca device retire sensor-17")]
-    Retire(One),
+    Retire(Ending),
     Approve(Approve),
     /// Refuse a waiting device
     #[command(after_help = "Example:\n  ca device deny sensor-17")]
-    Deny(One),
+    Deny(Ending),
     Set(Set),
     AllowRecovery(AllowRecovery),
     Permit(Permit),
@@ -41,9 +42,15 @@ impl DeviceCommand {
             DeviceCommand::Show(command) => command.run(at),
             DeviceCommand::Suspend(one) => one.act(at, DeviceAction::Suspend),
             DeviceCommand::Resume(one) => one.act(at, DeviceAction::Resume),
-            DeviceCommand::Retire(one) => one.act(at, DeviceAction::Retire),
+            DeviceCommand::Retire(ending) => ending.act(
+                at,
+                DeviceAction::Retire,
+                "its certificates, tokens and renewals end, and its name is not used again",
+            ),
             DeviceCommand::Approve(command) => command.run(at),
-            DeviceCommand::Deny(one) => one.act(at, DeviceAction::Deny),
+            DeviceCommand::Deny(ending) => {
+                ending.act(at, DeviceAction::Deny, "the tokens of its claims enroll nothing any more")
+            }
             DeviceCommand::Set(command) => command.run(at),
             DeviceCommand::AllowRecovery(command) => command.run(at),
             DeviceCommand::Permit(command) => command.run(at),
@@ -132,6 +139,21 @@ impl One {
     fn act(self, at: &At, action: DeviceAction) -> Result<(), Failure> {
         let change = DeviceChange { action: Some(action), ..DeviceChange::default() };
         apply(at, &self.id, &change, self.json)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ending {
+    #[command(flatten)]
+    one: One,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+impl Ending {
+    fn act(self, at: &At, action: DeviceAction, effect: &str) -> Result<(), Failure> {
+        self.consent.confirm(&format!("{}: {effect}", self.one.id), "Go on?")?;
+        self.one.act(at, action)
     }
 }
 

@@ -1,11 +1,10 @@
 //! `ca issuer list|activate|retire|distrust|rotate`: which issuer signs, and from one to the next.
 
-use std::io::{BufRead, IsTerminal, Write};
-
 use clap::{Args, Subcommand};
 use signet_api::admin::{IssuerAction, IssuerChange, IssuerInfo};
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::service::{self, Service};
 use crate::online::{print, service::escape};
@@ -88,10 +87,14 @@ pub(crate) struct Retire {
     /// Stands in the audit log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Retire {
     fn run(self) -> Result<(), Failure> {
+        let effect = format!("issuer {}: it signs no certificate any more, for good", print::visible(&self.id));
+        self.consent.confirm(&effect, "Retire it?")?;
         let change = IssuerChange { action: IssuerAction::Retire, force: false, reason: self.reason };
         print::data(&table(&step(&self.at.open()?, &self.id, &change)?))
     }
@@ -111,18 +114,17 @@ pub(crate) struct Distrust {
     /// Although your own certificate ends with it
     #[arg(long)]
     force: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Distrust {
     fn run(self) -> Result<(), Failure> {
         let context = self.at.open()?;
         let issuer = find(&context, &self.id)?;
-        if !self.yes {
-            confirm(&issuer)?;
-        }
+        let (id, subject, live) = (&issuer.id, &issuer.subject, issuer.live);
+        let effect = format!("issuer {id}: {live} certificates of {subject} are refused from now on, for good");
+        self.consent.confirm(&effect, "Distrust it?")?;
         let change = IssuerChange { action: IssuerAction::Distrust, force: self.force, reason: Some(self.reason) };
         let issuers = step(&context, &self.id, &change)?;
         print::data(&table(&issuers))?;
@@ -175,27 +177,6 @@ fn table(issuers: &[IssuerInfo]) -> String {
     };
     let rows: Vec<_> = issuers.iter().map(row).collect();
     print::table(&["id", "subject", "stage", "until", "live", "last certificate", "crl bytes", "key"], &rows)
-}
-
-/// Typing its id is the point of the question.
-fn confirm(issuer: &IssuerInfo) -> Result<(), Failure> {
-    let hint = "type the id when asked, or use --yes";
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::refused("not confirmed, so nothing was done").hint(hint));
-    }
-    let (id, subject) = (print::visible(&issuer.id), print::visible(&issuer.subject));
-    let failed = |e: std::io::Error| Failure::internal(format!("the terminal: {e}"));
-    let mut stderr = std::io::stderr().lock();
-    let question =
-        format!("{} certificates of {subject} are refused from now on, for good. Type {id} to go on: ", issuer.live);
-    stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    if answer.trim() == issuer.id {
-        Ok(())
-    } else {
-        Err(Failure::refused("not confirmed, so nothing was done").hint(hint))
-    }
 }
 
 fn emergency(issuer: &IssuerInfo, all: &[IssuerInfo]) -> String {

@@ -18,6 +18,7 @@ mod audit_verify;
 mod authz;
 mod bundle;
 mod code;
+mod consent;
 mod context;
 mod crl;
 mod crl_file;

@@ -3,13 +3,14 @@
 use clap::{Args, Subcommand};
 use signet_api::CredentialId;
 use signet_api::access::CredentialQuery;
-use signet_api::admin::{RevokeReport, RevokeRequest};
+use signet_api::admin::RevokeRequest;
 use signet_api::oauth::{RevokedSession, SessionInfo, TokenKeyInfo, TokenKeys};
 use signet_api::scope::AccountId;
 use signet_pki::DeviceId;
 use signet_pki::crl::Reason;
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::service::{self, Paging};
 use crate::online::{print, revoke};
@@ -92,6 +93,8 @@ pub(crate) struct RevokeSession {
     /// key-compromise: everything that was made with its access tokens ends as well
     #[arg(long, value_parser = revoke::reason)]
     reason: Option<Reason>,
+    #[command(flatten)]
+    consent: Consent,
     /// Print the service's answer as JSON
     #[arg(long)]
     json: bool,
@@ -100,10 +103,13 @@ pub(crate) struct RevokeSession {
 impl RevokeSession {
     fn run(self, at: &At) -> Result<(), Failure> {
         if self.reason.is_some() {
+            let context = at.open()?;
             let request = RevokeRequest { session: Some(self.id), reason: self.reason, ..RevokeRequest::default() };
-            let done: RevokeReport = service::post(&at.open()?, "/v1/admin/revocations", &request)?;
-            return revoke::show(&done, self.json);
+            let confirmed = revoke::confirm(self.consent, &context, &request)?;
+            return revoke::show(&revoke::carry_out(&context, &request, confirmed)?, self.json);
         }
+        let effect = format!("session {}: its refresh token and its access tokens end\n", self.id);
+        self.consent.confirm(&effect, "End it?")?;
         let path = format!("/v1/admin/oauth/sessions/{}/revoke", self.id);
         let revoked: RevokedSession = service::post(&at.open()?, &path, &serde_json::json!({}))?;
         if self.json { print::json(&revoked) } else { print::data(&format!("session {} is over\n", self.id)) }

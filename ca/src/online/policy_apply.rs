@@ -1,6 +1,5 @@
 //! `ca policy show|history|diff|apply`: the policy that the service has, and the next one.
 
-use std::io::{BufRead, IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -9,6 +8,7 @@ use signet_api::policy::{POLICY_PATH, PolicyCandidate, PolicyChange, PolicyDiff,
 use signet_policy::Policy;
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::service::{self, Service, escape};
 use crate::online::{policy, print};
 
@@ -106,9 +106,8 @@ impl Diff {
 #[command(after_help = "Example:\n  ca policy apply policy.toml")]
 pub(crate) struct Apply {
     pub(super) file: PathBuf,
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) consent: Consent,
 }
 
 impl Apply {
@@ -128,9 +127,8 @@ impl Apply {
         let diff = compare(service, &PolicyCandidate { text, ..PolicyCandidate::default() })?;
         remarks(&diff);
         print::data(&view(&diff))?;
-        if !self.yes {
-            confirm(&diff)?;
-        }
+        let effect = format!("the answers for {} principals change", diff.affected);
+        self.consent.confirm(&effect, "Apply it?")?;
         let applied = put(service, &policy, diff.from)?;
         print::note(headline(&applied));
         Ok(())
@@ -196,24 +194,6 @@ fn row(change: &PolicyChange) -> Vec<String> {
         rules(&change.after),
         examples.collect::<Vec<_>>().join(" "),
     ]
-}
-
-fn confirm(diff: &PolicyDiff) -> Result<(), Failure> {
-    let hint = "type yes when asked, or use --yes";
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::refused("not confirmed, so nothing was applied").hint(hint));
-    }
-    let failed = |e: std::io::Error| Failure::internal(format!("the terminal: {e}"));
-    let question = format!("The answers for {} principals change. Type yes to apply it: ", diff.affected);
-    let mut stderr = std::io::stderr().lock();
-    stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    if answer.trim() == "yes" {
-        Ok(())
-    } else {
-        Err(Failure::refused("not confirmed, so nothing was applied").hint(hint))
-    }
 }
 
 /// Examples in a line of the table; --json has up to twenty.

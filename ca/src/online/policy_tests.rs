@@ -1,3 +1,4 @@
+use crate::online::consent::Consent;
 use signet_api::policy::{PolicyChange, PolicyDiff, PolicyExample, PolicyInfo};
 
 use super::*;
@@ -122,15 +123,15 @@ fn t45_nothing_is_applied_without_a_yes_or_when_its_tests_fail() {
     let has_put = |service: &Fake| service.asked.borrow().iter().any(|path| path == "PUT /v1/admin/policy");
     let silent = service();
     // The tests have no terminal.
-    let failure = Apply { file: path.clone(), yes: false }.run(&silent).unwrap_err();
-    assert_eq!(failure.message(), "not confirmed, so nothing was applied");
+    let failure = Apply { file: path.clone(), consent: Consent::ASK }.run(&silent).unwrap_err();
+    assert!(failure.message().contains("nothing was done"), "{failure:?}");
     assert!(!has_put(&silent));
     let sure = service();
-    Apply { file: path, yes: true }.run(&sure).unwrap();
+    Apply { file: path, consent: Consent::YES }.run(&sure).unwrap();
     assert!(has_put(&sure));
     let (_kept, failing) = file(&POLICY.replace("expect = \"allow\"", "expect = \"deny\""));
     let untouched = service();
-    let failure = Apply { file: failing, yes: true }.run(&untouched).unwrap_err();
+    let failure = Apply { file: failing, consent: Consent::YES }.run(&untouched).unwrap_err();
     assert_eq!(failure.message(), "1 of 1 tests fail, so nothing was applied");
     assert!(!has_put(&untouched));
 }

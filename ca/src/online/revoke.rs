@@ -1,7 +1,5 @@
 //! `ca revoke`: end a device, one certificate or a batch, after showing what that means.
 
-use std::io::{BufRead, IsTerminal, Write};
-
 use clap::Args;
 use signet_api::admin::{CertificateInfo, Descendant, DescendantKind, DeviceDetail, RevokeReport, RevokeRequest};
 use signet_api::scope::AccountId;
@@ -9,6 +7,7 @@ use signet_pki::crl::Reason;
 use signet_pki::{DeviceId, Serial};
 
 use crate::failure::Failure;
+use crate::online::consent::{Confirmed, Consent};
 use crate::online::context::At;
 use crate::online::service::{self, CallError, Service};
 use crate::online::{device, print};
@@ -40,9 +39,8 @@ pub(super) struct How {
     /// Show what would be revoked and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Print the service's answer as JSON
     #[arg(long)]
     json: bool,
@@ -74,39 +72,20 @@ impl How {
     }
 
     fn carry_out(&self, service: &dyn Service, request: RevokeRequest) -> Result<(), Failure> {
-        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if self.dry_run || self.yes || !terminal {
-            return self.revoke(service, request, |_| Ok(Answer::Yes));
+        if self.dry_run {
+            return self.told(&plan(service, &request)?, &request);
         }
-        self.revoke(service, request, ask)
+        let confirmed = confirm(self.consent, service, &request)?;
+        self.told(&carry_out(service, &request, confirmed)?, &request)
     }
 
-    fn revoke(
-        &self,
-        service: &dyn Service,
-        mut request: RevokeRequest,
-        confirm: impl Fn(&RevokeReport) -> Result<Answer, Failure>,
-    ) -> Result<(), Failure> {
-        if !self.dry_run && !self.yes {
-            let plan = report(service, &RevokeRequest { dry_run: true, ..request.clone() })?;
-            if confirm(&plan)? == Answer::No {
-                return Err(Failure::refused("nothing was revoked").hint("answer y, or use --yes"));
-            }
-        }
-        request.dry_run = self.dry_run;
-        let done = report(service, &request)?;
-        show(&done, self.json)?;
+    fn told(&self, done: &RevokeReport, request: &RevokeRequest) -> Result<(), Failure> {
+        show(done, self.json)?;
         if !done.living.is_empty() {
-            print::note(offer(&done, &command(&request)));
+            print::note(offer(done, &command(request)));
         }
         Ok(())
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Yes,
-    No,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -142,23 +121,31 @@ fn serial(text: &str) -> Option<Serial> {
     Serial::parse(text).ok().filter(|_| digits >= 16)
 }
 
-fn report(service: &dyn Service, request: &RevokeRequest) -> Result<RevokeReport, CallError> {
-    service::post(service, "/v1/admin/revocations", request)
+/// What an order would end.
+fn plan(service: &dyn Service, request: &RevokeRequest) -> Result<RevokeReport, CallError> {
+    service::post(service, REVOCATIONS, &RevokeRequest { dry_run: true, ..request.clone() })
+}
+
+/// Shows what an order would end, unless consent to it was given already.
+pub(super) fn confirm(consent: Consent, service: &dyn Service, request: &RevokeRequest) -> Result<Confirmed, Failure> {
+    let effect = match consent.is_given() {
+        true => String::new(),
+        false => plan(service, request).map(|plan| format!("{}{}\n", lines(&plan), summary(&plan)))?,
+    };
+    consent.confirm(&effect, "Revoke?")
+}
+
+pub(super) fn carry_out(
+    service: &dyn Service,
+    request: &RevokeRequest,
+    _agreed: Confirmed,
+) -> Result<RevokeReport, CallError> {
+    service::post(service, REVOCATIONS, request)
 }
 
 pub(super) fn reason(text: &str) -> Result<Reason, String> {
     let all = || Reason::ALL.map(Reason::as_str).join(", ");
     Reason::parse(text).ok_or_else(|| format!("the reasons are {}", all()))
-}
-
-fn ask(plan: &RevokeReport) -> Result<Answer, Failure> {
-    let mut stderr = std::io::stderr().lock();
-    let failed = |e: std::io::Error| Failure::internal(format!("the terminal: {e}"));
-    write!(stderr, "{}{}\nRevoke? [y/N] ", lines(plan), summary(plan)).and_then(|()| stderr.flush()).map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    Ok(if yes { Answer::Yes } else { Answer::No })
 }
 
 pub(super) fn show(done: &RevokeReport, json: bool) -> Result<(), Failure> {
@@ -243,6 +230,8 @@ pub(super) fn summary(report: &RevokeReport) -> String {
         (false, None) => format!("{counts}; the CRL is not published yet, follow it with: ca crl show"),
     }
 }
+
+const REVOCATIONS: &str = "/v1/admin/revocations";
 
 #[cfg(test)]
 #[path = "revoke_tests.rs"]

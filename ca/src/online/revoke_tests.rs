@@ -43,15 +43,15 @@ fn report_of(dry_run: bool) -> RevokeReport {
     }
 }
 
-fn command(target: &str) -> Revoke {
+fn command(target: &str, consent: Consent) -> Revoke {
     let at = At::default();
-    let how = How { reason: None, dry_run: false, yes: false, json: false };
+    let how = How { reason: None, dry_run: false, consent, json: false };
     Revoke { at, target: Some(target.into()), batch: None, how }
 }
 
-fn revoke(target: &str, service: &dyn Service, answer: Answer) -> Result<(), Failure> {
-    let command = command(target);
-    command.how.revoke(service, command.request(service)?, |_| Ok(answer))
+fn revoke(target: &str, service: &dyn Service, consent: Consent) -> Result<(), Failure> {
+    let command = command(target, consent);
+    command.how.carry_out(service, command.request(service)?)
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn short_hexadecimal_words_are_never_serials() {
 fn what_is_unknown_is_refused_and_nothing_is_revoked() {
     for text in [HEX, "sensor-9", "Not A Name", ""] {
         let service = Fake::default().with("/v1/admin/revocations", &report_of(false));
-        revoke(text, &service, Answer::Yes).unwrap_err();
+        revoke(text, &service, Consent::YES).unwrap_err();
         assert!(!service.asked.borrow().iter().any(|p| p.contains("revocations")), "{text}");
     }
 }
@@ -104,7 +104,7 @@ fn an_outage_is_not_taken_for_not_found() {
 }
 
 #[test]
-fn a_no_revokes_nothing_and_the_plan_is_a_dry_run() {
+fn without_consent_nothing_is_revoked_and_the_plan_is_a_dry_run() {
     struct Watch(Fake, Cell<u32>);
     impl Service for Watch {
         fn call(&self, call: Call<'_>) -> Result<Vec<u8>, CallError> {
@@ -120,7 +120,8 @@ fn a_no_revokes_nothing_and_the_plan_is_a_dry_run() {
         .with(&format!("/v1/admin/certificates/{HEX}"), &certificate(HEX))
         .with("/v1/admin/revocations", &report_of(true));
     let watch = Watch(fake, Cell::new(0));
-    revoke(HEX, &watch, Answer::No).unwrap_err();
+    // The tests have no terminal.
+    revoke(HEX, &watch, Consent::ASK).unwrap_err();
     assert_eq!(watch.1.get(), 1);
 }
 

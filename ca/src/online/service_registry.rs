@@ -10,6 +10,7 @@ use signet_api::services::{
 use signet_pki::{DeviceId, DnsName};
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::service::{self, Service};
 use crate::online::{files, print};
@@ -134,10 +135,13 @@ impl Register {
 #[command(after_help = "Example:\n  ca service deregister broker")]
 pub(crate) struct Deregister {
     id: DeviceId,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Deregister {
     fn run(self, service: &dyn Service) -> Result<(), Failure> {
+        self.consent.confirm(&format!("service {}: its registration is removed", self.id), "Deregister?")?;
         let _: ServiceInfo = service::delete(service, &path(&self.id))?;
         print::note(format!(
             "{} is not registered any more; its agent may register it again, unless it is told: \

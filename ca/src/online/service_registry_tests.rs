@@ -95,7 +95,10 @@ fn files_are_read_before_anything_is_sent() {
 #[test]
 fn what_is_not_registered_is_not_found_and_taking_it_away_is_one_call() {
     let fake = Fake::default().with("/v1/services/broker", &detail().service);
-    Deregister { id: id() }.run(&fake).unwrap();
+    // The tests have no terminal.
+    Deregister { id: id(), consent: Consent::ASK }.run(&fake).unwrap_err();
+    assert!(fake.asked.borrow().is_empty(), "nothing was done");
+    Deregister { id: id(), consent: Consent::YES }.run(&fake).unwrap();
     assert_eq!(*fake.asked.borrow(), ["DELETE /v1/services/broker"]);
     assert!(Show { id: DeviceId::parse("other").unwrap(), chain: false, json: false }.run(&fake).is_err());
 }

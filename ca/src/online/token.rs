@@ -6,6 +6,7 @@ use signet_api::admin::{RevokedTokens, TokenInfo, TokenQuery};
 use signet_pki::DeviceId;
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::print;
 use crate::online::service::{self, Paging};
@@ -88,6 +89,8 @@ pub(crate) struct Revoke {
     /// Every unused token of this batch
     #[arg(long, value_name = "NAME")]
     batch: Option<String>,
+    #[command(flatten)]
+    consent: Consent,
     /// Print the service's answer as JSON
     #[arg(long)]
     json: bool,
@@ -95,11 +98,17 @@ pub(crate) struct Revoke {
 
 impl Revoke {
     fn run(self, at: &At) -> Result<(), Failure> {
-        let path = match (&self.id, &self.batch) {
-            (Some(id), _) => format!("/v1/admin/tokens/{id}/revoke"),
-            (None, Some(batch)) => format!("/v1/admin/batches/{}/revoke", service::escape(batch)),
+        let (path, effect) = match (&self.id, &self.batch) {
+            (Some(id), _) => {
+                (format!("/v1/admin/tokens/{id}/revoke"), format!("token {id}: it enrolls nothing any more"))
+            }
+            (None, Some(batch)) => {
+                let effect = format!("batch {batch}: none of its unused tokens enrolls anything any more");
+                (format!("/v1/admin/batches/{}/revoke", service::escape(batch)), effect)
+            }
             (None, None) => return Err(Failure::usage("name a token or a batch")),
         };
+        self.consent.confirm(&effect, "Revoke?")?;
         let revoked: RevokedTokens = service::post(&at.open()?, &path, &serde_json::json!({}))?;
         if self.json {
             return print::json(&revoked);

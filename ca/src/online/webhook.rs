@@ -11,6 +11,7 @@ use signet_keys::files::Mode;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::duration::{DAY, Seconds};
 use crate::online::webhook_dead::DeadCommand;
@@ -29,7 +30,7 @@ pub(crate) enum WebhookCommand {
     Disable(One),
     /// Remove an endpoint with everything that waits for it
     #[command(after_help = "Example:\n  ca webhook delete 4f7k2m9qpz")]
-    Delete(One),
+    Delete(Delete),
     RotateSecret(Rotate),
     Test(Test),
     /// What was given up: list, redeliver, drop
@@ -45,7 +46,7 @@ impl WebhookCommand {
             WebhookCommand::Show(command) => command.run(at),
             WebhookCommand::Enable(one) => one.act(at, WebhookAction::Enable),
             WebhookCommand::Disable(one) => one.act(at, WebhookAction::Disable),
-            WebhookCommand::Delete(one) => one.act(at, WebhookAction::Delete),
+            WebhookCommand::Delete(delete) => delete.run(at),
             WebhookCommand::RotateSecret(command) => command.run(at),
             WebhookCommand::Test(command) => command.run(at),
             WebhookCommand::Dead(command) => command.run(at),
@@ -148,6 +149,22 @@ impl One {
             }
             WebhookAction::Enable | WebhookAction::Disable => print::data(&details(&webhook)),
         }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    one: One,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+impl Delete {
+    fn run(self, at: &At) -> Result<(), Failure> {
+        let effect = format!("webhook {}: it is told nothing any more, and what waits for it is removed", self.one.id);
+        self.consent.confirm(&effect, "Delete?")?;
+        self.one.act(at, WebhookAction::Delete)
     }
 }
 

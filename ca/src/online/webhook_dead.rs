@@ -5,6 +5,7 @@ use signet_api::CredentialId;
 use signet_api::webhooks::{DeadAction, DeadChanged, DeadLetter, DeadOrder, DeadQuery};
 
 use crate::failure::Failure;
+use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::print;
 use crate::online::service::{self, Paging};
@@ -19,7 +20,7 @@ pub(crate) enum DeadCommand {
     Redeliver(Which),
     /// Remove them for good
     #[command(after_help = "Examples:\n  ca webhook dead drop 412\n  ca webhook dead drop --webhook 4f7k2m9qpz")]
-    Drop(Which),
+    Drop(Drop),
 }
 
 impl DeadCommand {
@@ -27,7 +28,7 @@ impl DeadCommand {
         match self {
             DeadCommand::List(command) => command.run(at),
             DeadCommand::Redeliver(which) => which.act(at, DeadAction::Redeliver),
-            DeadCommand::Drop(which) => which.act(at, DeadAction::Drop),
+            DeadCommand::Drop(drop) => drop.run(at),
         }
     }
 }
@@ -68,6 +69,21 @@ pub(crate) struct Which {
     /// Print the service's answer as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drop {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+impl Drop {
+    fn run(self, at: &At) -> Result<(), Failure> {
+        self.consent.confirm("these deliveries are removed, and their receivers are never told", "Remove them?")?;
+        self.which.act(at, DeadAction::Drop)
+    }
 }
 
 impl Which {
