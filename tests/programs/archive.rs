@@ -21,7 +21,7 @@ async fn archive(site: &Site) {
     let now = SystemClock.now();
     for n in 0..25 {
         let draft = AuditDraft {
-            kind: "alarm.test",
+            kind: "test.entry",
             actor: "signetd".into(),
             subject: format!("subject-{n}"),
             request_id: "test".into(),

@@ -75,7 +75,7 @@ async fn a_damaged_row_of_a_list_that_is_an_array_is_named_in_a_header() {
     };
     let approval = |id: &str, guarded: &str| {
         format!("INSERT INTO approval (id, guarded, summary, path, body, digest, status, requested_by, requested_at, expires_at)
-                 VALUES ('{id}', '{guarded}', 's', '/v1', '{{}}', zeroblob(32), 'pending', 'admin:a', 1, 99999999999);")
+                 VALUES ('{id}', '{guarded}', 's', '/v1', '{{}}', zeroblob(32), 'pending', 'a', 1, 99999999999);")
     };
     let policy = |number: u32, origin: &str| {
         format!(

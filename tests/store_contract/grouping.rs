@@ -84,7 +84,7 @@ pub(crate) async fn a_closed_store_is_unavailable(bench: Bench) {
     assert!(is_unavailable(&store.create_tokens(order(&[token("b")])).await));
     assert!(is_unavailable(&store.commit(issue(Redemption::Manual, device("b"), &key())).await));
     assert!(is_unavailable(&store.revoke(revocation(target_device("a"), Mode::Apply)).await));
-    assert!(is_unavailable(&store.alarm(None, draft("alarm.test", "a")).await));
+    assert!(is_unavailable(&store.alarm(None, draft("test.entry", "a")).await));
     assert!(is_unavailable(&store.next_crl_number(b"issuer", 1, draft("crl.numbered", "issuer")).await));
     let nothing = crate::factory::prune(NOW, 10);
     assert!(is_unavailable(&store.prune(nothing).await));
@@ -98,7 +98,7 @@ pub(crate) async fn a_closed_store_is_unavailable(bench: Bench) {
 }
 
 pub(crate) async fn what_was_queued_before_the_close_is_done(bench: Bench) {
-    let queued: Vec<_> = (0..200).map(|n| bench.store.alarm(None, draft("alarm.test", &format!("{n}")))).collect();
+    let queued: Vec<_> = (0..200).map(|n| bench.store.alarm(None, draft("test.entry", &format!("{n}")))).collect();
     let closing = tokio::spawn({
         let store = bench.store.clone();
         async move { store.close().await }
@@ -112,6 +112,6 @@ pub(crate) async fn what_was_queued_before_the_close_is_done(bench: Bench) {
         }
     }
     closing.await.unwrap().unwrap();
-    let entries = bench.dump().lines().filter(|line| line.contains("alarm.test")).count();
+    let entries = bench.dump().lines().filter(|line| line.contains("test.entry")).count();
     assert_eq!(entries, done);
 }

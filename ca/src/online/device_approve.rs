@@ -70,8 +70,11 @@ mod tests {
         };
         let tokens: Vec<_> = statuses.iter().enumerate().map(token).collect();
         serde_json::from_value(json!({
-            "id": "sensor-1", "kind": "device", "status": "pending", "profile": "device", "groups": [], "dns_names": [],
-            "serial_number": null, "created_at": "a", "certificate": null, "certificates": [], "tokens": tokens,
+            "device": {
+                "id": "sensor-1", "kind": "device", "status": "pending", "profile": "device", "groups": [], "dns_names": [],
+                "serial_number": null, "created_at": "a", "certificate": null,
+            },
+            "certificates": [], "tokens": tokens,
         }))
         .unwrap()
     }

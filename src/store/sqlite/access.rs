@@ -1,13 +1,14 @@
 //! Accounts and credentials in SQL.
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use signet_api::access::{AccountKind, AccountQuery, CredentialQuery};
+use signet_api::access::{AccountQuery, CredentialQuery};
 use signet_api::admin::Page;
 use signet_api::scope::AccountId;
 use signet_api::{CredentialId, CredentialKind};
 use signet_pki::{DeviceId, Fingerprint, UnixTime};
 
 use super::super::*;
+use super::accounts::{account, accounts, change_account, create_account};
 use super::decode::{self, PRINCIPAL, impossible, optional_text, text};
 use super::lineage;
 use super::listing::{Of, page, rows};
@@ -141,64 +142,6 @@ pub(super) fn after_restore(connection: &Connection) -> Result<u64, WriteError> 
         )?
         .execute([])?;
     Ok(changed as u64)
-}
-
-pub(super) fn is_active(connection: &Connection, id: &AccountId) -> Result<bool, WriteError> {
-    let sql = "SELECT 1 FROM account WHERE id = ?1 AND status = 'active'";
-    Ok(connection.prepare_cached(sql)?.exists([id.as_str()])?)
-}
-
-fn create_account(tx: &mut WriteTx<'_>, order: &CreateAccount) -> Result<Result<(), AccessConflict>, WriteError> {
-    let a = &order.account;
-    if account(tx.connection, &a.id)?.is_some() {
-        return Ok(Err(AccessConflict::Exists));
-    }
-    tx.connection
-        .prepare_cached(
-            "INSERT INTO account (id, kind, name, status, permissions, created_at, created_by, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
-        )?
-        .execute((
-            a.id.as_str(),
-            a.kind.as_str(),
-            &a.name,
-            a.status.as_str(),
-            a.permissions.to_string(),
-            a.created_at.0,
-            &a.created_by,
-        ))?;
-    tx.audit(&order.draft)?;
-    Ok(Ok(()))
-}
-
-fn change_account(
-    tx: &mut WriteTx<'_>,
-    order: &ChangeAccount,
-) -> Result<Option<Result<AccountRecord, AccessConflict>>, WriteError> {
-    use AccountStatus::*;
-    let Some(found) = account(tx.connection, &order.id)? else { return Ok(None) };
-    let possible = match (found.status, order.status) {
-        (Revoked, _) | (_, Some(Revoked)) => false,
-        (Active, Some(Active)) | (Suspended, Some(Suspended)) => false,
-        (Active | Suspended, _) => true,
-    };
-    if !possible {
-        return Ok(Some(Err(AccessConflict::Account(found.status))));
-    }
-    tx.connection
-        .prepare_cached(
-            "UPDATE account SET name = coalesce(?2, name), status = coalesce(?3, status),
-                    permissions = coalesce(?4, permissions), version = version + 1
-             WHERE id = ?1",
-        )?
-        .execute((
-            order.id.as_str(),
-            &order.name,
-            order.status.map(AccountStatus::as_str),
-            order.permissions.as_ref().map(ToString::to_string),
-        ))?;
-    tx.audit(&order.draft)?;
-    Ok(account(tx.connection, &order.id)?.map(Ok))
 }
 
 fn create_credentials(
@@ -400,25 +343,6 @@ fn note_used(connection: &Connection, uses: &[(CredentialId, UnixTime)]) -> Resu
     Ok(())
 }
 
-fn account(c: &Connection, id: &AccountId) -> Result<Option<AccountRecord>, ReadError> {
-    let sql = format!("SELECT {ACCOUNT} FROM account a WHERE a.id = ?1");
-    one(c, &sql, [id.as_str()], decode_account)
-}
-
-fn accounts(c: &Connection, query: &AccountQuery) -> Result<Page<AccountRecord>, ReadError> {
-    let limit = page_size(query.limit);
-    let mut filter = Filter::default();
-    if let Some(status) = &query.status {
-        filter.and("a.status = ?", status.clone());
-    }
-    if let Some(after) = &query.after {
-        filter.and("a.id > ?", after.clone());
-    }
-    let sql = format!("SELECT {ACCOUNT} FROM account a {} ORDER BY a.id LIMIT {}", filter.clause(), limit + 1);
-    let found = rows(c, Of("account", 0), &sql, rusqlite::params_from_iter(filter.values()), decode_account)?;
-    Ok(page(found, limit, |account| account.id.to_string()))
-}
-
 pub(super) fn credential(c: &Connection, id: &CredentialId) -> Result<Option<CredentialRecord>, ReadError> {
     let sql = format!("SELECT {CREDENTIAL} FROM credential k WHERE k.id = ?1");
     one(c, &sql, [id.as_str()], decode_credential)
@@ -457,21 +381,6 @@ fn credentials(c: &Connection, query: &CredentialQuery, now: UnixTime) -> Result
     let sql = format!("SELECT {CREDENTIAL} FROM credential k {} ORDER BY k.id LIMIT {}", filter.clause(), limit + 1);
     let found = rows(c, Of("credential", 0), &sql, rusqlite::params_from_iter(filter.values()), decode_credential)?;
     Ok(page(found, limit, |credential| credential.id.to_string()))
-}
-
-const ACCOUNT: &str = "a.id, a.kind, a.name, a.status, a.permissions, a.created_at, a.created_by, a.version";
-
-fn decode_account(row: &Row<'_>) -> rusqlite::Result<AccountRecord> {
-    Ok(AccountRecord {
-        id: text(row, 0, |t| AccountId::parse(t).ok())?,
-        kind: text(row, 1, AccountKind::parse)?,
-        name: row.get(2)?,
-        status: text(row, 3, AccountStatus::parse)?,
-        permissions: text(row, 4, |t| t.parse().ok())?,
-        created_at: UnixTime(row.get(5)?),
-        created_by: row.get(6)?,
-        version: decode::count(row, 7)?,
-    })
 }
 
 const CREDENTIAL: &str = "k.id, k.kind, k.hash, k.account, k.principal, k.name, k.scopes, k.status, k.family, k.parent, \

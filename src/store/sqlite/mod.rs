@@ -1,6 +1,7 @@
 //! SQLite: one writer thread with group commit, a few readers that never wait for it.
 
 mod access;
+mod accounts;
 mod alarms;
 mod approvals;
 mod archive;

@@ -7,7 +7,8 @@ use signet_pki::crl::Reason;
 use signet_pki::{DeviceId, Serial, UnixTime};
 
 use super::super::*;
-use super::access::{self, Whose, end_credentials};
+use super::access::{Whose, end_credentials};
+use super::accounts;
 use super::changing;
 use super::decode::{self, text};
 use super::ending::{Entry, end_certificate, end_line, end_serial, ended, list};
@@ -229,7 +230,7 @@ pub(super) fn change_device(
     }
     let account = order.account.as_ref().unwrap_or(&found.account);
     if let (Some(id), true) = (account, order.account.is_some())
-        && !access::is_active(tx.connection, id)?
+        && !accounts::is_active(tx.connection, id)?
     {
         return Ok(Some(Err(Conflict::NoAccount)));
     }
