@@ -132,7 +132,7 @@ impl Block<'_> {
         // Room for everything at once: a buffer that grows leaves copies of keys behind.
         let room = text::find(lines.rest, END).ok_or_else(|| self.damaged(Damage::NoEnd))?;
         let mut base64 = Zeroizing::new(Vec::with_capacity(room));
-        while let Some((line, content)) = lines.next() {
+        for (line, content) in lines.by_ref() {
             match boundary(content).map_err(|what| PemError::Damaged { line, what })? {
                 None => base64.extend(content.iter().filter(|b| !b.is_ascii_whitespace())),
                 Some(Boundary::End(name)) if name == self.name => return Ok(base64),

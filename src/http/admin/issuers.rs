@@ -77,7 +77,7 @@ pub(super) async fn step(
 }
 
 fn check(change: &IssuerChange) -> Result<(), Refusal> {
-    let invalid = |text: &str| Err(Refusal::told(ErrorCode::InvalidArgument, text.to_owned()));
+    let invalid = |text: &str| Err(Refusal::told(ErrorCode::InvalidArgument, text));
     let reason = change.reason.as_deref().unwrap_or_default().trim();
     if reason.is_empty() && (change.force || change.action == IssuerAction::Distrust) {
         return invalid("give a reason: it stands in the audit log");
@@ -94,7 +94,7 @@ fn impossible(stage: Stage, action: IssuerAction) -> Refusal {
         (Stage::Active, _) => "it is the active one: activate another, and it retires by itself",
         _ => "there is no way to this stage from the one that it has",
     };
-    Refusal::told(ErrorCode::Conflict, text.to_owned())
+    Refusal::told(ErrorCode::Conflict, text)
 }
 
 fn order(
