@@ -135,7 +135,7 @@ fn a_program_asks_and_rotates_with_its_key_alone() {
     }
     ask("apikey rotate --own").refused(1, "has a successor");
     let id = site.read("good.key").split('_').nth(1).unwrap().to_owned();
-    for (line, words) in [("disable", "disabled"), ("enable", "active"), ("revoke", "revoked")] {
+    for (line, words) in [("disable", "disabled"), ("enable", "active"), ("revoke --yes", "revoked")] {
         assert!(site.ca(&format!("apikey {line} {id}")).succeeded().stdout.contains(words));
     }
     site.ca(&format!("apikey enable {id}")).refused(1, "the key is revoked");
