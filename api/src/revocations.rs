@@ -50,13 +50,13 @@ pub struct RevokeReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub affected: Vec<DeviceId>,
     /// Keys that are never certified again from now on.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub blocked_keys: u64,
     /// What descends from the target and lives on, at most 1000. With a compromise as the reason it ends as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub living: Vec<Descendant>,
     /// How many there are beyond those.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub living_more: u64,
     /// The published CRL that carries it; absent for a dry run and when the CRL could not be published yet.
     pub crl_number: Option<u64>,
@@ -83,7 +83,3 @@ pub enum DescendantKind {
 }
 
 // The signature is serde's.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}

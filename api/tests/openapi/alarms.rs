@@ -18,7 +18,7 @@ pub(crate) fn describe(document: &mut Document) {
         .answers::<Page<AlarmInfo>>(json!({ "items": [alarm()], "damaged": [damaged()], "next": "18" }))
         .done();
     let path = "/v1/admin/alarms/{id}";
-    let id = json!({ "type": "integer", "minimum": 1 });
+    let id = json!({ "type": "string", "pattern": "^[0-9]{1,18}$", "maxLength": 18 });
     let operation = document.get(path, "showAlarm", "One alarm");
     operation.with(EventsSecurity).in_path("id", id.clone(), "18").answers::<AlarmInfo>(alarm()).done();
     document
