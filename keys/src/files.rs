@@ -1,7 +1,7 @@
 //! Files that are complete or absent: new ones never overwrite, replaced ones change at once, and writing follows no link.
 //!
 //! Reading has three doors, by who says where the file is: [`read_limited`] for what these programs wrote themselves and
-//! for a medium that somebody carried here, [`read_named`] for a path that the operator wrote into a configuration, and
+//! for a medium from another machine, [`read_named`] for a path that the operator wrote into a configuration, and
 //! [`read_input`] for an argument of a command.
 
 use std::ffi::OsStr;

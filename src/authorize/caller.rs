@@ -122,8 +122,8 @@ impl Caller {
         &self.presented
     }
 
-    /// The administrator in person: proved by a certificate of that administrator, and by no secret, which may be in anybody's
-    /// hands. Only a person asks for and approves what needs two.
+    /// The administrator in person: proved by a certificate of that administrator, and by no secret, which others may
+    /// hold. Only a person asks for and approves what needs two.
     pub fn person(&self) -> Option<Person> {
         let administrator = self.identity().map(|own| &own.record().principal);
         let administrator = administrator.filter(|principal| principal.kind == PrincipalKind::Admin)?;

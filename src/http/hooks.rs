@@ -229,20 +229,7 @@ async fn step(
         }),
         at: now,
     };
-    let change = ChangeDevice {
-        device,
-        step: Some(step),
-        groups: None,
-        profile: None,
-        recoveries: None,
-        account: None,
-        permissions: None,
-        outranked_by: None,
-        generation: None,
-        claim: None,
-        now,
-        draft,
-    };
+    let change = ChangeDevice::step(device, step, now, draft);
     match service.revocation.change(change, order.context).await? {
         // Which of several claims is the rightful one is for an administrator to say.
         None | Some(Err(Conflict::Status(_) | Conflict::Claims(_))) => Ok(None),

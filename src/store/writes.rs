@@ -175,7 +175,7 @@ pub enum Conflict {
     Outranked(Scopes),
     /// An open token of another actor's making is as good as the device, with all that it may do from now on.
     OpenToken { token: CredentialId, by: String },
-    /// A certificate that was never used waits beside the one in use: whoever holds it would get the permissions too.
+    /// A certificate that was never used waits beside the one in use: its holder would get the permissions too.
     UnusedCertificate(Serial),
     /// The device has another generation by now.
     Generation(u64),
@@ -297,6 +297,26 @@ pub struct ChangeDevice {
     pub claim: Option<SeenClaim>,
     pub now: UnixTime,
     pub draft: AuditDraft,
+}
+
+impl ChangeDevice {
+    /// A step and nothing else, by a rule of the service.
+    pub fn step(device: DeviceId, step: Step, now: UnixTime, draft: AuditDraft) -> ChangeDevice {
+        ChangeDevice {
+            device,
+            step: Some(step),
+            groups: None,
+            profile: None,
+            recoveries: None,
+            account: None,
+            permissions: None,
+            outranked_by: None,
+            generation: None,
+            claim: None,
+            now,
+            draft,
+        }
+    }
 }
 
 /// A token that waits for approval, and the key that presented it.

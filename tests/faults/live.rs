@@ -120,7 +120,7 @@ async fn t31_a_file_that_was_moved_over_the_open_database_stops_the_service() {
     let written = certificates(&database);
     std::fs::rename(&rewound.copy, &database).unwrap();
     let waiting = rewound.service.create_tokens(&crate::support::order("sensor-3")).await;
-    assert_eq!(code(waiting), ErrorCode::StoreUnavailable, "what went into the old file is nobody's");
+    assert_eq!(code(waiting), ErrorCode::StoreUnavailable, "what went into the old file is lost");
     rewound.assert_stopped("another file was put in the place of the open database").await;
     let installation = rewound.service.stop().await;
     assert!(certificates(&database) < written, "this is the copy");
@@ -157,7 +157,7 @@ async fn t31_a_copy_that_was_written_into_the_open_file_stops_the_service() {
     assert_clean(&TestService::builder().start_in(installation).await.stop().await);
 }
 
-/// Folding the log into the file is nothing that changes what it says, whoever does it.
+/// Folding the log into the file is nothing that changes what it says, whichever process does it.
 #[tokio::test(flavor = "multi_thread")]
 async fn t31_a_checkpoint_by_another_program_stops_nobody() {
     let service = TestService::start().await;

@@ -64,7 +64,7 @@ async fn an_alarm_reaches_log_metrics_readiness_streams_and_webhooks() {
         "{metrics}"
     );
     let ready = service.local("/readyz").await;
-    assert_eq!(ready.status, 200, "an alarm stops nobody");
+    assert_eq!(ready.status, 200, "an alarm stops no client");
     assert!(ready.text().contains("alarms: 1 open"), "{}", ready.text());
     let lines = String::from_utf8(log.bytes()).unwrap();
     let line = lines.lines().find(|line| line.contains("alarm.token_reuse_other_key")).expect("no line in the log");

@@ -1,4 +1,4 @@
-//! T67 to T69: authority that was derived, that one person shows twice, and that is gained on a way nobody listed.
+//! T67 to T69: authority that was derived, that one person shows twice, and that is gained on a way that no check lists.
 
 use serde_json::{Value, json};
 use signet_api::access::{ApiKeyInfo, CreateApiKey, CreatedApiKey};

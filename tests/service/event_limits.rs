@@ -29,20 +29,7 @@ async fn toggles(service: &TestService, id: &str, count: usize) {
             at: now,
         };
         let device = device_id(id);
-        let order = ChangeDevice {
-            device,
-            step: Some(step),
-            groups: None,
-            profile: None,
-            recoveries: None,
-            account: None,
-            permissions: None,
-            outranked_by: None,
-            generation: None,
-            claim: None,
-            now,
-            draft,
-        };
+        let order = ChangeDevice::step(device, step, now, draft);
         store.change_device(order).await.unwrap().unwrap().unwrap();
     }
 }

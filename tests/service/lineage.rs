@@ -249,7 +249,7 @@ async fn t70_what_a_stolen_administrator_s_certificate_made_ends_with_it() {
     let mut affected: Vec<String> = report.affected.iter().map(ToString::to_string).collect();
     affected.sort();
     assert_eq!(affected, ["bad-1", "bad-2", "late-1", "late-2"]);
-    assert_eq!(report.blocked_keys, 2, "keys of devices are in nobody else's hands");
+    assert_eq!(report.blocked_keys, 2, "keys of devices are in the devices' hands alone");
     assert_ended(&service, &next, Reason::KeyCompromise).await;
     for made in [&theirs, &by_next] {
         assert_ended(&service, &made.enrolled, Reason::PrivilegeWithdrawn).await;
@@ -271,7 +271,7 @@ async fn t70_many_devices_end_with_a_second_signature_and_one_without() {
     let toml = "[approval]\nrequired_for = [\"batches\"]\nbatch_size = 2";
     let service = TestService::builder().toml(toml).start().await;
     service.account("acme", "devices:read").await;
-    // Whoever may approve is let in by two as well.
+    // An administrator who may approve is let in by two as well.
     let most = Scope::ALL.iter().filter(|scope| **scope != Scope::RequestsApprove).map(|scope| scope.as_str());
     let clerk = administrator_with(&service, "carol", &most.collect::<Vec<_>>().join(" ")).await;
     made_by(&service, &clerk, "many").await;

@@ -234,20 +234,7 @@ pub(crate) fn claim(token: &TokenRecord, key: &PrivateKey) -> Claim {
 }
 
 pub(crate) fn step(device: &str, step: Step) -> ChangeDevice {
-    ChangeDevice {
-        device: id(device),
-        step: Some(step),
-        groups: None,
-        profile: None,
-        recoveries: None,
-        account: None,
-        permissions: None,
-        outranked_by: None,
-        generation: None,
-        claim: None,
-        now: NOW,
-        draft: draft("device.changed", device),
-    }
+    ChangeDevice::step(id(device), step, NOW, draft("device.changed", device))
 }
 
 pub(crate) fn revocation(target: RevokeTarget, mode: Mode) -> RevokeOrder {

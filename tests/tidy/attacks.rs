@@ -55,7 +55,7 @@ const ATTACKS: [&str; 73] = [
     "an administrator who is made to approve",
     "a fleet that comes at once",
     "SCEP: an oracle, a guessed challenge",
-    "SCEP: a transaction id of somebody else",
+    "SCEP: a transaction id of another client",
     "SCEP: a downgrade",
     "bombs in CMS",
     "EST: a token without TLS, another subject",

@@ -49,7 +49,7 @@ pub(crate) fn key(path: &Path, passphrase: &Passphrase) -> Result<PrivateKey, Fa
 
 fn read(path: &Path, label: Label, max_bytes: usize) -> Result<Vec<u8>, Failure> {
     let bytes = match label {
-        // They come to the root on a medium that somebody else wrote: a link there would name a file of this machine.
+        // They come to the root on a medium from another machine: a link there would name a file of this machine.
         Label::Request => files::read_limited(path, max_bytes)?,
         _ => files::read_named(path, max_bytes)?,
     };

@@ -3,7 +3,6 @@
 use clap::Args;
 use signet_api::CredentialId;
 use signet_api::access::{ApiKeyAction, ApiKeyInfo, ChangeApiKey, RotateApiKey};
-use signet_api::admin::RevokeReport;
 use signet_pki::crl::Reason;
 
 use crate::failure::Failure;
@@ -12,7 +11,7 @@ use crate::online::apikey_create::{Shown, scopes};
 use crate::online::consent::Consent;
 use crate::online::context::At;
 use crate::online::duration::Seconds;
-use crate::online::service::{self, CallError};
+use crate::online::service;
 use crate::online::{print, revoke};
 
 #[derive(Debug, Args)]
@@ -60,14 +59,13 @@ impl RevokeKey {
         let order = ChangeApiKey { action, reason: self.reason, dry_run: self.dry_run, ..ChangeApiKey::default() };
         let (context, path) = (at.open()?, format!("{PATH}/{}", self.id));
         if !self.dry_run {
-            let plan = || {
-                let planned: ApiKeyInfo =
-                    service::post(&context, &path, &ChangeApiKey { dry_run: true, ..order.clone() })?;
-                let told = |plan: &RevokeReport| format!("{}{}\n", revoke::lines(plan), revoke::summary(plan));
-                Ok(planned.revocation.as_deref().map(told).unwrap_or_default())
-            };
-            let effect = if self.consent.is_given() { Ok(String::new()) } else { plan() };
-            self.consent.confirm(&effect.map_err(|e: CallError| Failure::from(e))?, "Revoke?")?;
+            let mut effect = String::new();
+            if !self.consent.is_given() {
+                let dry = ChangeApiKey { dry_run: true, ..order.clone() };
+                let plan: ApiKeyInfo = service::post(&context, &path, &dry)?;
+                effect = plan.revocation.as_deref().map(revoke::effect).unwrap_or_default();
+            }
+            self.consent.confirm(&effect, "Revoke?")?;
         }
         let key: ApiKeyInfo = service::post(&context, &path, &order)?;
         show(&key, self.json)?;

@@ -33,7 +33,7 @@ impl Consent {
 
     /// `effect`: what would end, in whole lines. `question`: `Revoke?`.
     pub(super) fn confirm(self, effect: &str, question: &str) -> Result<Confirmed, Failure> {
-        // A pipe is no person, and without the terminal nobody sees what is asked.
+        // A pipe is no person, and without the terminal no person sees what is asked.
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
         self.decide(terminal, || ask(effect, question))
     }
@@ -78,7 +78,7 @@ mod tests {
         let answers = |text: &'static str| Consent::ASK.decide(true, move || Ok(text.to_owned())).is_ok();
         assert!(answers("y\n") && answers(" YES \n"));
         assert!(!answers("n\n") && !answers("\n") && !answers("") && !answers("yes please\n"));
-        assert!(Consent::YES.decide(false, || unreachable!("nobody is asked")).is_ok());
+        assert!(Consent::YES.decide(false, || unreachable!("--yes was said")).is_ok());
         let refused = Consent::ASK.decide(false, || unreachable!("there is no terminal")).unwrap_err();
         assert!(format!("{refused:?}").contains("Usage"), "{refused:?}");
     }

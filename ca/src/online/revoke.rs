@@ -130,9 +130,14 @@ fn plan(service: &dyn Service, request: &RevokeRequest) -> Result<RevokeReport, 
 pub(super) fn confirm(consent: Consent, service: &dyn Service, request: &RevokeRequest) -> Result<Confirmed, Failure> {
     let effect = match consent.is_given() {
         true => String::new(),
-        false => plan(service, request).map(|plan| format!("{}{}\n", lines(&plan), summary(&plan)))?,
+        false => effect(&plan(service, request)?),
     };
     consent.confirm(&effect, "Revoke?")
+}
+
+/// A plan, in whole lines.
+pub(super) fn effect(plan: &RevokeReport) -> String {
+    format!("{}{}\n", lines(plan), summary(plan))
 }
 
 pub(super) fn carry_out(

@@ -158,7 +158,7 @@ fn refused(device: &DeviceId, conflict: Conflict) -> Refusal {
             Refusal::told(ErrorCode::Forbidden, sentence)
         }
         Conflict::OpenToken { token, by } => told(format!(
-            "{by} has made a token with which anybody becomes {device}; revoke it first: ca token revoke {token}"
+            "{by} has made a token whose holder becomes {device}; revoke it first: ca token revoke {token}"
         )),
         Conflict::UnusedCertificate(serial) => told(format!(
             "a certificate of {device} that was never used waits beside the one in use, and its holder would get the \

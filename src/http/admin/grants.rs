@@ -45,7 +45,7 @@ fn guard_of(required_for: &[Guarded], scopes: Scopes) -> Option<Guarded> {
             Guarded::Issuers => &[Scope::IssuersWrite],
             Guarded::Policy => &[Scope::PolicyWrite],
             Guarded::Administrators => &[Scope::AccountsWrite],
-            // Many tokens need two, whoever asks; single ones are everyday work.
+            // Many tokens need two from every caller; single ones are everyday work.
             Guarded::Batches => &[],
         };
         scopes.contains(Scope::RequestsApprove) || own.iter().any(|scope| scopes.contains(*scope))

@@ -106,7 +106,7 @@ pub(super) async fn decide(
     let asked = admin::Asked::with(&service, incoming, Scope::EnrollmentsApprove).await?;
     let (caller, context, decision) = asked.json::<DeviceCodeDecision>(&service).await?;
     let now = service.clock.now();
-    // A code is short: whoever has tried too many waits, and nobody else does.
+    // A code is short: a caller that has tried too many waits, and no other.
     let attempt = service.backoff.begin_as(&caller.name(), now);
     if let Some(seconds) = attempt.wait(now) {
         return Err(request::too_many(seconds));

@@ -120,7 +120,7 @@ pub(super) fn end_credentials(connection: &Connection, whose: Whose<'_>) -> Resu
         Whose::Family(id) => ("family", id),
         Whose::Parent(id) => ("parent", id),
     };
-    // A key that was made with another one is somebody's own.
+    // A key that was made with another one has an owner of its own.
     let which = if matches!(whose, Whose::Parent(_)) { "kind <> 'sgk' AND " } else { "" };
     let sql = format!(
         "UPDATE credential SET status = 'revoked'
@@ -129,7 +129,7 @@ pub(super) fn end_credentials(connection: &Connection, whose: Whose<'_>) -> Resu
     let mut statement = connection.prepare_cached(&sql)?;
     let ids = statement
         .query_map([value], |row| Ok(row.get_ref(0)?.as_str().ok().and_then(|t| CredentialId::parse(t).ok())))?;
-    // One whose id cannot be read has ended like the others, and keeps nobody from revoking them.
+    // One whose id cannot be read has ended like the others, and keeps no caller from revoking them.
     Ok(ids.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?)
 }
 

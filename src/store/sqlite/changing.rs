@@ -45,7 +45,7 @@ fn outranked(found: &PrincipalRecord, order: &ChangeDevice) -> Option<Conflict> 
     ((administers || gives) && !beyond.is_empty()).then_some(Conflict::Outranked(beyond))
 }
 
-/// Who else would hold the permissions that are given now: whoever has an open token of another actor's making, or a certificate
+/// Who else would hold the permissions that are given now: the holder of an open token of another actor's making, or of a certificate
 /// that came from one and was never used.
 fn other_ways_in(
     connection: &Connection,

@@ -97,7 +97,7 @@ impl Continuity {
         *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
     }
 
-    /// Whoever writes holds this until it has looked.
+    /// The writer holds this until it has looked.
     pub(super) fn writing(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }

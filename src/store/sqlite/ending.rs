@@ -65,7 +65,7 @@ fn end_held(
                     "UPDATE certificate SET status = 'revoked', revoked_at = ?2, reason = ?3 WHERE rowid = ?1",
                 )?
                 .execute((held.row, order.now.0, reason.code()))?;
-            // Whoever checks a certificate that has ended looks at no list.
+            // A verifier of a certificate that has ended looks at no CRL.
             if held.ended.not_after > order.now.0 {
                 list(connection, &held.ended, (order.now, reason), Entry::First)?;
             }

@@ -23,7 +23,7 @@ pub(super) struct Line {
 pub(super) enum Bond {
     /// It has the key, or was renewed with it.
     Key,
-    /// It was made for somebody with what the line has: its own key is in nobody else's hands.
+    /// It was made for another principal with what the line has: its own key is in that principal's hands alone.
     Gained,
 }
 

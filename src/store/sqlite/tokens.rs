@@ -189,6 +189,6 @@ pub(super) fn end_tokens(
     let mut statement = connection.prepare_cached(&sql)?;
     let ids = statement
         .query_map([value], |row| Ok(row.get_ref(0)?.as_str().ok().and_then(|t| CredentialId::parse(t).ok())))?;
-    // One whose id cannot be read has ended like the others, and keeps nobody from revoking them.
+    // One whose id cannot be read has ended like the others, and keeps no caller from revoking them.
     Ok(ids.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?)
 }

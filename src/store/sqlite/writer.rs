@@ -330,7 +330,7 @@ fn run(
     // What was queued behind the close request is dropped here, and told "closed" by its sender's absence.
     drop(jobs);
     if shared.look().err() == Some(Displaced::OtherContent) {
-        // What is in the log must not be mixed with what somebody put into the file.
+        // What is in the log must not be mixed with what was put into the file.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     } else {
         // Folds the log into the file, so that after an orderly stop a copy of the one file is a whole backup.
@@ -366,7 +366,7 @@ fn commit_group(connection: &Connection, state: &mut State, group: Vec<Box<dyn J
         shared.displace(Displaced::RolledBack);
     }
     let fate = match outcome {
-        // A commit into a file that has lost its path is nobody's.
+        // A commit into a file that has lost its path is lost.
         Ok(_) => shared.look_after(&mut content).map_err(StoreError::from),
         Err(error) => {
             state.chain = before;
